@@ -1,0 +1,224 @@
+#include "shared/ring_check.h"
+#include "shared/error.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct reason {
+    char *text;
+    size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static int invalid(const struct reason *why,
+                                                         const char *format, ...)
+{
+    va_list args;
+
+    if (!why->text || why->size == 0)
+        return RK_INVALID;
+    va_start(args, format);
+    vsnprintf(why->text, why->size, format, args);
+    va_end(args);
+    return RK_INVALID;
+}
+
+static bool name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+bool ring_name_valid(const char *name)
+{
+    size_t size = strnlen(name, NAME_SIZE_MAX + 1);
+
+    if (size == 0 || size > NAME_SIZE_MAX)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (!name_char(name[i]))
+            return false;
+    return true;
+}
+
+static bool host_valid(const char *host)
+{
+    size_t size = strnlen(host, HOST_SIZE_MAX + 1);
+
+    if (size == 0 || size > HOST_SIZE_MAX)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (!name_char(host[i]) && host[i] != ':' && host[i] != '%')
+            return false;
+    return true;
+}
+
+static bool all_zero(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i])
+            return false;
+    return true;
+}
+
+static int check_fields(const struct ring *r, const struct reason *why)
+{
+    if (all_zero(r->cluster, IDENTITY_SIZE))
+        return invalid(why, "the cluster's identity is zero");
+    if (r->epoch == 0)
+        return invalid(why, "the epoch is 0; epochs begin at 1");
+    if (!position_hash_name(r->hash))
+        return invalid(why, "unknown hash %d; use md5 or sha1", (int)r->hash);
+    if (r->bits > PARTITION_BITS_MAX)
+        return invalid(why, "2^%d partitions; at most 2^%d are possible", r->bits,
+                       PARTITION_BITS_MAX);
+    if (r->replicas < 1 || r->replicas > REPLICAS_MAX)
+        return invalid(why, "%d replicas; 1 to %d are possible", r->replicas, REPLICAS_MAX);
+    if (r->member_count < 1 || r->member_count > MEMBERS_MAX)
+        return invalid(why, "%u members; 1 to %d are possible", (unsigned)r->member_count,
+                       MEMBERS_MAX);
+    return 0;
+}
+
+static int check_strings(const struct ring_member *m, const struct reason *why)
+{
+    if (!ring_name_valid(m->name))
+        return invalid(why,
+                       "the name of member %u is not 1 to %d letters, digits, '-', '_' and '.'",
+                       m->number, NAME_SIZE_MAX);
+    if (m->zone[0] && !ring_name_valid(m->zone))
+        return invalid(why, "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
+                       m->name, NAME_SIZE_MAX);
+    if (!host_valid(m->host))
+        return invalid(why, "the host of %s is not a name or an address", m->name);
+    return 0;
+}
+
+static int check_member(const struct ring *r, uint32_t i, const struct reason *why)
+{
+    const struct ring_member *m = &r->members[i];
+    int error;
+
+    if (m->number == 0 || m->number >= r->next_number)
+        return invalid(why, "a member has the number %u; 1 to below the next number, %u, is right",
+                       m->number, r->next_number);
+    if (i > 0 && m->number <= r->members[i - 1].number)
+        return invalid(why, "member %u stands after member %u; numbers must ascend", m->number,
+                       r->members[i - 1].number);
+    error = check_strings(m, why);
+    if (error)
+        return error;
+    if (all_zero(m->identity, IDENTITY_SIZE))
+        return invalid(why, "the identity of %s is zero", m->name);
+    if (m->port == 0)
+        return invalid(why, "the port of %s is 0; 1 to 65535 is right", m->name);
+    if (m->shards < 1 || m->shards > SHARDS_MAX)
+        return invalid(why, "%s has %u shards; 1 to %d is right", m->name, m->shards, SHARDS_MAX);
+    if (m->weight < 1 || m->weight > WEIGHT_MAX)
+        return invalid(why, "the weight of %s is %u; 1 to %d is right", m->name,
+                       (unsigned)m->weight, WEIGHT_MAX);
+    if (!m->zone[0] != !r->members[0].zone[0])
+        return invalid(why, "%s has %s zone and %s has; give every member a zone or none",
+                       m->zone[0] ? r->members[0].name : m->name, "no",
+                       m->zone[0] ? m->name : r->members[0].name);
+    return 0;
+}
+
+/* Host names mean the same in either case, and the C library's idea of it depends on the locale. */
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static int host_order(const char *a, const char *b)
+{
+    while (*a && lower(*a) == lower(*b))
+        a++, b++;
+    return (int)lower(*a) - (int)lower(*b);
+}
+
+static int name_order(const void *a, const void *b)
+{
+    const struct ring_member *x = *(const struct ring_member *const *)a;
+    const struct ring_member *y = *(const struct ring_member *const *)b;
+
+    return strcmp(x->name, y->name);
+}
+
+static int identity_order(const void *a, const void *b)
+{
+    const struct ring_member *x = *(const struct ring_member *const *)a;
+    const struct ring_member *y = *(const struct ring_member *const *)b;
+
+    return memcmp(x->identity, y->identity, IDENTITY_SIZE);
+}
+
+static int address_order(const void *a, const void *b)
+{
+    const struct ring_member *x = *(const struct ring_member *const *)a;
+    const struct ring_member *y = *(const struct ring_member *const *)b;
+    int order = host_order(x->host, y->host);
+
+    return order ? order : (int)x->port - (int)y->port;
+}
+
+static int check_unique(const struct ring *r, const char *what,
+                        int (*order)(const void *, const void *), const struct reason *why)
+{
+    const struct ring_member *sorted[MEMBERS_MAX];
+
+    for (uint32_t i = 0; i < r->member_count; i++)
+        sorted[i] = &r->members[i];
+    qsort(sorted, r->member_count, sizeof(sorted[0]), order);
+    for (uint32_t i = 1; i < r->member_count; i++)
+        if (order(&sorted[i - 1], &sorted[i]) == 0)
+            return invalid(why, "members %u and %u have the same %s", sorted[i - 1]->number,
+                           sorted[i]->number, what);
+    return 0;
+}
+
+int ring_check(const struct ring *r, char *text, size_t size)
+{
+    struct reason why = {text, size};
+    int error = check_fields(r, &why);
+
+    for (uint32_t i = 0; !error && i < r->member_count; i++)
+        error = check_member(r, i, &why);
+    if (!error)
+        error = check_unique(r, "name", name_order, &why);
+    if (!error)
+        error = check_unique(r, "identity", identity_order, &why);
+    if (!error)
+        error = check_unique(r, "address", address_order, &why);
+    if (error)
+        return error;
+    for (uint32_t p = 0; p < ring_partitions(r); p++)
+        if (r->owners[p] >= r->member_count)
+            return invalid(&why, "partition %u is owned by member index %u of %u", (unsigned)p,
+                           r->owners[p], (unsigned)r->member_count);
+    return 0;
+}
+
+static int zone_order(const void *a, const void *b)
+{
+    const struct ring_member *x = *(const struct ring_member *const *)a;
+    const struct ring_member *y = *(const struct ring_member *const *)b;
+    int order = strcmp(x->zone, y->zone);
+
+    return order ? order : (int)x->number - (int)y->number;
+}
+
+void ring_zones(const struct ring *r, uint16_t zones[MEMBERS_MAX])
+{
+    const struct ring_member *sorted[MEMBERS_MAX];
+
+    for (uint32_t i = 0; i < r->member_count; i++)
+        sorted[i] = &r->members[i];
+    qsort(sorted, r->member_count, sizeof(sorted[0]), zone_order);
+    for (uint32_t i = 0; i < r->member_count; i++) {
+        bool same = i > 0 && strcmp(sorted[i]->zone, sorted[i - 1]->zone) == 0;
+        uint16_t first =
+            same ? zones[sorted[i - 1] - r->members] : (uint16_t)(sorted[i] - r->members);
+
+        zones[sorted[i] - r->members] = first;
+    }
+}

@@ -1,0 +1,14 @@
+/* What must hold of a ring's fields, whoever filled them in. */
+#ifndef RINGKV_SHARED_RING_CHECK_H
+#define RINGKV_SHARED_RING_CHECK_H
+
+#include "shared/ring.h"
+
+/* 0, or RK_INVALID with the reason in `why` (may be NULL). Looks at everything but `sets`. */
+int ring_check(const struct ring *r, char *why, size_t why_size);
+
+/* A number for each member's zone, equal where the zones are: the index of the zone's first member.
+ * Of a ring that passed ring_check. */
+void ring_zones(const struct ring *r, uint16_t zones[MEMBERS_MAX]);
+
+#endif

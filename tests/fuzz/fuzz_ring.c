@@ -1,0 +1,71 @@
+/* Any bytes as a ring: what is accepted is a ring that encodes to the same bytes.
+ *
+ * The last four bytes are replaced with the right checksum unless the input's first byte is odd,
+ * else nothing beyond the checksum would ever be reached. */
+#include "shared/crc32c.h"
+#include "shared/error.h"
+#include "shared/ring.h"
+#include "shared/wire.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_sets(const struct ring *r)
+{
+    for (uint32_t p = 0; p < ring_partitions(r); p++) {
+        const struct ring_replicas *set = ring_replicas(r, p);
+
+        CHECK(set->count >= 1 && set->count <= r->replicas && set->count <= r->member_count);
+        CHECK(set->member[0] == r->owners[p]);
+        for (uint16_t i = 0; i < set->count; i++)
+            CHECK(set->member[i] < r->member_count);
+    }
+}
+
+static void check_round_trip(const struct ring *r, struct bytes in)
+{
+    struct buf out = {0};
+
+    CHECK(ring_encode(r, &out) == 0);
+    CHECK(bytes_equal(buf_bytes(&out), in));
+    buf_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char why[64] = "";
+    struct ring *r;
+    uint8_t *copy;
+    struct bytes in;
+    int error;
+
+    if (size < 1)
+        return 0;
+    in = bytes_of(data + 1, size - 1);
+    copy = malloc(in.size ? in.size : 1);
+    CHECK(copy);
+    memcpy(copy, in.data, in.size);
+    in.data = copy;
+    if (!(data[0] & 1) && in.size >= 4)
+        wire_put_u32(copy + in.size - 4, crc32c(0, copy, in.size - 4));
+    error = ring_decode(in, &r, why, sizeof(why));
+    if (error == 0) {
+        check_sets(r);
+        check_round_trip(r, in);
+    } else {
+        CHECK(error == RK_CORRUPT || error == RK_VERSION || error == RK_INVALID);
+        CHECK(!r && why[0]);
+    }
+    ring_free(r);
+    free(copy);
+    return 0;
+}
