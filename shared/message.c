@@ -1,0 +1,497 @@
+#include "shared/message.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/operation.h"
+#include "shared/reader.h"
+#include "shared/wire.h"
+#include <stddef.h>
+
+enum {
+    REQUEST_HEAD = 56,
+    REQUEST_ARG_COUNT_AT = 46,
+    REPLY_HEAD = 12,
+    ARRAY_COUNT_AT = REPLY_HEAD,
+    NIL_SIZE = -1,
+};
+
+/* --- small steps of the encoders ----------------------------------------------------------- */
+
+/* Begins a frame and makes room for `size` bytes of its body, which are given to the caller to
+ * fill. */
+static uint8_t *begin_fixed(struct buf *out, uint8_t type, size_t size, size_t *begun)
+{
+    *begun = frame_begin(out, type);
+    if (*begun == SIZE_MAX)
+        return NULL;
+
+    uint8_t *at = buf_reserve(out, size);
+
+    if (!at) {
+        buf_truncate(out, *begun);
+        return NULL;
+    }
+    memset(at, 0, size);
+    buf_commit(out, size);
+    return at;
+}
+
+static int end_with(struct buf *out, size_t begun, struct bytes rest)
+{
+    if (buf_append(out, rest.data, rest.size) != 0) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    return frame_end(out, begun);
+}
+
+static int put_tagged(struct buf *out, uint8_t type, uint64_t tag, struct bytes rest)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, type, 8, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u64(at, tag);
+    return end_with(out, begun, rest);
+}
+
+static int add_sized(struct buf *out, size_t begun, struct bytes a, struct bytes b)
+{
+    size_t body = buf_len(out) - begun - FRAME_HEADER_SIZE;
+
+    if (a.size + b.size > FRAME_BODY_MAX - 4 - body) {
+        buf_truncate(out, begun);
+        return RK_TOOBIG;
+    }
+
+    uint8_t *at = buf_reserve(out, 4 + a.size + b.size);
+
+    if (!at) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    wire_put_u32(at, (uint32_t)(a.size + b.size));
+    if (a.size)
+        memcpy(at + 4, a.data, a.size);
+    if (b.size)
+        memcpy(at + 4 + a.size, b.data, b.size);
+    buf_commit(out, 4 + a.size + b.size);
+    return 0;
+}
+
+/* --- handshake ------------------------------------------------------------------------------ */
+
+int message_put_hello(struct buf *out, const struct hello *m)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_HELLO, 12 + 3 * IDENTITY_SIZE, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    at[0] = m->role;
+    at[1] = m->from_shard;
+    wire_put_u16(at + 2, m->shard);
+    wire_put_u64(at + 4, m->epoch);
+    memcpy(at + 12, m->cluster, IDENTITY_SIZE);
+    memcpy(at + 12 + IDENTITY_SIZE, m->identity, IDENTITY_SIZE);
+    memcpy(at + 12 + 2 * IDENTITY_SIZE, m->target, IDENTITY_SIZE);
+    return frame_end(out, begun);
+}
+
+int message_get_hello(struct bytes body, struct hello *m)
+{
+    struct reader r = reader_of(body);
+
+    m->role = reader_u8(&r);
+    m->from_shard = reader_u8(&r);
+    m->shard = reader_u16(&r);
+    m->epoch = reader_u64(&r);
+    reader_copy(&r, m->cluster, IDENTITY_SIZE);
+    reader_copy(&r, m->identity, IDENTITY_SIZE);
+    reader_copy(&r, m->target, IDENTITY_SIZE);
+    if (m->role < ROLE_PROXY || m->role > ROLE_CONTROL || m->from_shard >= SHARDS_MAX)
+        return RK_CORRUPT;
+    return reader_end(&r);
+}
+
+int message_put_welcome(struct buf *out, const struct welcome *m)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_WELCOME, 10 + 2 * IDENTITY_SIZE, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u16(at, m->shards);
+    wire_put_u64(at + 2, m->epoch);
+    memcpy(at + 10, m->cluster, IDENTITY_SIZE);
+    memcpy(at + 10 + IDENTITY_SIZE, m->identity, IDENTITY_SIZE);
+    return frame_end(out, begun);
+}
+
+int message_get_welcome(struct bytes body, struct welcome *m)
+{
+    struct reader r = reader_of(body);
+
+    m->shards = reader_u16(&r);
+    m->epoch = reader_u64(&r);
+    reader_copy(&r, m->cluster, IDENTITY_SIZE);
+    reader_copy(&r, m->identity, IDENTITY_SIZE);
+    if (m->shards < 1 || m->shards > SHARDS_MAX)
+        return RK_CORRUPT;
+    return reader_end(&r);
+}
+
+int message_put_goodbye(struct buf *out, int error, const char *text)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_GOODBYE, 1, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    at[0] = (uint8_t)-error;
+    return end_with(out, begun, bytes_from(text));
+}
+
+int message_get_goodbye(struct bytes body, struct goodbye *m)
+{
+    struct reader r = reader_of(body);
+
+    m->error = -(int)reader_u8(&r);
+    m->text = reader_rest(&r);
+    return reader_end(&r);
+}
+
+/* --- ring and status ------------------------------------------------------------------------ */
+
+int message_put_ping(struct buf *out, uint64_t tag)
+{
+    return put_tagged(out, MESSAGE_PING, tag, (struct bytes){0});
+}
+
+int message_put_pong(struct buf *out, uint64_t tag)
+{
+    return put_tagged(out, MESSAGE_PONG, tag, (struct bytes){0});
+}
+
+int message_put_ring_get(struct buf *out, uint64_t tag)
+{
+    return put_tagged(out, MESSAGE_RING_GET, tag, (struct bytes){0});
+}
+
+int message_put_status_get(struct buf *out, uint64_t tag)
+{
+    return put_tagged(out, MESSAGE_STATUS_GET, tag, (struct bytes){0});
+}
+
+int message_put_ring(struct buf *out, uint64_t tag, struct bytes ring)
+{
+    return put_tagged(out, MESSAGE_RING, tag, ring);
+}
+
+int message_put_status(struct buf *out, uint64_t tag, struct bytes text)
+{
+    return put_tagged(out, MESSAGE_STATUS, tag, text);
+}
+
+int message_get_tag(struct bytes body, uint64_t *tag)
+{
+    struct reader r = reader_of(body);
+
+    *tag = reader_u64(&r);
+    return reader_end(&r);
+}
+
+int message_get_tagged(struct bytes body, uint64_t *tag, struct bytes *rest)
+{
+    struct reader r = reader_of(body);
+
+    *tag = reader_u64(&r);
+    *rest = reader_rest(&r);
+    return reader_end(&r);
+}
+
+int message_put_ring_put(struct buf *out, const struct ring_put *m)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_RING_PUT, 16, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u64(at, m->tag);
+    wire_put_u64(at + 8, m->expected_epoch);
+    return end_with(out, begun, m->ring);
+}
+
+int message_get_ring_put(struct bytes body, struct ring_put *m)
+{
+    struct reader r = reader_of(body);
+
+    m->tag = reader_u64(&r);
+    m->expected_epoch = reader_u64(&r);
+    m->ring = reader_rest(&r);
+    return reader_end(&r);
+}
+
+int message_put_done(struct buf *out, const struct done *m)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_DONE, 17, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u64(at, m->tag);
+    wire_put_u64(at + 8, m->epoch);
+    at[16] = (uint8_t)-m->error;
+    return end_with(out, begun, m->text);
+}
+
+int message_get_done(struct bytes body, struct done *m)
+{
+    struct reader r = reader_of(body);
+
+    m->tag = reader_u64(&r);
+    m->epoch = reader_u64(&r);
+    m->error = -(int)reader_u8(&r);
+    m->text = reader_rest(&r);
+    return reader_end(&r);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+size_t message_begin_request(struct buf *out, const struct request *m)
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_REQUEST, REQUEST_HEAD, &begun);
+
+    if (!at)
+        return SIZE_MAX;
+    wire_put_u64(at, m->id);
+    wire_put_u64(at + 8, m->epoch);
+    wire_put_u64(at + 16, m->view);
+    wire_put_u64(at + 24, m->session);
+    wire_put_u64(at + 32, m->number);
+    wire_put_u32(at + 40, m->partition);
+    at[44] = m->op;
+    at[45] = m->level;
+    return begun;
+}
+
+static int count_arg(struct buf *out, size_t begun)
+{
+    uint8_t *at = buf_head(out) + begun + FRAME_HEADER_SIZE + REQUEST_ARG_COUNT_AT;
+    uint16_t count = wire_get_u16(at);
+
+    if (count == MESSAGE_ARGS_MAX) {
+        buf_truncate(out, begun);
+        return RK_TOOBIG;
+    }
+    wire_put_u16(at, count + 1);
+    return 0;
+}
+
+int message_add_arg(struct buf *out, size_t begun, struct bytes arg)
+{
+    int error = add_sized(out, begun, arg, (struct bytes){0});
+
+    return error ? error : count_arg(out, begun);
+}
+
+int message_add_key(struct buf *out, size_t begun, uint64_t position, struct bytes key)
+{
+    uint8_t place[POSITION_SIZE];
+
+    wire_put_position(place, position);
+
+    int error = add_sized(out, begun, bytes_of(place, sizeof(place)), key);
+
+    return error ? error : count_arg(out, begun);
+}
+
+int message_end_request(struct buf *out, size_t begun)
+{
+    return frame_end(out, begun);
+}
+
+/* Checks one argument against its letter of struct operation_info. */
+static bool arg_fits(char letter, struct bytes arg)
+{
+    switch (letter) {
+    case 'k':
+        return arg.size > POSITION_SIZE && arg.size <= STORE_KEY_SIZE_MAX;
+    case 'i':
+        return arg.size == 8;
+    default:
+        return arg.size <= VALUE_SIZE_MAX;
+    }
+}
+
+static int check_args(const struct request *m)
+{
+    const struct operation_info *info = operation_info(m->op);
+    struct reader r = reader_of(m->args);
+    size_t letters = 0;
+    bool repeats;
+
+    if (!info)
+        return RK_CORRUPT;
+    while (info->args[letters] && info->args[letters] != '*')
+        letters++;
+    repeats = info->args[letters] == '*';
+    if (m->arg_count == 0 || m->arg_count > MESSAGE_ARGS_MAX || m->arg_count % letters != 0 ||
+        (!repeats && m->arg_count != letters))
+        return RK_CORRUPT;
+    for (size_t i = 0; i < m->arg_count; i++) {
+        struct bytes arg = reader_sized(&r);
+
+        if (r.bad || !arg_fits(info->args[i % letters], arg))
+            return RK_CORRUPT;
+    }
+    return reader_end(&r);
+}
+
+int message_get_request(struct bytes body, struct request *m)
+{
+    struct reader r = reader_of(body);
+
+    m->id = reader_u64(&r);
+    m->epoch = reader_u64(&r);
+    m->view = reader_u64(&r);
+    m->session = reader_u64(&r);
+    m->number = reader_u64(&r);
+    m->partition = reader_u32(&r);
+    m->op = reader_u8(&r);
+    m->level = reader_u8(&r);
+    m->arg_count = reader_u16(&r);
+
+    uint64_t reserved = reader_u64(&r);
+
+    m->args = reader_rest(&r);
+    if (r.bad || reserved || m->partition >= PARTITIONS_MAX || m->level > LEVEL_ANY)
+        return RK_CORRUPT;
+    return check_args(m);
+}
+
+struct bytes message_next_arg(struct bytes *rest, bool *nil)
+{
+    uint32_t size = wire_get_u32(rest->data);
+    bool absent = size == (uint32_t)NIL_SIZE;
+    struct bytes arg = {rest->data + 4, absent ? 0 : size};
+
+    if (nil)
+        *nil = absent;
+    *rest = bytes_of(arg.data + arg.size, rest->size - 4 - arg.size);
+    return arg;
+}
+
+/* --- replies -------------------------------------------------------------------------------- */
+
+static uint8_t *begin_reply(struct buf *out, uint64_t id, uint8_t kind, uint8_t refusal,
+                            size_t more, size_t *begun)
+{
+    uint8_t *at = begin_fixed(out, MESSAGE_REPLY, REPLY_HEAD + more, begun);
+
+    if (!at)
+        return NULL;
+    wire_put_u64(at, id);
+    at[8] = kind;
+    at[9] = refusal;
+    return at + REPLY_HEAD;
+}
+
+int message_put_reply(struct buf *out, const struct reply *m)
+{
+    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 16 : 0;
+    size_t begun;
+    uint8_t *at =
+        begin_reply(out, m->id, m->kind, m->kind == REPLY_REFUSED ? m->refusal : 0, more, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    if (m->kind == REPLY_INTEGER)
+        wire_put_i64(at, m->integer);
+    if (m->kind == REPLY_REFUSED) {
+        wire_put_u64(at, m->epoch);
+        wire_put_u64(at + 8, m->view);
+    }
+    if (m->kind == REPLY_BULK || m->kind == REPLY_ERROR)
+        return end_with(out, begun, m->data);
+    return frame_end(out, begun);
+}
+
+size_t message_begin_array_reply(struct buf *out, uint64_t id)
+{
+    size_t begun;
+
+    return begin_reply(out, id, REPLY_ARRAY, 0, 4, &begun) ? begun : SIZE_MAX;
+}
+
+int message_add_value(struct buf *out, size_t begun, const struct bytes *value)
+{
+    int error = add_sized(out, begun, value ? *value : (struct bytes){0}, (struct bytes){0});
+
+    if (error)
+        return error;
+
+    uint8_t *count = buf_head(out) + begun + FRAME_HEADER_SIZE + ARRAY_COUNT_AT;
+
+    wire_put_u32(count, wire_get_u32(count) + 1);
+    if (!value)
+        wire_put_u32(buf_head(out) + buf_len(out) - 4, (uint32_t)NIL_SIZE);
+    return 0;
+}
+
+int message_end_array_reply(struct buf *out, size_t begun)
+{
+    return frame_end(out, begun);
+}
+
+static int check_values(const struct reply *m)
+{
+    struct reader r = reader_of(m->data);
+
+    if (m->count > MESSAGE_ARGS_MAX)
+        return RK_CORRUPT;
+    for (uint32_t i = 0; i < m->count && !r.bad; i++) {
+        uint32_t size = reader_u32(&r);
+
+        if (size != (uint32_t)NIL_SIZE)
+            reader_bytes(&r, size);
+    }
+    return reader_end(&r);
+}
+
+int message_get_reply(struct bytes body, struct reply *m)
+{
+    struct reader r = reader_of(body);
+
+    *m = (struct reply){.id = reader_u64(&r)};
+    m->kind = reader_u8(&r);
+    m->refusal = reader_u8(&r);
+    if (reader_u16(&r) != 0 || (m->kind == REPLY_REFUSED) != (m->refusal != 0))
+        return RK_CORRUPT;
+    switch (m->kind) {
+    case REPLY_OK:
+    case REPLY_NIL:
+        break;
+    case REPLY_INTEGER:
+        m->integer = reader_i64(&r);
+        break;
+    case REPLY_BULK:
+    case REPLY_ERROR:
+        m->data = reader_rest(&r);
+        break;
+    case REPLY_ARRAY:
+        m->count = reader_u32(&r);
+        m->data = reader_rest(&r);
+        return r.bad ? RK_CORRUPT : check_values(m);
+    case REPLY_REFUSED:
+        m->epoch = reader_u64(&r);
+        m->view = reader_u64(&r);
+        if (m->refusal > REFUSAL_UNCERTAIN)
+            return RK_CORRUPT;
+        break;
+    default:
+        return RK_CORRUPT;
+    }
+    return reader_end(&r);
+}

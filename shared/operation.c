@@ -1,0 +1,17 @@
+#include "shared/operation.h"
+#include <stddef.h>
+
+const struct operation_info *operation_info(uint8_t op)
+{
+    switch (op) {
+#define X(name, number, writes, args)                                    \
+    case number: {                                                       \
+        static const struct operation_info info = {#name, writes, args}; \
+        return &info;                                                    \
+    }
+        OPERATIONS(X)
+#undef X
+    default:
+        return NULL;
+    }
+}
