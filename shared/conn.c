@@ -1,0 +1,450 @@
+#include "shared/conn.h"
+#include "shared/error.h"
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    OUT_MAX_DEFAULT = 1 << 20,
+    READ_SIZE_MIN = 16 << 10,
+    KEEP_SIZE = 4 << 10, /* an empty buffer larger than this is given back */
+};
+
+struct conn {
+    struct loop *loop;
+    const struct conn_handler *handler;
+    void *owner;
+    struct event read_event, write_event;
+    int fd;
+    int busy; /* calls on the stack that still use this connection */
+    bool connecting, paused, throttled, ended, closing, dead;
+    bool reading, writing;    /* the events are armed */
+    bool on_resume, on_flush; /* on the loop's lists */
+    struct conn *next_resume, *next_flush;
+    struct buf in, out;
+    size_t out_max;
+    uint64_t stalled_since;
+    char *peer;
+};
+
+static void free_if_unused(struct conn *c)
+{
+    if (!c->dead || c->busy || c->on_resume || c->on_flush)
+        return;
+    buf_free(&c->in);
+    buf_free(&c->out);
+    free(c->peer);
+    free(c);
+}
+
+static void arm_read(struct conn *c)
+{
+    bool wanted =
+        !c->paused && !c->throttled && !c->ended && !c->closing && !c->dead && !c->connecting;
+
+    if (wanted == c->reading)
+        return;
+    if ((wanted ? event_add(&c->read_event, NULL) : event_del(&c->read_event)) == 0)
+        c->reading = wanted;
+}
+
+static void arm_write(struct conn *c, bool wanted)
+{
+    if (wanted == c->writing)
+        return;
+    if ((wanted ? event_add(&c->write_event, NULL) : event_del(&c->write_event)) == 0)
+        c->writing = wanted;
+}
+
+/* Tells the owner; the caller holds `busy`. A failed connection does nothing more by itself. */
+static void end(struct conn *c, int error)
+{
+    if (c->dead)
+        return;
+    c->ended = true;
+    arm_read(c);
+    if (error || c->closing)
+        arm_write(c, false);
+    loop_work(c->loop)->again = 1;
+    c->handler->on_end(c->owner, c, error);
+}
+
+/* Hands input over; the caller holds `busy`. */
+static void deliver(struct conn *c, struct bytes in)
+{
+    bool kept = in.data == buf_head(&c->in) && buf_len(&c->in) > 0;
+    size_t taken = c->handler->on_data(c->owner, c, in);
+
+    if (c->dead)
+        return;
+    assert(taken <= in.size);
+    if (kept) {
+        buf_consume(&c->in, taken);
+        buf_trim(&c->in, KEEP_SIZE);
+    } else if (buf_append(&c->in, in.data + taken, in.size - taken) != 0) {
+        end(c, ENOMEM);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    size_t size;
+    uint8_t *to = loop_scratch(c->loop, &size);
+    bool kept = buf_len(&c->in) > 0;
+
+    (void)what;
+    c->busy++;
+    if (kept) {
+        /* Behind an incomplete command: large ones grow in large steps. */
+        size_t room = c->in.size - c->in.end;
+
+        size = room > READ_SIZE_MIN ? room : READ_SIZE_MIN;
+        to = buf_reserve(&c->in, size);
+        if (!to) {
+            end(c, ENOMEM);
+            goto out;
+        }
+    }
+
+    ssize_t n = recv(fd, to, size, 0);
+
+    if (n > 0 && kept) {
+        buf_commit(&c->in, (size_t)n);
+        deliver(c, buf_bytes(&c->in));
+    } else if (n > 0) {
+        deliver(c, bytes_of(to, (size_t)n));
+    } else if (n == 0) {
+        end(c, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        end(c, errno);
+    }
+out:
+    c->busy--;
+    free_if_unused(c);
+}
+
+static void flush(struct conn *c)
+{
+    if (c->connecting)
+        return;
+    if (buf_len(&c->out) > 0) {
+        ssize_t n = send(c->fd, buf_head(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
+
+        if (n > 0) {
+            buf_consume(&c->out, (size_t)n);
+            c->stalled_since = 0;
+        } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+            int error = errno;
+
+            buf_free(&c->out);
+            end(c, error);
+            return;
+        }
+    }
+    if (buf_len(&c->out) == 0) {
+        buf_trim(&c->out, KEEP_SIZE);
+        arm_write(c, false);
+        if (c->closing) {
+            end(c, 0);
+            return;
+        }
+    } else {
+        if (!c->stalled_since)
+            c->stalled_since = loop_now_ms(c->loop) | 1;
+        arm_write(c, true);
+    }
+    if (!c->throttled && buf_len(&c->out) > c->out_max) {
+        c->throttled = true;
+        arm_read(c);
+    } else if (c->throttled && buf_len(&c->out) <= c->out_max / 2) {
+        c->throttled = false;
+        arm_read(c);
+        if (!c->paused)
+            conn_resume(c);
+        loop_work(c->loop)->again = 1;
+        if (c->handler->on_drain)
+            c->handler->on_drain(c->owner, c);
+    }
+}
+
+static void on_connected(struct conn *c)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    c->connecting = false;
+    arm_write(c, false);
+    if (error) {
+        end(c, error);
+        return;
+    }
+    arm_read(c);
+    if (c->handler->on_open)
+        c->handler->on_open(c->owner, c);
+    if (!c->dead)
+        conn_flush_later(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    c->busy++;
+    if (c->connecting)
+        on_connected(c);
+    else
+        flush(c);
+    c->busy--;
+    free_if_unused(c);
+}
+
+void conn_resume_all(struct loop *l)
+{
+    struct conn *c = loop_work(l)->resume;
+
+    loop_work(l)->resume = NULL;
+    while (c) {
+        struct conn *next = c->next_resume;
+
+        c->on_resume = false;
+        if (!c->dead && !c->paused && !c->throttled && buf_len(&c->in) > 0) {
+            c->busy++;
+            deliver(c, buf_bytes(&c->in));
+            c->busy--;
+        }
+        free_if_unused(c);
+        c = next;
+    }
+}
+
+void conn_flush_all(struct loop *l)
+{
+    struct conn *c;
+
+    while ((c = loop_work(l)->flush) != NULL) {
+        loop_work(l)->flush = c->next_flush;
+        c->on_flush = false;
+        c->busy++;
+        /* While the write event is armed the kernel says when there is room. */
+        if (!c->dead && !c->writing)
+            flush(c);
+        else if (!c->dead && buf_len(&c->out) > c->out_max && !c->throttled) {
+            c->throttled = true;
+            arm_read(c);
+        }
+        c->busy--;
+        free_if_unused(c);
+    }
+}
+
+static struct conn *conn_make(struct loop *l, int fd, const struct conn_handler *handler,
+                              void *owner)
+{
+    struct conn *c = calloc(1, sizeof(*c));
+    int one = 1;
+
+    if (!c || evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0) {
+        free(c);
+        close(fd);
+        return NULL;
+    }
+    /* Fails on sockets that are not TCP (socketpairs in tests), where it is not needed. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    c->loop = l;
+    c->handler = handler;
+    c->owner = owner;
+    c->fd = fd;
+    c->out_max = OUT_MAX_DEFAULT;
+    event_assign(&c->read_event, loop_base(l), fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->write_event, loop_base(l), fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    return c;
+}
+
+struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler, void *owner)
+{
+    return conn_attach(l, fd, (struct bytes){0}, handler, owner);
+}
+
+struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
+                         const struct conn_handler *handler, void *owner)
+{
+    struct conn *c = conn_make(l, fd, handler, owner);
+
+    if (!c)
+        return NULL;
+    arm_read(c);
+    if (!c->reading || buf_append(&c->in, rest.data, rest.size) != 0) {
+        conn_close(c);
+        return NULL;
+    }
+    if (rest.size)
+        conn_resume(c);
+    return c;
+}
+
+static int open_socket(const char *host, uint16_t port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found;
+    char service[8];
+
+    snprintf(service, sizeof(service), "%u", port);
+    if (getaddrinfo(host, service, &hints, &found) != 0) {
+        errno = EHOSTUNREACH;
+        return -1;
+    }
+
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
+                          const struct conn_handler *handler, void *owner)
+{
+    int fd = open_socket(host, port);
+    struct conn *c = fd < 0 ? NULL : conn_make(l, fd, handler, owner);
+
+    if (!c)
+        return NULL;
+    c->connecting = true;
+    arm_write(c, true);
+    if (!c->writing) {
+        conn_close(c);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return c;
+}
+
+/* Unhooks the connection from the loop; its descriptor stays open. */
+static void forget(struct conn *c)
+{
+    event_del(&c->read_event);
+    event_del(&c->write_event);
+    c->reading = c->writing = false;
+    c->dead = true;
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->dead)
+        return;
+    forget(c);
+    close(c->fd);
+    free_if_unused(c);
+}
+
+int conn_detach(struct conn *c, struct buf *rest)
+{
+    int fd = c->fd;
+
+    if (buf_append(rest, buf_head(&c->in), buf_len(&c->in)) != 0)
+        return RK_NOMEM;
+    forget(c);
+    free_if_unused(c);
+    return fd;
+}
+
+void conn_close_after_flush(struct conn *c)
+{
+    if (c->dead)
+        return;
+    c->closing = true;
+    arm_read(c);
+    conn_flush_later(c);
+}
+
+struct buf *conn_out(struct conn *c)
+{
+    return &c->out;
+}
+
+void conn_flush_later(struct conn *c)
+{
+    if (c->on_flush || c->dead)
+        return;
+    c->on_flush = true;
+    c->next_flush = loop_work(c->loop)->flush;
+    loop_work(c->loop)->flush = c;
+}
+
+void conn_set_out_max(struct conn *c, size_t out_max)
+{
+    c->out_max = out_max;
+}
+
+void conn_pause(struct conn *c)
+{
+    c->paused = true;
+    arm_read(c);
+}
+
+void conn_resume(struct conn *c)
+{
+    if (c->dead)
+        return;
+    c->paused = false;
+    arm_read(c);
+    if (c->on_resume || buf_len(&c->in) == 0)
+        return;
+    c->on_resume = true;
+    c->next_resume = loop_work(c->loop)->resume;
+    loop_work(c->loop)->resume = c;
+}
+
+uint64_t conn_stalled_ms(const struct conn *c)
+{
+    return c->stalled_since ? loop_now_ms(c->loop) - (c->stalled_since & ~(uint64_t)1) : 0;
+}
+
+const char *conn_peer(const struct conn *c)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct conn *cache = (struct conn *)c;
+
+    if (c->peer)
+        return c->peer;
+    if (getpeername(c->fd, (struct sockaddr *)&address, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return "";
+    if (asprintf(&cache->peer, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port) < 0) {
+        cache->peer = NULL;
+        return "";
+    }
+    return c->peer;
+}
+
+void *conn_owner(const struct conn *c)
+{
+    return c->owner;
+}
+
+struct loop *conn_loop(const struct conn *c)
+{
+    return c->loop;
+}

@@ -1,0 +1,83 @@
+/* Edge: a non-blocking stream connection with bounded buffers.
+ *
+ * Output gathers in one contiguous buffer and leaves with one write at the end of the loop turn.
+ * Input is read into the loop's scratch room and handed over from there; only an incomplete rest is
+ * kept. Two bounds: when output passes `out_max`, on_data is not called any more (the peer is not
+ * read) until it has drained to half; what to do about a peer that never drains is the owner's
+ * decision (conn_out_len, conn_stalled_ms).
+ */
+#ifndef RINGKV_SHARED_CONN_H
+#define RINGKV_SHARED_CONN_H
+
+#include "shared/buf.h"
+#include "shared/bytes.h"
+#include "shared/loop.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+
+struct conn_handler {
+    /* All input not yet consumed. Returns how much was consumed. Called again only after more
+     * arrives or conn_resume. The connection may be closed inside. */
+    size_t (*on_data)(void *owner, struct conn *c, struct bytes in);
+    /* The connection ended: error 0 for an orderly end of stream, else an errno. Called at most once,
+     * never from inside another call into conn.h, never after conn_close. The owner then calls
+     * conn_close. */
+    void (*on_end)(void *owner, struct conn *c, int error);
+    /* A conn_connect succeeded. May be NULL. */
+    void (*on_open)(void *owner, struct conn *c);
+    /* Output fell to half of out_max after having passed it. May be NULL. */
+    void (*on_drain)(void *owner, struct conn *c);
+};
+
+/* Takes over an open socket; sets it non-blocking, TCP_NODELAY, close-on-exec. NULL: out of memory (the
+ * socket is closed). */
+struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler, void *owner);
+
+/* Starts to connect to a numeric address or a name (looked up synchronously through getaddrinfo; our
+ * configurations hold addresses, names cost a pause). NULL: out of memory or the name is unknown,
+ * errno says which. The outcome arrives as on_open or on_end. */
+struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
+                          const struct conn_handler *handler, void *owner);
+
+/* Closes at once and frees, now or when the stack has unwound; no call comes after it. */
+void conn_close(struct conn *c);
+
+/* Closes once all output has left; input is no longer read; on_end is still called. */
+void conn_close_after_flush(struct conn *c);
+
+/* The output buffer. Append to it, then conn_flush_later. */
+struct buf *conn_out(struct conn *c);
+void conn_flush_later(struct conn *c);
+static inline size_t conn_out_len(struct conn *c)
+{
+    return buf_len(conn_out(c));
+}
+
+void conn_set_out_max(struct conn *c, size_t out_max); /* default 1 MiB */
+
+/* Stop and go on reading, e.g. while too many requests are in flight. conn_resume hands over at once
+ * (at the end of the turn) what was kept. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+
+/* Milliseconds since the peer last took a byte while output was waiting; 0 when none is. */
+uint64_t conn_stalled_ms(const struct conn *c);
+
+/* "127.0.0.1:4711" of the other side, "" if unknown; valid as long as the connection. */
+const char *conn_peer(const struct conn *c);
+
+/* Takes the socket and the unread input out of a connection, so that another loop can go on with it:
+ * the connection is freed, the descriptor returned, the input appended to `rest`. Output must have been
+ * flushed or is lost. */
+int conn_detach(struct conn *c, struct buf *rest);
+
+/* conn_new with input that was read elsewhere already (from conn_detach); it is handed over first. */
+struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
+                         const struct conn_handler *handler, void *owner);
+
+void *conn_owner(const struct conn *c);
+struct loop *conn_loop(const struct conn *c);
+
+#endif

@@ -1,0 +1,145 @@
+#include "shared/listener.h"
+#include "shared/error.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096, ACCEPTS_PER_TURN = 64, PAUSE_MS = 100 };
+
+struct listener {
+    struct event *event;
+    struct loop_timer *pause;
+    int fd;
+    uint16_t port;
+    uint64_t pauses;
+    void (*on_accept)(void *arg, int fd);
+    void *arg;
+};
+
+static void accept_some(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+
+    (void)what;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (accepted >= 0) {
+            l->on_accept(l->arg, accepted);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            l->pauses++;
+            event_del(l->event);
+            loop_timer_set(l->pause, PAUSE_MS);
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static void accept_again(void *arg)
+{
+    struct listener *l = arg;
+
+    if (event_add(l->event, NULL) != 0)
+        loop_timer_set(l->pause, PAUSE_MS);
+}
+
+static int open_listening(const struct addrinfo *at, bool reuse_port)
+{
+    int one = 1, zero = 0;
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (at->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+    if ((reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
+        bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+struct listener *listener_new(struct loop *loop, const char *host, uint16_t port, bool reuse_port,
+                              void (*on_accept)(void *arg, int fd), void *arg, char *why,
+                              size_t why_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    struct listener *l = calloc(1, sizeof(*l));
+    char service[8];
+    bool all = strcmp(host, "*") == 0 || host[0] == '\0';
+
+    snprintf(service, sizeof(service), "%u", port);
+    int failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
+
+    if (failed) {
+        snprintf(why, why_size, "%s:%u: %s", host, port, gai_strerror(failed));
+        free(l);
+        return NULL;
+    }
+    if (l) {
+        l->on_accept = on_accept;
+        l->arg = arg;
+        l->fd = open_listening(found, reuse_port);
+    }
+    int error = errno;
+
+    freeaddrinfo(found);
+    if (l && l->fd >= 0) {
+        l->port = bound_port(l->fd);
+        l->event = event_new(loop_base(loop), l->fd, EV_READ | EV_PERSIST, accept_some, l);
+        l->pause = loop_timer_new(loop, accept_again, l);
+        error = ENOMEM;
+        if (l->event && l->pause && event_add(l->event, NULL) == 0)
+            return l;
+    }
+    snprintf(why, why_size, "%s:%u: %s", host, port, l ? strerror(error) : "out of memory");
+    listener_free(l);
+    return NULL;
+}
+
+void listener_free(struct listener *l)
+{
+    if (!l)
+        return;
+    if (l->event)
+        event_free(l->event);
+    loop_timer_free(l->pause);
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l);
+}
+
+uint16_t listener_port(const struct listener *l)
+{
+    return l->port;
+}
+
+uint64_t listener_pauses(const struct listener *l)
+{
+    return l->pauses;
+}

@@ -1,0 +1,24 @@
+/* Edge: a listening TCP socket. */
+#ifndef RINGKV_SHARED_LISTENER_H
+#define RINGKV_SHARED_LISTENER_H
+
+#include "shared/loop.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct listener;
+
+/* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets several
+ * threads of one process have a socket each (SO_REUSEPORT) among which the kernel spreads connections.
+ * on_accept owns the descriptor, which is non-blocking and close-on-exec. When descriptors run out it
+ * pauses for 100 ms instead of spinning, and counts it. On failure NULL and a text in `why` that names the
+ * address ("127.0.0.1:7379: Address already in use"). */
+struct listener *listener_new(struct loop *l, const char *host, uint16_t port, bool reuse_port,
+                              void (*on_accept)(void *arg, int fd), void *arg, char *why,
+                              size_t why_size);
+void listener_free(struct listener *l);
+uint16_t listener_port(const struct listener *l); /* the real one when 0 was asked for */
+uint64_t listener_pauses(const struct listener *l);
+
+#endif
