@@ -1,0 +1,32 @@
+/* Edge: writing a memory table down into the tree, in key order and in bounded transactions.
+ *
+ * The log position moves with the last transaction. After a crash between two of them the replay
+ * covers the whole table again: it ends at the same records, whatever of it the tree holds already.
+ */
+#ifndef RINGKV_NODE_CHECKPOINT_H
+#define RINGKV_NODE_CHECKPOINT_H
+
+#include "node/memory_table.h"
+#include "node/tree_write.h"
+
+struct checkpoint {
+    struct tree *tree;
+    struct tree_writer writer;
+    size_t records_max; /* a transaction; 0 at first: lowered on a full disk */
+    void *arg;
+    /* Has the map grown, with no transaction open anywhere. 0, or an error that ends the
+     * checkpoint. */
+    int (*grow)(void *arg);
+    /* The disk is full: waits a while. 0, or an error that ends the checkpoint. */
+    int (*wait_for_room)(void *arg);
+    /* After every transaction. 0, or an error that ends the checkpoint. */
+    int (*committed)(void *arg);
+    char *why; /* gets what is wrong */
+    size_t why_size;
+};
+
+/* Writes down a table that does not change any more. 0, what a callback returned, or RK_IO,
+ * RK_CORRUPT, RK_NOMEM: the store must then end. */
+int checkpoint_write(struct checkpoint *c, const struct memory_table *table);
+
+#endif

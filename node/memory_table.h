@@ -1,0 +1,102 @@
+/* Pure: what was written since the last checkpoint: records and state rows, the newest of each.
+ *
+ * A hash table finds a record; a B+ tree keeps the order of keys, another that of expiries. Written
+ * by the shard's thread alone; a table to which nothing is written any more may be read by two
+ * threads.
+ */
+#ifndef RINGKV_NODE_MEMORY_TABLE_H
+#define RINGKV_NODE_MEMORY_TABLE_H
+
+#include "node/memory_pool.h"
+#include "node/ordered_index.h"
+#include "node/store.h"
+#include "shared/limits.h"
+#include <stdbool.h>
+
+/* A record, or the mark that a key was forgotten. */
+struct memory_record {
+    uint64_t position; /* of the write in the log */
+    struct version version;
+    int64_t expire_ms;
+    uint32_t value_size, value_room;
+    uint16_t key_size;
+    bool deleted, forgotten;
+    uint8_t bytes[]; /* the key, then the value */
+};
+
+struct memory_state {
+    uint64_t position;
+    uint8_t size;
+    uint8_t bytes[STORE_STATE_MAX];
+};
+
+struct memory_slot {
+    uint64_t hash;
+    struct memory_record *record; /* NULL: free */
+};
+
+struct memory_table {
+    struct memory_arena arena;
+    struct memory_slot *slots;
+    size_t slot_count; /* a power of two, or 0 */
+    size_t count;      /* keys, forgotten ones included */
+    size_t state_count;
+    uint64_t last_position;
+    struct ordered_index by_key, by_expiry;
+    uint64_t seed;
+    struct memory_state **states; /* by partition */
+};
+
+static inline struct bytes memory_record_key(const struct memory_record *r)
+{
+    return bytes_of(r->bytes, r->key_size);
+}
+
+static inline struct bytes memory_record_value(const struct memory_record *r)
+{
+    return bytes_of(r->bytes + r->key_size, r->value_size);
+}
+
+/* `seed` makes the hash one that clients cannot know. 0 or RK_NOMEM. */
+int memory_table_init(struct memory_table *t, struct memory_pool *pool, uint64_t seed);
+void memory_table_free(struct memory_table *t);
+
+/* Forgets everything; the memory stays in the pool. */
+void memory_table_clear(struct memory_table *t);
+
+/* The memory it occupies, and by how much a batch would raise that. */
+size_t memory_table_bytes(const struct memory_table *t);
+size_t memory_table_growth(const struct memory_table *t, const struct store_batch *batch);
+
+/* Makes sure that a batch (see store_batch_check) can be put in. 0 or RK_NOMEM. */
+int memory_table_reserve(struct memory_table *t, const struct store_batch *batch);
+
+/* Puts in a batch for which room was reserved; positions must not descend. */
+void memory_table_put(struct memory_table *t, const struct store_batch *batch, uint64_t position);
+
+uint64_t memory_table_hash(const struct memory_table *t, struct bytes key);
+
+/* Asks the processor to fetch what memory_table_get will look at. */
+void memory_table_prefetch(const struct memory_table *t, uint64_t hash);
+
+/* The newest record of a key or the mark that it was forgotten; NULL: nothing is known here. */
+const struct memory_record *memory_table_get(const struct memory_table *t, uint64_t hash,
+                                             struct bytes key);
+
+/* The state row of a partition, or NULL. */
+const struct memory_state *memory_table_state(const struct memory_table *t, uint32_t partition);
+
+static inline bool memory_table_is_empty(const struct memory_table *t)
+{
+    return t->count == 0 && t->state_count == 0;
+}
+
+/* Places in the order of keys: forgotten ones included. */
+struct index_place memory_table_seek(const struct memory_table *t, struct bytes key);
+
+/* What is at a place in the order of expiries (t->by_expiry), or NULL when that record has been
+ * replaced by one with another expiry. */
+const struct memory_record *memory_table_expiring(const struct memory_table *t,
+                                                  struct index_place place, uint64_t *rank);
+
+#endif

@@ -1,0 +1,227 @@
+#include "node/store_disk.h"
+#include "node/store_batch.h"
+#include "node/store_disk_parts.h"
+#include "shared/error.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LOG_PER_MEMORY = 2, /* a checkpoint is due when the log is that many times the memory */
+};
+
+struct store_disk *store_disk_of(struct store *s)
+{
+    assert(s->functions == &store_disk_functions);
+    return (struct store_disk *)s;
+}
+
+static size_t memory_bytes(const struct store_disk *d)
+{
+    return memory_table_bytes(&d->tables[0]) + memory_table_bytes(&d->tables[1]);
+}
+
+int store_disk_reserve(struct store_disk *d, const struct store_batch *batch)
+{
+    size_t growth = memory_table_growth(d->active, batch);
+
+    /* A batch larger than the bound is let in when nothing else is there. */
+    if (growth && memory_bytes(d) + growth > d->options.memory_table &&
+        (d->frozen || !memory_table_is_empty(d->active)))
+        return RK_FULL;
+    return memory_table_reserve(d->active, batch);
+}
+
+/* The checkpoint is complete: what it wrote is found in the tree from now on. */
+static void drop_frozen(struct store_disk *d)
+{
+    memory_table_clear(d->frozen);
+    d->frozen = NULL;
+}
+
+static bool checkpoint_due(const struct store_disk *d)
+{
+    return memory_table_bytes(d->active) >= d->options.memory_table / 2 ||
+           d->log_bytes >= LOG_PER_MEMORY * (uint64_t)d->options.memory_table ||
+           store_worker_due(d->worker);
+}
+
+void store_disk_turn(struct store_disk *d, bool now)
+{
+    tree_end_turn(&d->tree);
+    if (store_worker_turn(d->worker))
+        drop_frozen(d);
+    if (d->frozen || memory_table_is_empty(d->active) || !(now || checkpoint_due(d)))
+        return;
+    d->frozen = d->active;
+    d->active = d->active == &d->tables[0] ? &d->tables[1] : &d->tables[0];
+    d->log_bytes = 0;
+    store_worker_write(d->worker, d->frozen);
+}
+
+static uint64_t disk_delay_us(struct store *s)
+{
+    struct store_disk *d = store_disk_of(s);
+    uint64_t max = d->options.memory_table, used = memory_bytes(d), calm = max - max / 4;
+    uint64_t parts; /* thousandths of the way from calm to full */
+
+    if (!d->frozen || used <= calm)
+        return 0;
+    parts = used >= max ? 1000 : (used - calm) * 1000 / (max - calm);
+    return STORE_DELAY_US_MAX * parts * parts * parts / 1000000000;
+}
+
+static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t *position)
+{
+    struct store_disk *d = store_disk_of(s);
+    int error = store_batch_check(batch);
+
+    if (!error)
+        error = store_worker_error(d->worker, NULL, 0);
+    if (!error)
+        error = store_disk_reserve(d, batch);
+    if (!error)
+        error = store_log_append(d->log, batch, position);
+    d->full_refusals += error == RK_FULL;
+    d->nospace_refusals += error == RK_NOSPACE;
+    if (error)
+        return error;
+    memory_table_put(d->active, batch, *position);
+    d->log_bytes += log_record_batch_size(batch);
+    d->writes++;
+    d->slowdowns += disk_delay_us(s) != 0;
+    return 0;
+}
+
+static void disk_submit(struct store *s)
+{
+    struct store_disk *d = store_disk_of(s);
+
+    store_log_submit(d->log);
+    store_disk_turn(d, false);
+}
+
+static uint64_t disk_poll(struct store *s, int *error)
+{
+    struct store_disk *d = store_disk_of(s);
+    uint64_t position = store_log_poll(d->log, error);
+
+    if (!*error)
+        *error = store_worker_error(d->worker, NULL, 0);
+    return position;
+}
+
+/* What must be synced before a record may be told. */
+static uint64_t unsynced(const struct store_disk *d, uint64_t position)
+{
+    int error;
+
+    return position > store_log_poll(d->log, &error) ? position : 0;
+}
+
+static const struct memory_record *find_in_memory(const struct store_disk *d, struct bytes key)
+{
+    uint64_t hash = memory_table_hash(d->active, key);
+    const struct memory_record *record;
+
+    if (d->frozen)
+        memory_table_prefetch(d->frozen, hash);
+    record = memory_table_get(d->active, hash, key);
+    if (!record && d->frozen)
+        record = memory_table_get(d->frozen, hash, key);
+    return record;
+}
+
+static int disk_get(struct store *s, struct bytes key, struct store_record *out, uint64_t *position)
+{
+    struct store_disk *d = store_disk_of(s);
+    const struct memory_record *record;
+    int error;
+
+    *out = (struct store_record){0};
+    *position = 0;
+    if (key.size == 0 || key.size > STORE_KEY_SIZE_MAX)
+        return RK_NOTFOUND;
+    record = find_in_memory(d, key);
+    if (record) {
+        *position = unsynced(d, record->position);
+        if (record->forgotten)
+            return RK_NOTFOUND;
+        *out = (struct store_record){record->version, record->expire_ms, record->deleted,
+                                     memory_record_value(record)};
+        return 0;
+    }
+    error = tree_get(&d->tree, key, out);
+    if (error == RK_CORRUPT)
+        store_worker_damaged(d->worker, key);
+    if (error)
+        *out = (struct store_record){0};
+    return error;
+}
+
+static int disk_state(struct store *s, uint32_t partition, uint8_t state[STORE_STATE_MAX],
+                      size_t *size)
+{
+    struct store_disk *d = store_disk_of(s);
+    const struct memory_state *found = memory_table_state(d->active, partition);
+    struct bytes row = {0};
+    int error = 0;
+
+    if (!found && d->frozen)
+        found = memory_table_state(d->frozen, partition);
+    if (found)
+        row = bytes_of(found->bytes, found->size);
+    else
+        error = tree_state(&d->tree, partition, &row);
+    *size = error ? 0 : row.size;
+    if (*size)
+        memcpy(state, row.data, row.size);
+    return error;
+}
+
+static void disk_stats(struct store *s, struct store_stats *out)
+{
+    struct store_disk *d = store_disk_of(s);
+    struct store_log_stats log;
+
+    store_log_stats(d->log, &log);
+    *out = (struct store_stats){.file_bytes = tree_file_bytes(&d->tree),
+                                .log_bytes = log.bytes,
+                                .memory_bytes = memory_bytes(d) + d->pool.unused_bytes,
+                                .memory_max = d->options.memory_table,
+                                .delay_us = disk_delay_us(s),
+                                .full_refusals = d->full_refusals,
+                                .writes = d->writes,
+                                .syncs = log.syncs,
+                                .slowdowns = d->slowdowns,
+                                .nospace_refusals = d->nospace_refusals};
+    store_worker_stats(d->worker, out);
+}
+
+static int disk_damaged(struct store *s, uint8_t key[STORE_KEY_SIZE_MAX], size_t *size)
+{
+    return store_worker_take_damaged(store_disk_of(s)->worker, key, size);
+}
+
+void store_disk_why(struct store *s, char *why, size_t why_size)
+{
+    struct store_disk *d = store_disk_of(s);
+
+    snprintf(why, why_size, "%s", "");
+    store_log_why(d->log, why, why_size);
+    if (!why[0])
+        store_worker_error(d->worker, why, why_size);
+}
+
+const struct store_functions store_disk_functions = {
+    .close = store_disk_close,
+    .get = disk_get,
+    .apply = disk_apply,
+    .submit = disk_submit,
+    .poll = disk_poll,
+    .state = disk_state,
+    .scan = store_disk_scan,
+    .stats = disk_stats,
+    .delay_us = disk_delay_us,
+    .damaged = disk_damaged,
+};

@@ -1,0 +1,48 @@
+/* The inside of the store on disk, for its parts: store_disk.c (the functions), store_disk_open.c
+ * and store_scan.c. */
+#ifndef RINGKV_NODE_STORE_DISK_PARTS_H
+#define RINGKV_NODE_STORE_DISK_PARTS_H
+
+#include "node/memory_table.h"
+#include "node/store_disk.h"
+#include "node/store_worker.h"
+#include "node/tree.h"
+
+struct store_disk {
+    struct store store;
+    struct store_disk_options options; /* with the defaults filled in */
+    const struct store_files *files;
+    struct log_folder folder;
+    int lock_fd;
+    struct memory_pool pool;
+    struct memory_table tables[2];
+    struct memory_table *active; /* what is written to */
+    struct memory_table *frozen; /* the other one, while it is written down; else NULL */
+    uint64_t log_bytes;          /* written since the active table began */
+    struct tree tree;
+    struct store_log *log;
+    struct store_worker *worker;
+    uint64_t writes, slowdowns, full_refusals, nospace_refusals;
+};
+
+extern const struct store_functions store_disk_functions;
+
+struct store_disk *store_disk_of(struct store *s);
+
+/* Whether a batch may be put into the active table: 0, RK_FULL, RK_NOMEM. The room is then
+ * reserved. */
+int store_disk_reserve(struct store_disk *d, const struct store_batch *batch);
+
+/* What is to be done between two turns: takes note of a complete checkpoint, grows the map, starts
+ * a checkpoint when it is time, or `now`. */
+void store_disk_turn(struct store_disk *d, bool now);
+
+/* The function `scan` of the table. */
+int store_disk_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+                    int (*each)(void *arg, struct bytes key, const struct store_record *record),
+                    void *arg);
+
+/* The function `close`; of a half opened store as well. */
+void store_disk_close(struct store *s);
+
+#endif

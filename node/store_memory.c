@@ -1,0 +1,618 @@
+#include "node/store_memory.h"
+#include "node/damaged_list.h"
+#include "node/expiry_rank.h"
+#include "node/skip_list.h"
+#include "node/store_batch.h"
+#include "shared/buf.h"
+#include "shared/error.h"
+#include "shared/wire.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum { NOTES_SIZE_MAX = 1 << 20 };
+
+/* What a key (or a partition's state) was made by one write; never changed, only replaced. */
+struct row {
+    uint64_t position;
+    struct version version;
+    int64_t expire_ms;
+    bool deleted, forgotten, damaged;
+    size_t value_size;
+    uint8_t value[];
+};
+
+/* How to take a write back. */
+struct undo {
+    uint64_t position;
+    struct skip_list *list;
+    struct skip_entry *entry;
+    struct row *before; /* NULL: there was none */
+};
+
+struct note {
+    uint64_t position;
+    uint8_t *batch;
+    size_t size;
+};
+
+struct store_memory {
+    struct store store;
+    struct skip_list records, states;
+    struct undo *undo; /* of the unsynced writes, in their order */
+    size_t undo_count, undo_size;
+    struct note *notes;
+    size_t note_count, note_size, note_bytes;
+    uint64_t applied, submitted, synced;
+    bool nospace, full, fail_next, failed, sync_at_submit;
+    void (*wake)(void *arg);
+    void *wake_arg;
+    struct store_stats stats;
+    struct damaged_list damaged;
+};
+
+static const struct store_functions memory_functions;
+
+static struct store_memory *memory_of(struct store *s)
+{
+    assert(s->functions == &memory_functions);
+    return (struct store_memory *)s;
+}
+
+static const struct store_memory *memory_of_const(const struct store *s)
+{
+    assert(s->functions == &memory_functions);
+    return (const struct store_memory *)s;
+}
+
+/* Counts a row that comes into view (by 1) or goes out of it (by -1). */
+static void count_row(struct store_memory *m, const struct skip_entry *entry, const struct row *row,
+                      int by)
+{
+    if (!row || row->forgotten)
+        return;
+    if (row->deleted) {
+        m->stats.tombstones += (uint64_t)(int64_t)by;
+        return;
+    }
+    m->stats.keys += (uint64_t)(int64_t)by;
+    m->stats.live_bytes += (uint64_t)((int64_t)by * (int64_t)(entry->key.size + row->value_size));
+}
+
+/* Makes the array hold `more` more elements; it doubles. NULL: out of memory, and nothing changed.
+ */
+static void *array_room(void *array, size_t count, size_t *size, size_t more, size_t element)
+{
+    if (array && *size - count >= more)
+        return array;
+
+    size_t wanted = *size ? *size * 2 : 64;
+
+    while (wanted < count + more)
+        wanted *= 2;
+
+    void *grown = realloc(array, wanted * element);
+
+    if (grown)
+        *size = wanted;
+    return grown;
+}
+
+static struct row *row_new(struct bytes value)
+{
+    struct row *row = calloc(1, sizeof(*row) + value.size);
+
+    if (!row)
+        return NULL;
+    row->value_size = value.size;
+    if (value.size)
+        memcpy(row->value, value.data, value.size);
+    return row;
+}
+
+static struct row *row_of_change(const struct store_change *change)
+{
+    struct row *row;
+
+    if (change->kind == STORE_FORGET) {
+        row = row_new(bytes_of(NULL, 0));
+        if (row)
+            row->forgotten = true;
+        return row;
+    }
+    row = row_new(change->record.value);
+    if (row) {
+        row->version = change->record.version;
+        row->expire_ms = change->record.expire_ms;
+        row->deleted = change->record.deleted;
+    }
+    return row;
+}
+
+static void entry_drop_if_empty(struct skip_list *list, struct skip_entry *entry)
+{
+    struct row *row = entry->payload;
+
+    if (entry->references || (row && !row->forgotten))
+        return;
+    free(row);
+    skip_list_remove(list, entry);
+}
+
+/* Puts `row` in the place of a key and notes how to take it back; the room was made before. */
+static void put_row(struct store_memory *m, struct skip_list *list, struct skip_entry *entry,
+                    struct row *row)
+{
+    struct row *before = entry->payload;
+
+    row->position = m->applied;
+    m->undo[m->undo_count++] = (struct undo){m->applied, list, entry, before};
+    entry->references++;
+    entry->payload = row;
+    if (list == &m->records) {
+        count_row(m, entry, before, -1);
+        count_row(m, entry, row, 1);
+    }
+}
+
+/* Everything that can fail of an apply: one row and one place for each change, then the state. */
+struct prepared {
+    struct skip_entry *entry;
+    struct row *row;
+};
+
+static void prepared_free(struct store_memory *m, struct prepared *prepared, size_t count,
+                          size_t change_count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(prepared[i].row);
+    for (size_t i = 0; i < count; i++) {
+        struct skip_list *list = i < change_count ? &m->records : &m->states;
+        bool again = false;
+
+        /* The same key twice in a batch is one entry. */
+        for (size_t j = 0; j < i && !again; j++)
+            again = prepared[j].entry == prepared[i].entry;
+        if (prepared[i].entry && !again && !prepared[i].entry->payload)
+            entry_drop_if_empty(list, prepared[i].entry);
+    }
+    free(prepared);
+}
+
+static struct prepared *prepare(struct store_memory *m, const struct store_batch *batch)
+{
+    size_t changes = batch->change_count, count = changes + (batch->state.size ? 1 : 0);
+    struct undo *undo = array_room(m->undo, m->undo_count, &m->undo_size, count, sizeof(*m->undo));
+    struct prepared *prepared = calloc(count + 1, sizeof(*prepared));
+    uint8_t partition[4];
+
+    if (undo)
+        m->undo = undo;
+    if (!undo || !prepared) {
+        free(prepared);
+        return NULL;
+    }
+    wire_put_u32(partition, batch->partition);
+    for (size_t i = 0; i < count; i++) {
+        bool state = i == changes;
+
+        prepared[i].row = state ? row_new(batch->state) : row_of_change(&batch->changes[i]);
+        prepared[i].entry = state ? skip_list_insert(&m->states, bytes_of(partition, 4))
+                                  : skip_list_insert(&m->records, batch->changes[i].key);
+        if (!prepared[i].row || !prepared[i].entry) {
+            prepared_free(m, prepared, i + 1, changes);
+            return NULL;
+        }
+    }
+    return prepared;
+}
+
+static int note_add(struct store_memory *m, const struct store_batch *batch, uint64_t position)
+{
+    struct note *notes = array_room(m->notes, m->note_count, &m->note_size, 1, sizeof(*m->notes));
+    size_t size = store_batch_size(batch);
+    uint8_t *copy;
+
+    if (!notes)
+        return RK_NOMEM;
+    m->notes = notes;
+    copy = malloc(size);
+    if (!copy)
+        return RK_NOMEM;
+    store_batch_write(batch, copy);
+    m->notes[m->note_count++] = (struct note){position, copy, size};
+    m->note_bytes += size;
+    return 0;
+}
+
+static void note_drop_last(struct store_memory *m)
+{
+    struct note *last = &m->notes[--m->note_count];
+
+    m->note_bytes -= last->size;
+    free(last->batch);
+}
+
+/* Drops the oldest synced notes that the newest do not leave room for. */
+static void notes_trim(struct store_memory *m)
+{
+    size_t drop = 0;
+
+    while (m->note_bytes > NOTES_SIZE_MAX && drop + 1 < m->note_count &&
+           m->notes[drop].position <= m->synced) {
+        m->note_bytes -= m->notes[drop].size;
+        free(m->notes[drop++].batch);
+    }
+    if (drop) {
+        m->note_count -= drop;
+        memmove(m->notes, m->notes + drop, m->note_count * sizeof(*m->notes));
+    }
+}
+
+static int memory_refusal(struct store_memory *m)
+{
+    if (m->failed)
+        return RK_IO;
+    if (m->nospace) {
+        m->stats.nospace_refusals++;
+        return RK_NOSPACE;
+    }
+    if (m->full) {
+        m->stats.full_refusals++;
+        return RK_FULL;
+    }
+    return 0;
+}
+
+static int memory_apply(struct store *s, const struct store_batch *batch, uint64_t *position)
+{
+    struct store_memory *m = memory_of(s);
+    int error = store_batch_check(batch);
+    struct prepared *prepared;
+    size_t i;
+
+    if (!error)
+        error = memory_refusal(m);
+    if (error)
+        return error;
+    prepared = prepare(m, batch);
+    if (!prepared)
+        return RK_NOMEM;
+    if (batch->note.size && note_add(m, batch, m->applied + 1) != 0) {
+        prepared_free(m, prepared, batch->change_count + (batch->state.size ? 1 : 0),
+                      batch->change_count);
+        return RK_NOMEM;
+    }
+    m->applied++;
+    for (i = 0; i < batch->change_count; i++)
+        put_row(m, &m->records, prepared[i].entry, prepared[i].row);
+    if (batch->state.size)
+        put_row(m, &m->states, prepared[i].entry, prepared[i].row);
+    free(prepared);
+    m->stats.writes++;
+    *position = m->applied;
+    return 0;
+}
+
+void store_memory_sync(struct store *s, uint64_t up_to)
+{
+    struct store_memory *m = memory_of(s);
+    size_t done = 0;
+
+    if (up_to > m->submitted)
+        up_to = m->submitted;
+    if (up_to <= m->synced || m->failed)
+        return;
+    m->stats.syncs++;
+    if (m->fail_next) {
+        m->failed = true;
+        return;
+    }
+    for (; done < m->undo_count && m->undo[done].position <= up_to; done++) {
+        struct undo *undo = &m->undo[done];
+
+        free(undo->before);
+        undo->entry->references--;
+        entry_drop_if_empty(undo->list, undo->entry);
+    }
+    m->undo_count -= done;
+    if (done && m->undo_count)
+        memmove(m->undo, m->undo + done, m->undo_count * sizeof(*m->undo));
+    m->synced = up_to;
+    notes_trim(m);
+}
+
+static void memory_submit(struct store *s)
+{
+    struct store_memory *m = memory_of(s);
+
+    if (m->submitted == m->applied)
+        return;
+    m->submitted = m->applied;
+    if (!m->sync_at_submit)
+        return;
+    store_memory_sync(s, m->applied);
+    if (m->wake)
+        m->wake(m->wake_arg);
+}
+
+static uint64_t memory_poll(struct store *s, int *error)
+{
+    struct store_memory *m = memory_of(s);
+
+    *error = m->failed ? RK_IO : 0;
+    return m->synced;
+}
+
+void store_memory_crash(struct store *s)
+{
+    struct store_memory *m = memory_of(s);
+
+    while (m->undo_count) {
+        struct undo *undo = &m->undo[--m->undo_count];
+
+        if (undo->list == &m->records) {
+            count_row(m, undo->entry, undo->entry->payload, -1);
+            count_row(m, undo->entry, undo->before, 1);
+        }
+        free(undo->entry->payload);
+        undo->entry->payload = undo->before;
+        undo->entry->references--;
+        entry_drop_if_empty(undo->list, undo->entry);
+    }
+    while (m->note_count && m->notes[m->note_count - 1].position > m->synced)
+        note_drop_last(m);
+    m->applied = m->submitted = m->synced;
+    m->failed = m->fail_next = false;
+    m->damaged.count = 0;
+}
+
+int store_memory_replay(struct store *s,
+                        void (*replayed)(void *arg, const struct store_batch *batch), void *arg)
+{
+    struct store_memory *m = memory_of(s);
+    struct store_change *changes = malloc(STORE_CHANGES_MAX * sizeof(*changes));
+
+    if (!changes)
+        return RK_NOMEM;
+    for (size_t i = 0; i < m->note_count; i++) {
+        struct store_batch batch;
+        int error =
+            store_batch_read(bytes_of(m->notes[i].batch, m->notes[i].size), changes, &batch);
+
+        assert(error == 0);
+        replayed(arg, &batch);
+    }
+    free(changes);
+    return 0;
+}
+
+static struct store_record record_of(const struct row *row)
+{
+    return (struct store_record){row->version, row->expire_ms, row->deleted,
+                                 bytes_of(row->value, row->value_size)};
+}
+
+static int memory_get(struct store *s, struct bytes key, struct store_record *out,
+                      uint64_t *position)
+{
+    struct store_memory *m = memory_of(s);
+    struct skip_entry *entry = skip_list_find(&m->records, key);
+    const struct row *row = entry ? entry->payload : NULL;
+
+    *out = (struct store_record){0};
+    *position = row && row->position > m->synced ? row->position : 0;
+    if (!row || row->forgotten)
+        return RK_NOTFOUND;
+    if (row->damaged) {
+        damaged_list_add(&m->damaged, key);
+        return RK_CORRUPT;
+    }
+    *out = record_of(row);
+    return 0;
+}
+
+static int memory_state(struct store *s, uint32_t partition, uint8_t state[STORE_STATE_MAX],
+                        size_t *size)
+{
+    struct store_memory *m = memory_of(s);
+    struct skip_entry *entry;
+    uint8_t key[4];
+    struct row *row;
+
+    wire_put_u32(key, partition);
+    entry = skip_list_find(&m->states, bytes_of(key, 4));
+    row = entry ? entry->payload : NULL;
+    *size = row ? row->value_size : 0;
+    if (!row)
+        return RK_NOTFOUND;
+    memcpy(state, row->value, row->value_size);
+    return 0;
+}
+
+struct walk {
+    struct store_memory *memory;
+    int (*each)(void *arg, struct bytes key, const struct store_record *record);
+    void *arg;
+    bool damaged;
+};
+
+/* What `each` returned. */
+static int walk_entry(struct walk *walk, const struct skip_entry *entry)
+{
+    const struct row *row = entry->payload;
+    struct store_record record;
+
+    if (row->damaged) {
+        walk->damaged = true;
+        damaged_list_add(&walk->memory->damaged, entry->key);
+        return walk->each(walk->arg, entry->key, NULL);
+    }
+    record = record_of(row);
+    return walk->each(walk->arg, entry->key, &record);
+}
+
+static int compare_expiry(const void *a, const void *b)
+{
+    const struct skip_entry *left = *(struct skip_entry *const *)a;
+    const struct skip_entry *right = *(struct skip_entry *const *)b;
+    uint64_t left_rank = expiry_rank(((struct row *)left->payload)->expire_ms);
+    uint64_t right_rank = expiry_rank(((struct row *)right->payload)->expire_ms);
+
+    if (left_rank != right_rank)
+        return left_rank < right_rank ? -1 : 1;
+    return bytes_compare(left->key, right->key);
+}
+
+static int scan_expiring(struct walk *walk)
+{
+    const struct skip_list *records = &walk->memory->records;
+    struct skip_entry **found = malloc((records->count + 1) * sizeof(struct skip_entry *));
+    size_t count = 0;
+    int result = 0;
+
+    if (!found)
+        return RK_NOMEM;
+    for (struct skip_entry *entry = records->first[0]; entry; entry = entry->next[0]) {
+        const struct row *row = entry->payload;
+
+        if (row && !row->forgotten && row->expire_ms)
+            found[count++] = entry;
+    }
+    qsort(found, count, sizeof(struct skip_entry *), compare_expiry);
+    for (size_t i = 0; i < count && !result; i++)
+        result = walk_entry(walk, found[i]);
+    free(found);
+    return result;
+}
+
+static int scan_range(struct walk *walk, struct bytes from, struct bytes to)
+{
+    struct skip_entry *entry = skip_list_seek(&walk->memory->records, from);
+    int result = 0;
+
+    for (; entry && bytes_compare(entry->key, to) <= 0 && !result; entry = entry->next[0]) {
+        const struct row *row = entry->payload;
+
+        if (row && !row->forgotten)
+            result = walk_entry(walk, entry);
+    }
+    return result;
+}
+
+static int memory_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+                       int (*each)(void *arg, struct bytes key, const struct store_record *record),
+                       void *arg)
+{
+    struct walk walk = {memory_of(s), each, arg, false};
+    int result = expiring ? scan_expiring(&walk) : scan_range(&walk, from, to);
+
+    return result == 0 && walk.damaged ? RK_CORRUPT : result;
+}
+
+static void memory_stats(struct store *s, struct store_stats *out)
+{
+    *out = memory_of(s)->stats;
+}
+
+static uint64_t memory_delay_us(struct store *s)
+{
+    (void)s;
+    return 0;
+}
+
+static int memory_damaged(struct store *s, uint8_t key[STORE_KEY_SIZE_MAX], size_t *size)
+{
+    return damaged_list_take(&memory_of(s)->damaged, key, size);
+}
+
+static void list_free(struct skip_list *list)
+{
+    for (struct skip_entry *entry = list->first[0]; entry; entry = entry->next[0])
+        free(entry->payload);
+    skip_list_free(list);
+}
+
+static void memory_close(struct store *s)
+{
+    struct store_memory *m = memory_of(s);
+
+    store_memory_crash(s);
+    while (m->note_count)
+        note_drop_last(m);
+    list_free(&m->records);
+    list_free(&m->states);
+    free(m->notes);
+    free(m->undo);
+    free(m);
+}
+
+static const struct store_functions memory_functions = {
+    .close = memory_close,
+    .get = memory_get,
+    .apply = memory_apply,
+    .submit = memory_submit,
+    .poll = memory_poll,
+    .state = memory_state,
+    .scan = memory_scan,
+    .stats = memory_stats,
+    .delay_us = memory_delay_us,
+    .damaged = memory_damaged,
+};
+
+int store_memory_new(uint64_t seed, struct store **out)
+{
+    struct store_memory *m = calloc(1, sizeof(*m));
+
+    if (!m)
+        return RK_NOMEM;
+    m->store.functions = &memory_functions;
+    skip_list_init(&m->records, seed);
+    skip_list_init(&m->states, seed + 1);
+    *out = &m->store;
+    return 0;
+}
+
+void store_memory_auto(struct store *s, void (*wake)(void *arg), void *arg)
+{
+    struct store_memory *m = memory_of(s);
+
+    m->sync_at_submit = true;
+    m->wake = wake;
+    m->wake_arg = arg;
+}
+
+uint64_t store_memory_applied(const struct store *s)
+{
+    return memory_of_const(s)->applied;
+}
+
+uint64_t store_memory_submitted(const struct store *s)
+{
+    return memory_of_const(s)->submitted;
+}
+
+void store_memory_set_nospace(struct store *s, bool nospace)
+{
+    memory_of(s)->nospace = nospace;
+}
+
+void store_memory_set_full(struct store *s, bool full)
+{
+    memory_of(s)->full = full;
+}
+
+void store_memory_fail_sync(struct store *s)
+{
+    memory_of(s)->fail_next = true;
+}
+
+int store_memory_damage(struct store *s, struct bytes key)
+{
+    struct skip_entry *entry = skip_list_find(&memory_of(s)->records, key);
+    struct row *row = entry ? entry->payload : NULL;
+
+    if (!row || row->forgotten)
+        return RK_NOTFOUND;
+    row->damaged = true;
+    return 0;
+}

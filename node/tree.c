@@ -1,0 +1,262 @@
+#include "node/tree.h"
+#include "node/tree_meta.h"
+#include "node/tree_record.h"
+#include "shared/error.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    TABLES = 4,
+    READERS_MAX = 8, /* the shard's thread and the scrub are two */
+    LOCK_FILE_SIZE = 8192,
+    MAP_SIZE_MIN = 64 << 10,
+    ENVIRONMENT_FLAGS = MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS,
+};
+
+int tree_error(int result)
+{
+    switch (result) {
+    case MDB_SUCCESS:
+        return 0;
+    case MDB_NOTFOUND:
+        return RK_NOTFOUND;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+        return RK_CORRUPT;
+    case MDB_VERSION_MISMATCH:
+        return RK_VERSION;
+    case ENOMEM:
+        return RK_NOMEM;
+    default:
+        return result > 0 ? store_files_error(result) : RK_IO;
+    }
+}
+
+/* LMDB maps its lock file and writes to it: on a full disk that would be a SIGBUS, so it gets its
+ * room first. */
+static int reserve_lock_file(struct tree *t)
+{
+    const struct store_files *files = t->files;
+    size_t size = strlen(t->path) + sizeof("-lock");
+    char *path = malloc(size);
+    int fd, result, error;
+
+    if (!path)
+        return ENOMEM;
+    snprintf(path, size, "%s-lock", t->path);
+    fd = files->open(files->arg, path, O_RDWR | O_CREAT);
+    free(path);
+    if (fd < 0)
+        return errno;
+    result = files->allocate(files->arg, fd, 0, LOCK_FILE_SIZE, 1);
+    error = errno;
+    files->close(files->arg, fd);
+    return result == 0 ? 0 : error;
+}
+
+/* The map must hold what is there already. */
+static size_t first_map_size(const struct tree *t, size_t map_size)
+{
+    struct stat st;
+    size_t size = map_size > MAP_SIZE_MIN ? map_size : MAP_SIZE_MIN;
+
+    if (stat(t->path, &st) == 0)
+        while (size < (size_t)st.st_size * 2)
+            size *= 2;
+    return size;
+}
+
+static int open_environment(struct tree *t, size_t map_size)
+{
+    int result = reserve_lock_file(t);
+
+    if (!result)
+        result = mdb_env_create(&t->env);
+    if (!result)
+        result = mdb_env_set_maxdbs(t->env, TABLES);
+    if (!result)
+        result = mdb_env_set_maxreaders(t->env, READERS_MAX);
+    if (!result)
+        result = mdb_env_set_mapsize(t->env, first_map_size(t, map_size));
+    if (!result)
+        result = mdb_env_open(t->env, t->path, ENVIRONMENT_FLAGS, 0600);
+    return result;
+}
+
+static int read_meta(struct tree *t, MDB_txn *txn)
+{
+    MDB_val key = {5, (void *)"store"}, value;
+    struct tree_meta meta = {0};
+    uint8_t row[TREE_META_SIZE];
+    int error, result = mdb_get(txn, t->meta, &key, &value);
+
+    if (result == MDB_NOTFOUND) {
+        tree_meta_write(&meta, row);
+        value = (MDB_val){sizeof(row), row};
+        return tree_error(mdb_put(txn, t->meta, &key, &value, 0));
+    }
+    if (result)
+        return tree_error(result);
+    error = tree_meta_read(bytes_of(value.mv_data, value.mv_size), &meta);
+    t->position = meta.position;
+    t->counts = (struct tree_counts){meta.keys, meta.tombstones, meta.live_bytes};
+    return error;
+}
+
+static int open_tables(struct tree *t)
+{
+    const struct {
+        const char *name;
+        MDB_dbi *table;
+    } tables[TABLES] = {{"records", &t->records},
+                        {"expiry", &t->expiry},
+                        {"states", &t->states},
+                        {"meta", &t->meta}};
+    MDB_txn *txn;
+    int error = tree_error(mdb_txn_begin(t->env, NULL, 0, &txn));
+
+    if (error)
+        return error;
+    for (int i = 0; i < TABLES && !error; i++)
+        error = tree_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table));
+    if (!error)
+        error = read_meta(t, txn);
+    if (error) {
+        mdb_txn_abort(txn);
+        return error;
+    }
+    return tree_error(t->files->commit(t->files->arg, txn));
+}
+
+int tree_open(struct tree *t, const char *folder, size_t map_size, const struct store_files *files,
+              char *why, size_t why_size)
+{
+    size_t size = strlen(folder) + sizeof("/tree");
+    int result, error;
+
+    *t = (struct tree){.files = files, .path = malloc(size)};
+    if (!t->path)
+        return RK_NOMEM;
+    snprintf(t->path, size, "%s/tree", folder);
+    result = open_environment(t, map_size);
+    error = tree_error(result);
+    if (error) {
+        snprintf(why, why_size, "%s: %s", t->path, mdb_strerror(result));
+    } else {
+        error = open_tables(t);
+        if (error)
+            snprintf(why, why_size, "%s: %s", t->path, rk_error_text(error));
+    }
+    if (error)
+        tree_close(t);
+    return error;
+}
+
+void tree_close(struct tree *t)
+{
+    if (t->reader)
+        mdb_txn_abort(t->reader);
+    if (t->env)
+        mdb_env_close(t->env);
+    free(t->path);
+    *t = (struct tree){0};
+}
+
+/* Opens the shard's read transaction if it is not. */
+static int begin_reading(struct tree *t)
+{
+    int result;
+
+    if (t->reading)
+        return 0;
+    result =
+        t->reader ? mdb_txn_renew(t->reader) : mdb_txn_begin(t->env, NULL, MDB_RDONLY, &t->reader);
+    t->reading = result == 0;
+    return result;
+}
+
+void tree_end_turn(struct tree *t)
+{
+    if (t->reading)
+        mdb_txn_reset(t->reader);
+    t->reading = false;
+}
+
+int tree_get(struct tree *t, struct bytes key, struct store_record *out)
+{
+    MDB_val k = {key.size, (void *)key.data}, value;
+    int result = begin_reading(t);
+
+    if (!result)
+        result = mdb_get(t->reader, t->records, &k, &value);
+    if (result)
+        return tree_error(result);
+    return tree_record_read(key, bytes_of(value.mv_data, value.mv_size), out);
+}
+
+int tree_state(struct tree *t, uint32_t partition, struct bytes *out)
+{
+    uint8_t bytes[TREE_STATE_KEY_SIZE];
+    MDB_val key = {sizeof(bytes), bytes}, value;
+    int result = begin_reading(t);
+
+    tree_state_key(partition, bytes);
+    if (!result)
+        result = mdb_get(t->reader, t->states, &key, &value);
+    return result ? tree_error(result)
+                  : tree_state_read(partition, bytes_of(value.mv_data, value.mv_size), out);
+}
+
+int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out)
+{
+    int result = begin_reading(t);
+
+    *out = NULL;
+    if (!result)
+        result = mdb_cursor_open(t->reader, table, out);
+    return tree_error(result);
+}
+
+int tree_cursor_move(MDB_cursor *cursor, const struct bytes *from, struct bytes *key,
+                     struct bytes *value)
+{
+    MDB_val k = {0}, v = {0};
+    int result;
+
+    if (from && from->size)
+        k = (MDB_val){from->size, (void *)from->data};
+    result = mdb_cursor_get(cursor, &k, &v,
+                            !from        ? MDB_NEXT
+                            : from->size ? MDB_SET_RANGE
+                                         : MDB_FIRST);
+    if (result)
+        return tree_error(result);
+    *key = bytes_of(k.mv_data, k.mv_size);
+    *value = bytes_of(v.mv_data, v.mv_size);
+    return 0;
+}
+
+uint64_t tree_file_bytes(const struct tree *t)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (mdb_env_info(t->env, &info) != 0 || mdb_env_stat(t->env, &stat) != 0)
+        return 0;
+    return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+int tree_grow(struct tree *t)
+{
+    MDB_envinfo info;
+    int result = mdb_env_info(t->env, &info);
+
+    if (!result)
+        result = mdb_env_set_mapsize(t->env, info.me_mapsize * 2);
+    return result ? RK_NOMEM : 0;
+}

@@ -1,0 +1,71 @@
+/* Edge: the LMDB tree of a shard, in one file of its folder.
+ *
+ *   records  store key → record (tree_record.h)
+ *   expiry   rank of the expiry, 7 bytes big-endian, then the store key → nothing
+ *   states   partition, 4 bytes big-endian → state row
+ *   meta     "store" → format, log position, counts
+ *
+ * The shard's thread reads, through one read transaction that it ends once a turn; the checkpoint
+ * writes. LMDB 0.9.24 cannot reuse pages that an open read transaction may see, and cannot grow its
+ * map while one is open.
+ */
+#ifndef RINGKV_NODE_TREE_H
+#define RINGKV_NODE_TREE_H
+
+#include "node/memory_table.h"
+#include "node/store.h"
+#include "node/store_files.h"
+#include <lmdb.h>
+
+struct tree_counts {
+    uint64_t keys, tombstones, live_bytes; /* as struct store_stats has them */
+};
+
+struct tree {
+    MDB_env *env;
+    MDB_dbi records, expiry, states, meta;
+    const struct store_files *files;
+    char *path;
+    MDB_txn *reader; /* of the shard's thread */
+    bool reading;    /* it is open */
+    /* As of the last commit; owned by whoever writes. */
+    uint64_t position;
+    struct tree_counts counts;
+    uint64_t reserved_end; /* the file has room on the disk up to here */
+};
+
+/* Opens or makes the tree in a folder. `map_size`: bytes of address space to begin with. 0, or
+ * RK_NOSPACE, RK_VERSION, RK_CORRUPT, RK_IO, RK_NOMEM with the reason in `why`. */
+int tree_open(struct tree *t, const char *folder, size_t map_size, const struct store_files *files,
+              char *why, size_t why_size);
+void tree_close(struct tree *t);
+
+/* ---- reading, for the shard's thread; what is returned is valid until tree_end_turn ---- */
+
+/* 0, RK_NOTFOUND, RK_CORRUPT, RK_IO. */
+int tree_get(struct tree *t, struct bytes key, struct store_record *out);
+int tree_state(struct tree *t, uint32_t partition, struct bytes *out);
+
+/* Ends the read transaction. */
+void tree_end_turn(struct tree *t);
+
+/* A cursor in the shard's read transaction. *out is NULL on failure. 0 or RK_IO. */
+int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out);
+
+/* Goes to the first key at or behind `from`, or (from NULL) to the next. 0, RK_NOTFOUND at the end,
+ * RK_IO. */
+int tree_cursor_move(MDB_cursor *cursor, const struct bytes *from, struct bytes *key,
+                     struct bytes *value);
+
+/* ---- for both threads ---- */
+
+/* What an LMDB result means: RK_NOTFOUND, RK_CORRUPT, RK_NOSPACE, RK_NOMEM, RK_IO. */
+int tree_error(int result);
+
+/* Bytes of the file that are in use or were. */
+uint64_t tree_file_bytes(const struct tree *t);
+
+/* Doubles the map. No transaction may be open in any thread. 0 or RK_NOMEM. */
+int tree_grow(struct tree *t);
+
+#endif

@@ -1,0 +1,274 @@
+#include "node/tree_write.h"
+#include "node/expiry_rank.h"
+#include "node/tree_meta.h"
+#include "node/tree_record.h"
+#include "shared/error.h"
+#include "shared/wire.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PAGE_SIZE_ASSUMED = 4096, /* what overflow pages are counted in */
+    INLINE_SIZE_MAX = 2000,   /* a larger node may go to overflow pages: below half a page */
+    SPARE_PAGES = 64,
+};
+
+static int write_error(int result)
+{
+    return result == MDB_MAP_FULL ? RK_FULL : tree_error(result);
+}
+
+void tree_write_size_add(struct tree_write_size *size, const struct memory_record *record)
+{
+    size_t bytes = record->key_size + record->value_size + tree_record_head_size(1);
+
+    size->records++;
+    size->expiring += record->expire_ms != 0;
+    if (bytes > INLINE_SIZE_MAX)
+        size->overflow_pages += bytes / PAGE_SIZE_ASSUMED + 2;
+    else
+        size->bytes += bytes;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Pages that `changes` insertions of `bytes` into a table may write: the leaves they meet, what
+ * these split into, and the branches above. */
+static size_t table_pages(const MDB_stat *stat, size_t changes, size_t bytes)
+{
+    size_t split = smaller(2 * changes, 4 * bytes / stat->ms_psize + 2);
+
+    if (!changes)
+        return 0;
+    return smaller(changes, stat->ms_leaf_pages) + split +
+           smaller(changes * stat->ms_depth, stat->ms_branch_pages) + split / 8 + stat->ms_depth +
+           2;
+}
+
+/* Makes sure that the file can grow by all that a transaction may write, so that a full disk is
+ * found before it and not in its commit. */
+static int reserve_room(struct tree_writer *w, const struct tree_write_size *size)
+{
+    struct tree *t = w->tree;
+    const struct store_files *files = t->files;
+    MDB_stat records, expiry, states;
+    size_t pages, expiry_changes;
+    uint64_t used = tree_file_bytes(t), end;
+    mdb_filehandle_t fd;
+
+    if (mdb_stat(w->txn, t->records, &records) != 0 || mdb_stat(w->txn, t->expiry, &expiry) != 0 ||
+        mdb_stat(w->txn, t->states, &states) != 0 || mdb_env_get_fd(t->env, &fd) != 0)
+        return RK_IO;
+    expiry_changes = size->expiring + (expiry.ms_entries ? size->records : 0);
+    pages = table_pages(&records, size->records, size->bytes) + size->overflow_pages +
+            table_pages(&expiry, expiry_changes, expiry_changes * EXPIRY_KEY_SIZE_MAX) +
+            table_pages(&states, size->states, size->states * (TREE_STATE_SIZE_MAX + 16));
+    /* The list of free pages is written anew as well. */
+    pages += pages / 256 + (size_t)(used / records.ms_psize) / 256 + SPARE_PAGES;
+    end = used + pages * records.ms_psize;
+    if (end <= t->reserved_end)
+        return 0;
+    if (files->allocate(files->arg, fd, (off_t)t->reserved_end, (off_t)(end - t->reserved_end),
+                        0) != 0)
+        return store_files_error(errno);
+    t->reserved_end = end;
+    return 0;
+}
+
+int tree_write_begin(struct tree_writer *w, struct tree *t, const struct tree_write_size *size)
+{
+    int error;
+
+    w->tree = t;
+    w->counts = t->counts;
+    w->change_count = 0;
+    error = tree_error(mdb_txn_begin(t->env, NULL, 0, &w->txn));
+    if (error)
+        return error;
+    error = reserve_room(w, size);
+    if (!error)
+        error = tree_error(mdb_cursor_open(w->txn, t->records, &w->cursor));
+    if (error)
+        tree_write_abort(w);
+    return error;
+}
+
+void tree_write_abort(struct tree_writer *w)
+{
+    if (w->cursor)
+        mdb_cursor_close(w->cursor);
+    mdb_txn_abort(w->txn);
+    w->cursor = NULL;
+    w->txn = NULL;
+}
+
+static int note_expiry(struct tree_writer *w, int64_t expire_ms, struct bytes key, bool add)
+{
+    if (w->change_count == w->change_size) {
+        size_t size = w->change_size ? w->change_size * 2 : 1024;
+        struct expiry_change *changes = realloc(w->changes, size * sizeof(*changes));
+
+        if (!changes)
+            return RK_NOMEM;
+        w->changes = changes;
+        w->change_size = size;
+    }
+    w->changes[w->change_count++] = (struct expiry_change){expiry_rank(expire_ms), key, add};
+    return 0;
+}
+
+/* Counts a record that comes (by 1) or goes (by -1). */
+static void count_record(struct tree_counts *counts, struct bytes key,
+                         const struct store_record *record, int by)
+{
+    uint64_t one = (uint64_t)(int64_t)by;
+
+    if (record->deleted) {
+        counts->tombstones += one;
+        return;
+    }
+    counts->keys += one;
+    counts->live_bytes += one * (key.size + record->value.size);
+}
+
+/* Takes what is there of a key out of the counts. *before says what it was. */
+static int meet_old(struct tree_writer *w, struct bytes key, struct store_record *before)
+{
+    MDB_val k = {key.size, (void *)key.data}, value;
+    int result = mdb_cursor_get(w->cursor, &k, &value, MDB_SET);
+
+    if (result)
+        return write_error(result);
+    (void)tree_record_peek(bytes_of(value.mv_data, value.mv_size), before);
+    count_record(&w->counts, key, before, -1);
+    return 0;
+}
+
+static int put_record(struct tree_writer *w, const struct memory_record *record)
+{
+    struct bytes key = memory_record_key(record);
+    struct store_record now = {record->version, record->expire_ms, record->deleted,
+                               memory_record_value(record)};
+    MDB_val k = {key.size, (void *)key.data}, value = {0};
+    int result;
+
+    value.mv_size = tree_record_head_size(now.expire_ms) + now.value.size;
+    result = mdb_cursor_put(w->cursor, &k, &value, MDB_RESERVE);
+    if (result)
+        return write_error(result);
+    tree_record_write(key, &now, value.mv_data);
+    count_record(&w->counts, key, &now, 1);
+    return 0;
+}
+
+int tree_write_record(struct tree_writer *w, const struct memory_record *record)
+{
+    struct bytes key = memory_record_key(record);
+    struct store_record before = {0};
+    int error = meet_old(w, key, &before);
+    bool found = error == 0;
+
+    if (error == RK_NOTFOUND)
+        error = 0;
+    if (!error && before.expire_ms && before.expire_ms != record->expire_ms)
+        error = note_expiry(w, before.expire_ms, key, false);
+    if (!error && record->expire_ms && before.expire_ms != record->expire_ms)
+        error = note_expiry(w, record->expire_ms, key, true);
+    if (error)
+        return error;
+    if (!record->forgotten)
+        return put_record(w, record);
+    return found ? write_error(mdb_cursor_del(w->cursor, 0)) : 0;
+}
+
+int tree_write_state(struct tree_writer *w, uint32_t partition, const struct memory_state *state)
+{
+    uint8_t key[TREE_STATE_KEY_SIZE], row[TREE_STATE_SIZE_MAX];
+    MDB_val k = {sizeof(key), key}, value = {0, row};
+
+    tree_state_key(partition, key);
+    value.mv_size = tree_state_write(partition, bytes_of(state->bytes, state->size), row);
+    return write_error(mdb_put(w->txn, w->tree->states, &k, &value, 0));
+}
+
+/* Removals before additions: a rank that two expiries share is then left in place. */
+static int compare_changes(const void *a, const void *b)
+{
+    const struct expiry_change *left = a, *right = b;
+    int order;
+
+    if (left->rank != right->rank)
+        return left->rank < right->rank ? -1 : 1;
+    order = bytes_compare(left->key, right->key);
+    return order ? order : (int)left->add - (int)right->add;
+}
+
+static int apply_expiry(struct tree_writer *w)
+{
+    uint8_t bytes[EXPIRY_KEY_SIZE_MAX + 1];
+    int result = 0;
+
+    if (w->change_count)
+        qsort(w->changes, w->change_count, sizeof(*w->changes), compare_changes);
+    for (size_t i = 0; i < w->change_count && !result; i++) {
+        const struct expiry_change *change = &w->changes[i];
+        MDB_val key, nothing = {0, bytes};
+
+        key = (MDB_val){expiry_key_write(change->rank, change->key, bytes), bytes};
+        if (change->add)
+            result = mdb_put(w->txn, w->tree->expiry, &key, &nothing, 0);
+        else
+            result = mdb_del(w->txn, w->tree->expiry, &key, NULL);
+        if (result == MDB_NOTFOUND)
+            result = 0;
+    }
+    return write_error(result);
+}
+
+static int put_meta(struct tree_writer *w, uint64_t position)
+{
+    struct tree_meta meta = {position, w->counts.keys, w->counts.tombstones, w->counts.live_bytes};
+    uint8_t row[TREE_META_SIZE];
+    MDB_val key = {5, (void *)"store"}, value = {sizeof(row), row};
+
+    tree_meta_write(&meta, row);
+    return write_error(mdb_put(w->txn, w->tree->meta, &key, &value, 0));
+}
+
+int tree_write_commit(struct tree_writer *w, uint64_t position, char *why, size_t why_size)
+{
+    struct tree *t = w->tree;
+    int result, error = apply_expiry(w);
+
+    if (!error)
+        error = put_meta(w, position);
+    if (error) {
+        tree_write_abort(w);
+        return error;
+    }
+    mdb_cursor_close(w->cursor);
+    w->cursor = NULL;
+    result = t->files->commit(t->files->arg, w->txn);
+    w->txn = NULL;
+    /* Before it writes anything a commit may still find the map full, or memory short. */
+    if (result == MDB_MAP_FULL)
+        return RK_FULL;
+    if (result) {
+        snprintf(why, why_size, "commit to %s failed: %s", t->path, mdb_strerror(result));
+        return RK_IO;
+    }
+    t->counts = w->counts;
+    t->position = position;
+    return 0;
+}
+
+void tree_writer_free(struct tree_writer *w)
+{
+    free(w->changes);
+    *w = (struct tree_writer){0};
+}
