@@ -1,0 +1,49 @@
+/* Carries out one operation on the keys of one partition: reads become a reply, writes become
+ * record changes and a reply. Writes are executed once, at the primary; what is replicated is their
+ * effect. */
+#ifndef RINGKV_NODE_EXECUTE_H
+#define RINGKV_NODE_EXECUTE_H
+
+#include "node/store.h"
+#include "shared/buf.h"
+#include "shared/message.h"
+
+/* The state an operation sees. */
+struct execute_view {
+    struct store *store;
+    int64_t now_ms;       /* Unix time: expired records are not there */
+    uint32_t value_max;   /* bytes of a value */
+    bool keep_tombstones; /* a delete leaves its version behind (more than one replica) */
+};
+
+/* What a read saw, to be waited for before its reply may leave. */
+struct execute_seen {
+    uint64_t position;     /* of the store's log, 0: synced already */
+    struct version newest; /* of the records it read */
+};
+
+/* Appends a reply frame to `out`. 0; RK_NOMEM, RK_TOOBIG (the values together are more than a frame
+ * holds), RK_CORRUPT (a damaged record), RK_IO: `out` unchanged. */
+int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
+                 struct execute_seen *seen);
+
+/* What a write does. Zero-initialise once and use again; execute_free at the end. */
+struct effect {
+    struct store_change
+        *changes; /* keys and values point into the request, into `scratch` or into the store */
+    size_t change_count;
+    size_t change_size; /* allocated */
+    struct reply reply; /* kind, integer, data; data points where changes do */
+    uint64_t position;  /* what the records that the reply tells of wait for */
+    struct version newest;
+    struct buf scratch;
+};
+
+/* Computes the effect of a write. `version` is given to every changed record. An effect without
+ * changes (SETNX of a key that is there, DEL of one that is not) is a read: its reply waits for
+ * `position` and `newest`. 0, or as execute_read. */
+int execute_write(const struct execute_view *v, const struct request *m, struct version version,
+                  struct effect *e);
+void effect_free(struct effect *e);
+
+#endif

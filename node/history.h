@@ -1,0 +1,50 @@
+/* The recent steps of a shard's partitions, kept to bring a replica up that missed some.
+ *
+ * Bounded by bytes over the whole shard: the oldest step of any partition goes first, and as steps
+ * are added in the order in which they are made, it is also the oldest of its partition.
+ */
+#ifndef RINGKV_NODE_HISTORY_H
+#define RINGKV_NODE_HISTORY_H
+
+#include "node/store.h"
+#include "shared/bytes.h"
+#include <stddef.h>
+
+struct history_entry {
+    struct history_entry *next;         /* of the same partition */
+    struct history_entry *next_overall; /* of the shard */
+    struct history_line *line;
+    struct version from, at;
+    size_t size;
+    uint8_t frame[]; /* an encoded STEP */
+};
+
+/* One partition's steps, oldest first, each beginning where the one before ended. */
+struct history_line {
+    struct history_entry *first, *last;
+    uint32_t count;
+};
+
+struct history {
+    struct history_entry *first, *last;
+    size_t bytes, bytes_max;
+    uint32_t line_max; /* steps of one partition */
+    uint64_t dropped;  /* steps that went to keep the bounds */
+};
+
+void history_init(struct history *h, size_t bytes_max, uint32_t line_max);
+void history_free(struct history *h);
+
+/* Keeps a copy of a step; a step that does not begin where the line ends clears the line first. 0
+ * or RK_NOMEM (the line is then cleared: it must have no hole). */
+int history_add(struct history *h, struct history_line *line, struct version from,
+                struct version at, struct bytes frame);
+
+/* The step that begins at `from`, from which everything up to the line's end follows; NULL when it
+ * is not kept. */
+struct history_entry *history_find(const struct history_line *line, struct version from);
+
+/* Forgets a line's steps (its entries are freed as they become the oldest). */
+void history_clear(struct history *h, struct history_line *line);
+
+#endif

@@ -1,0 +1,293 @@
+#include "node/peer_message.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/reader.h"
+#include "shared/wire.h"
+
+enum {
+    STEP_EPOCH_AT = 0,
+    STEP_VIEW_AT = 8,
+    STEP_HEAD = 72,
+    CHUNK_HEAD = 56,
+    CHANGE_HEAD = 36,
+    CHANGE_DELETED = 2,
+};
+
+/* --- signals -------------------------------------------------------------------------------- */
+
+size_t peer_begin_signals(struct buf *out, uint64_t epoch)
+{
+    size_t begun = frame_begin(out, MESSAGE_SIGNALS);
+    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, 8);
+
+    if (!at) {
+        if (begun != SIZE_MAX)
+            buf_truncate(out, begun);
+        return SIZE_MAX;
+    }
+    wire_put_u64(at, epoch);
+    buf_commit(out, 8);
+    return begun;
+}
+
+int peer_add_signal(struct buf *out, const struct signal *s)
+{
+    uint8_t *at = buf_reserve(out, SIGNAL_SIZE);
+
+    if (!at)
+        return RK_NOMEM;
+    at[0] = s->kind;
+    at[1] = s->flags;
+    wire_put_u16(at + 2, 0);
+    wire_put_u32(at + 4, s->partition);
+    wire_put_u64(at + 8, s->view);
+    wire_put_u64(at + 16, s->last.view);
+    wire_put_u64(at + 24, s->last.op);
+    buf_commit(out, SIGNAL_SIZE);
+    return 0;
+}
+
+static void read_signal(struct reader *r, struct signal *s)
+{
+    s->kind = reader_u8(r);
+    s->flags = reader_u8(r);
+    if (reader_u16(r) != 0)
+        r->bad = true;
+    s->partition = reader_u32(r);
+    s->view = reader_u64(r);
+    s->last.view = reader_u64(r);
+    s->last.op = reader_u64(r);
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_LEAD || s->flags > SIGNAL_PARTIAL ||
+        s->partition >= PARTITIONS_MAX)
+        r->bad = true;
+}
+
+int peer_get_signals(struct bytes body, uint64_t *epoch, struct bytes *signals)
+{
+    struct reader r = reader_of(body);
+    struct signal ignored;
+
+    *epoch = reader_u64(&r);
+    *signals = bytes_of(r.at, r.left);
+    if (r.bad || r.left == 0 || r.left / SIGNAL_SIZE > SIGNALS_MAX)
+        return RK_CORRUPT;
+    while (r.left && !r.bad)
+        read_signal(&r, &ignored);
+    return reader_end(&r);
+}
+
+bool peer_next_signal(struct bytes *signals, struct signal *out)
+{
+    struct reader r = reader_of(*signals);
+
+    if (r.left < SIGNAL_SIZE)
+        return false;
+    read_signal(&r, out);
+    *signals = bytes_of(r.at, r.left);
+    return true;
+}
+
+/* --- changes -------------------------------------------------------------------------------- */
+
+static int put_change(struct buf *out, const struct store_change *c)
+{
+    bool put = c->kind == STORE_PUT;
+    size_t value_size = put && !c->record.deleted ? c->record.value.size : 0;
+    uint8_t *at = buf_reserve(out, CHANGE_HEAD + c->key.size + value_size);
+
+    if (!at)
+        return RK_NOMEM;
+    memset(at, 0, CHANGE_HEAD);
+    at[0] = (uint8_t)c->kind;
+    at[1] = put && c->record.deleted ? CHANGE_DELETED : 0;
+    wire_put_u16(at + 2, (uint16_t)c->key.size);
+    wire_put_u32(at + 4, (uint32_t)value_size);
+    if (put) {
+        wire_put_u64(at + 8, c->record.version.view);
+        wire_put_u64(at + 16, c->record.version.op);
+        wire_put_i64(at + 24, c->record.expire_ms);
+    }
+    memcpy(at + CHANGE_HEAD, c->key.data, c->key.size);
+    if (value_size)
+        memcpy(at + CHANGE_HEAD + c->key.size, c->record.value.data, value_size);
+    buf_commit(out, CHANGE_HEAD + c->key.size + value_size);
+    return 0;
+}
+
+static void read_change(struct reader *r, struct store_change *c)
+{
+    uint8_t kind = reader_u8(r), deleted = reader_u8(r);
+    uint16_t key_size = reader_u16(r);
+    uint32_t value_size = reader_u32(r);
+
+    c->kind = kind;
+    c->record.deleted = deleted != 0;
+    c->record.version.view = reader_u64(r);
+    c->record.version.op = reader_u64(r);
+    c->record.expire_ms = reader_i64(r);
+    if (reader_u32(r) != 0 || kind > STORE_FORGET || (deleted && deleted != CHANGE_DELETED) ||
+        key_size <= POSITION_SIZE || key_size > STORE_KEY_SIZE_MAX || value_size > VALUE_SIZE_MAX ||
+        (value_size && (deleted || kind == STORE_FORGET)) || c->record.expire_ms < 0)
+        r->bad = true;
+    c->key = reader_bytes(r, key_size);
+    c->record.value = reader_bytes(r, value_size);
+}
+
+static int check_changes(struct bytes changes, uint16_t count)
+{
+    struct reader r = reader_of(changes);
+    struct store_change ignored;
+
+    if (count > STORE_CHANGES_MAX)
+        return RK_CORRUPT;
+    for (uint16_t i = 0; i < count && !r.bad; i++)
+        read_change(&r, &ignored);
+    return reader_end(&r);
+}
+
+bool peer_next_change(struct bytes *changes, struct store_change *out)
+{
+    struct reader r = reader_of(*changes);
+
+    if (r.left == 0)
+        return false;
+    read_change(&r, out);
+    *changes = bytes_of(r.at, r.left);
+    return true;
+}
+
+/* --- steps ---------------------------------------------------------------------------------- */
+
+int peer_put_step(struct buf *out, const struct step *s, const struct store_change *changes,
+                  size_t change_count)
+{
+    size_t begun = frame_begin(out, MESSAGE_STEP);
+    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, STEP_HEAD);
+    int error = at ? 0 : RK_NOMEM;
+
+    if (at) {
+        wire_put_u64(at + STEP_EPOCH_AT, s->epoch);
+        wire_put_u64(at + STEP_VIEW_AT, s->view);
+        wire_put_u32(at + 16, s->partition);
+        at[20] = s->kind;
+        at[21] = 0;
+        wire_put_u16(at + 22, (uint16_t)change_count);
+        wire_put_u64(at + 24, s->from.view);
+        wire_put_u64(at + 32, s->from.op);
+        wire_put_u64(at + 40, s->at.view);
+        wire_put_u64(at + 48, s->at.op);
+        wire_put_u64(at + 56, s->session);
+        wire_put_u64(at + 64, s->number);
+        buf_commit(out, STEP_HEAD);
+    }
+    for (size_t i = 0; i < change_count && !error; i++)
+        error = put_change(out, &changes[i]);
+    if (!error)
+        return frame_end(out, begun);
+    if (begun != SIZE_MAX)
+        buf_truncate(out, begun);
+    return error;
+}
+
+int peer_get_step(struct bytes body, struct step *s)
+{
+    struct reader r = reader_of(body);
+
+    s->epoch = reader_u64(&r);
+    s->view = reader_u64(&r);
+    s->partition = reader_u32(&r);
+    s->kind = reader_u8(&r);
+
+    uint8_t zero = reader_u8(&r);
+
+    s->change_count = reader_u16(&r);
+    s->from.view = reader_u64(&r);
+    s->from.op = reader_u64(&r);
+    s->at.view = reader_u64(&r);
+    s->at.op = reader_u64(&r);
+    s->session = reader_u64(&r);
+    s->number = reader_u64(&r);
+    s->changes = reader_rest(&r);
+    if (r.bad || zero || s->partition >= PARTITIONS_MAX || s->view == 0 || s->at.view > s->view)
+        return RK_CORRUPT;
+    if (s->kind == STEP_START) {
+        if (s->at.op != 0 || s->from.view >= s->at.view || s->change_count != 0)
+            return RK_CORRUPT;
+    } else if (s->kind != STEP_OPERATION || s->from.view != s->at.view ||
+               s->at.op != s->from.op + 1) {
+        return RK_CORRUPT;
+    }
+    return check_changes(s->changes, s->change_count);
+}
+
+void peer_restamp_step(uint8_t *frame, uint64_t epoch, uint64_t view)
+{
+    frame_restamp(frame, STEP_EPOCH_AT, epoch);
+    frame_restamp(frame, STEP_VIEW_AT, view);
+}
+
+/* --- chunks --------------------------------------------------------------------------------- */
+
+size_t peer_begin_chunk(struct buf *out, const struct chunk *c)
+{
+    size_t begun = frame_begin(out, MESSAGE_CHUNK);
+    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, CHUNK_HEAD);
+
+    if (!at) {
+        if (begun != SIZE_MAX)
+            buf_truncate(out, begun);
+        return SIZE_MAX;
+    }
+    memset(at, 0, CHUNK_HEAD);
+    wire_put_u64(at, c->epoch);
+    wire_put_u64(at + 8, c->view);
+    wire_put_u32(at + 16, c->partition);
+    wire_put_u64(at + 24, c->transfer);
+    wire_put_u64(at + 32, c->number);
+    wire_put_u64(at + 40, c->at.view);
+    wire_put_u64(at + 48, c->at.op);
+    buf_commit(out, CHUNK_HEAD);
+    return begun;
+}
+
+int peer_add_change(struct buf *out, size_t begun, const struct store_change *change)
+{
+    int error = put_change(out, change);
+
+    if (error)
+        buf_truncate(out, begun);
+    return error;
+}
+
+int peer_end_chunk(struct buf *out, size_t begun, uint8_t flags, uint16_t change_count)
+{
+    uint8_t *at = buf_head(out) + begun + FRAME_HEADER_SIZE;
+
+    at[20] = flags;
+    wire_put_u16(at + 22, change_count);
+    return frame_end(out, begun);
+}
+
+int peer_get_chunk(struct bytes body, struct chunk *c)
+{
+    struct reader r = reader_of(body);
+
+    c->epoch = reader_u64(&r);
+    c->view = reader_u64(&r);
+    c->partition = reader_u32(&r);
+    c->flags = reader_u8(&r);
+
+    uint8_t zero = reader_u8(&r);
+
+    c->change_count = reader_u16(&r);
+    c->transfer = reader_u64(&r);
+    c->number = reader_u64(&r);
+    c->at.view = reader_u64(&r);
+    c->at.op = reader_u64(&r);
+
+    c->changes = reader_rest(&r);
+    if (r.bad || zero || c->partition >= PARTITIONS_MAX || c->view == 0 || c->number == 0 ||
+        c->flags > (CHUNK_FIRST | CHUNK_LAST) || (!(c->flags & CHUNK_LAST) && !c->change_count))
+        return RK_CORRUPT;
+    return check_changes(c->changes, c->change_count);
+}

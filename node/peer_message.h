@@ -1,0 +1,106 @@
+/* Messages between the replicas of a partition: bodies of frames, like shared/message.h.
+ *
+ * SIGNALS carries many small notices about many partitions at once (a node that starts prepares all
+ * its partitions in one message). STEP carries one step of a partition's history, CHUNK a piece of
+ * a range transfer.
+ */
+#ifndef RINGKV_NODE_PEER_MESSAGE_H
+#define RINGKV_NODE_PEER_MESSAGE_H
+
+#include "node/store.h"
+#include "shared/buf.h"
+#include "shared/bytes.h"
+#include "shared/message.h"
+
+enum signal_kind {
+    SIGNAL_PREPARE = 1, /* candidate → replica: promise `view` */
+    SIGNAL_PROMISE = 2, /* replica → candidate: promised; my state is `last` */
+    SIGNAL_REFUSED = 3, /* I have promised `view`, which is higher than yours */
+    SIGNAL_LEADING = 4, /* primary → replica: I lead `view` and am at `last`; where are you? */
+    SIGNAL_ACK = 5, /* replica → primary of `view`: all up to `last` is on stable storage here */
+    SIGNAL_GAP =
+        6, /* replica → primary of `view`: I am at `last` and cannot follow what you sent */
+    SIGNAL_TAKEN =
+        7, /* replica → primary: chunk `last.op` of the transfer `last.view` is written */
+    SIGNAL_LEAD = 8, /* candidate → the most advanced replica: lead this partition yourself */
+};
+
+enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */
+
+struct signal {
+    uint8_t kind;
+    uint8_t flags;
+    uint32_t partition;
+    uint64_t view;
+    struct version last;
+};
+
+enum { SIGNAL_SIZE = 32, SIGNALS_MAX = 4096 };
+
+enum step_kind {
+    STEP_START = 1, /* a view begins: `from` is the state that its primary adopted */
+    STEP_OPERATION = 2,
+};
+
+/* One step of a partition's history. A replica takes it only when its state is exactly `from`, and
+ * is then at `at`. */
+struct step {
+    uint64_t epoch;
+    uint64_t view; /* of the primary that sends it; at.view is the view in which it was made */
+    uint32_t partition;
+    uint8_t kind;
+    struct version from, at;
+    uint64_t session, number; /* of the request behind it; 0: none */
+    uint16_t change_count;
+    struct bytes changes; /* walk with peer_next_change */
+};
+
+enum { CHUNK_FIRST = 1, CHUNK_LAST = 2 };
+
+/* A piece of a range transfer: the sender's records behind the previous chunk's last key (or the
+ * partition's beginning) up to this chunk's last key (or the partition's end), all of them: a
+ * record that the receiver has in that range and that is not here goes away. */
+struct chunk {
+    uint64_t epoch;
+    uint64_t view;
+    uint32_t partition;
+    uint8_t flags;
+    uint64_t transfer; /* chosen by the primary, new for every transfer */
+    uint64_t number;   /* of the chunk, from 1 */
+    struct version at; /* the state that is complete with CHUNK_LAST */
+    struct bytes lower,
+        upper; /* store keys; upper is that of the partition's end in the last chunk */
+    uint16_t change_count;
+    struct bytes changes;
+};
+
+/* Opens a SIGNALS frame / appends to it. The frame is closed with frame_end. */
+size_t peer_begin_signals(struct buf *out, uint64_t epoch);
+int peer_add_signal(struct buf *out, const struct signal *s);
+
+/* The body of a SIGNALS frame: its epoch and count; 0 or RK_CORRUPT. */
+int peer_get_signals(struct bytes body, uint64_t *epoch, struct bytes *signals);
+/* Removes the first signal from `signals`; false at the end. The bytes were checked by
+ * peer_get_signals. */
+bool peer_next_signal(struct bytes *signals, struct signal *out);
+
+/* Encodes a whole frame; 0, RK_NOMEM, RK_TOOBIG (out unchanged). `changes` and `change_count` of
+ * the struct are not used, the array is. */
+int peer_put_step(struct buf *out, const struct step *s, const struct store_change *changes,
+                  size_t change_count);
+int peer_get_step(struct bytes body, struct step *s);
+
+/* Replaces epoch and view in an encoded STEP frame and mends its checksum: a step made in one view
+ * may have to be sent again by the primary of a later one. */
+void peer_restamp_step(uint8_t *frame, uint64_t epoch, uint64_t view);
+
+/* A chunk in three steps: begin (flags and changes are not used), add each record, end. */
+size_t peer_begin_chunk(struct buf *out, const struct chunk *c);
+int peer_add_change(struct buf *out, size_t begun, const struct store_change *change);
+int peer_end_chunk(struct buf *out, size_t begun, uint8_t flags, uint16_t change_count);
+int peer_get_chunk(struct bytes body, struct chunk *c);
+
+/* Removes the first change; false at the end. The bytes were checked by the decoder. */
+bool peer_next_change(struct bytes *changes, struct store_change *out);
+
+#endif

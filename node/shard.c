@@ -1,0 +1,399 @@
+#include "node/shard.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/operation.h"
+#include "shared/wire.h"
+#include <stdlib.h>
+
+enum { OUTBOX_KEEP = 4096 };
+
+struct shard *shard_new(const struct shard_options *options, const struct shard_host *host,
+                        struct store *store)
+{
+    struct shard *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->options = *options;
+    s->host = *host;
+    s->store = store;
+    history_init(&s->history, options->history_bytes, options->history_steps);
+    return s;
+}
+
+static void drop_groups(struct shard *s)
+{
+    for (uint32_t i = 0; i < s->group_count; i++)
+        group_free(s, &s->groups[i]);
+    free(s->groups);
+    s->groups = NULL;
+    s->group_count = 0;
+    for (size_t i = 0; i < s->outbox_count; i++)
+        buf_free(&s->outboxes[i].frame);
+    free(s->outboxes);
+    free(s->outbox_base);
+    s->outboxes = s->outboxes_open = NULL;
+    s->outbox_base = NULL;
+    s->outbox_count = 0;
+}
+
+void shard_free(struct shard *s)
+{
+    if (!s)
+        return;
+    drop_groups(s);
+    history_free(&s->history);
+    held_free(&s->held);
+    effect_free(&s->effect);
+    buf_free(&s->scratch);
+    free(s);
+}
+
+struct group *shard_group(const struct shard *s, uint32_t partition)
+{
+    if (!s->ring || partition >= ring_partitions(s->ring) ||
+        partition % s->options.count != s->options.index)
+        return NULL;
+    return &s->groups[partition / s->options.count];
+}
+
+/* --- the ring ------------------------------------------------------------------------------- */
+
+static void set_peers(const struct shard *s, struct group *g, const struct ring *ring)
+{
+    const struct ring_replicas *set = ring_replicas(ring, g->partition);
+
+    for (uint16_t i = 0; i < set->count; i++) {
+        uint16_t number = ring->members[set->member[i]].number;
+
+        if (number == s->me)
+            g->mine = true;
+        else if (g->peer_count < REPLICAS_MAX - 1)
+            g->peers[g->peer_count++] = (struct group_peer){.member = number};
+    }
+    if (!g->mine)
+        g->peer_count = 0;
+}
+
+/* One box for each shard of each member. */
+static int make_outboxes(struct shard *s, const struct ring *ring)
+{
+    s->outbox_base = calloc(ring->member_count, sizeof(*s->outbox_base));
+    if (!s->outbox_base)
+        return RK_NOMEM;
+    for (uint32_t i = 0; i < ring->member_count; i++) {
+        s->outbox_base[i] = (uint32_t)s->outbox_count;
+        s->outbox_count += ring->members[i].shards;
+    }
+    s->outboxes = calloc(s->outbox_count, sizeof(*s->outboxes));
+    return s->outboxes ? 0 : RK_NOMEM;
+}
+
+int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
+{
+    uint32_t partitions = ring_partitions(ring), count = s->options.count;
+    uint32_t group_count = (partitions + count - 1 - s->options.index) / count;
+
+    drop_groups(s);
+    s->groups = calloc(group_count ? group_count : 1, sizeof(*s->groups));
+    if (!s->groups || make_outboxes(s, ring) != 0) {
+        drop_groups(s);
+        return RK_NOMEM;
+    }
+    s->group_count = group_count;
+    s->ring = ring;
+    s->me = me;
+    for (uint32_t i = 0; i < group_count; i++) {
+        struct group *g = &s->groups[i];
+
+        g->partition = i * count + s->options.index;
+        set_peers(s, g, ring);
+
+        int error = group_load(s, g);
+
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
+                  uint64_t view)
+{
+    struct buf *out = s->host.client_out(s->host.arg, client);
+    struct reply reply = {.id = id,
+                          .kind = REPLY_REFUSED,
+                          .refusal = (uint8_t)refusal,
+                          .epoch = s->ring ? s->ring->epoch : 0,
+                          .view = view};
+
+    /* Without memory there is no answer, and the proxy's timeout says that it is not known. */
+    if (out)
+        message_put_reply(out, &reply);
+}
+
+/* Every key of a request must lie in the partition it names. */
+static bool keys_belong(const struct ring *ring, const struct request *m)
+{
+    const char *letters = operation_info(m->op)->args;
+    struct bytes rest = m->args;
+    size_t period = 0;
+
+    while (letters[period] && letters[period] != '*')
+        period++;
+    for (uint16_t i = 0; i < m->arg_count; i++) {
+        struct bytes arg = message_next_arg(&rest, NULL);
+
+        if (letters[i % period] == 'k' &&
+            ring_partition(ring, wire_get_position(arg.data)) != m->partition)
+            return false;
+    }
+    return true;
+}
+
+void shard_request(struct shard *s, uint64_t client, const struct request *m)
+{
+    if (!s->ring || m->epoch != s->ring->epoch) {
+        s->counters.refused_epoch++;
+        if (s->ring && m->epoch > s->ring->epoch)
+            s->host.newer_epoch(s->host.arg, m->epoch);
+        shard_refuse(s, client, m->id, REFUSAL_EPOCH, 0);
+        return;
+    }
+
+    struct group *g = shard_group(s, m->partition);
+
+    if (!g || !keys_belong(s->ring, m)) {
+        s->counters.refused_malformed++;
+        shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0);
+    } else if (!g->mine) {
+        s->counters.refused_elsewhere++;
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0);
+    } else {
+        group_request(s, g, client, m);
+    }
+}
+
+/* --- links ---------------------------------------------------------------------------------- */
+
+/* A link joins this shard to one shard of the other node; the partitions it carries are those that lie in
+ * both. */
+static void each_group_of_link(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                               uint16_t peer_shards,
+                               void (*fn)(struct shard *s, struct group *g, uint16_t member))
+{
+    for (uint32_t i = 0; i < s->group_count; i++)
+        if (s->groups[i].mine && s->groups[i].partition % peer_shards == shard_of_peer)
+            fn(s, &s->groups[i], member);
+}
+
+void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
+{
+    each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_up);
+}
+
+void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                     uint16_t peer_shards)
+{
+    each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_down);
+}
+
+void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                     uint16_t peer_shards)
+{
+    each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_room);
+}
+
+static int take_signals(struct shard *s, uint16_t member, struct bytes body)
+{
+    uint64_t epoch;
+    struct bytes signals;
+    struct signal m;
+
+    if (peer_get_signals(body, &epoch, &signals) != 0)
+        return RK_CORRUPT;
+    if (!s->ring || epoch != s->ring->epoch) {
+        if (s->ring && epoch > s->ring->epoch)
+            s->host.newer_epoch(s->host.arg, epoch);
+        return 0;
+    }
+    while (peer_next_signal(&signals, &m)) {
+        struct group *g = shard_group(s, m.partition);
+
+        if (g && g->mine)
+            group_signal(s, g, member, &m);
+        else
+            s->counters.bad_messages++;
+    }
+    return 0;
+}
+
+/* The group a step or chunk is for, or NULL when the message is not of this epoch or place. */
+static struct group *group_for(struct shard *s, uint64_t epoch, uint32_t partition)
+{
+    if (!s->ring || epoch < s->ring->epoch)
+        return NULL;
+    if (epoch > s->ring->epoch) {
+        s->host.newer_epoch(s->host.arg, epoch);
+        return NULL;
+    }
+
+    struct group *g = shard_group(s, partition);
+
+    if (g && g->mine)
+        return g;
+    s->counters.bad_messages++;
+    return NULL;
+}
+
+int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body)
+{
+    struct step step;
+    struct chunk chunk;
+    struct group *g;
+
+    switch (type) {
+    case MESSAGE_SIGNALS:
+        return take_signals(s, member, body);
+    case MESSAGE_STEP:
+        if (peer_get_step(body, &step) != 0)
+            return RK_CORRUPT;
+        g = group_for(s, step.epoch, step.partition);
+        if (g)
+            group_step(s, g, member, &step);
+        return 0;
+    case MESSAGE_CHUNK:
+        if (peer_get_chunk(body, &chunk) != 0)
+            return RK_CORRUPT;
+        g = group_for(s, chunk.epoch, chunk.partition);
+        if (g)
+            group_chunk(s, g, member, &chunk);
+        return 0;
+    default:
+        return RK_CORRUPT;
+    }
+}
+
+/* --- what goes out -------------------------------------------------------------------------- */
+
+static void release(struct shard *s, const struct held_item *item, struct bytes frame)
+{
+    struct group *g = shard_group(s, item->partition);
+    struct signal m = {item->signal, item->flags, item->partition, item->view, item->at};
+    struct buf *out;
+
+    switch (item->kind) {
+    case HELD_REPLY:
+        out = s->host.client_out(s->host.arg, item->to);
+        if (out)
+            buf_append(out, frame.data, frame.size);
+        break;
+    case HELD_SELF:
+        if (g)
+            group_self_synced(s, g, item->view, item->at);
+        break;
+    case HELD_PROMISE:
+        if (g)
+            group_self_promised(s, g, item->view);
+        break;
+    default:
+        shard_signal(s, (uint16_t)item->to, &m);
+    }
+}
+
+void shard_synced(struct shard *s, uint64_t position)
+{
+    struct held_item item;
+    struct bytes frame;
+
+    s->synced = position;
+    while (held_peek(&s->held, position, &item, &frame)) {
+        /* A release may hold something new, which can move the queue; a frame only belongs to a reply,
+         * which does not. */
+        release(s, &item, frame);
+        held_drop(&s->held);
+    }
+}
+
+/* Hands a gathered frame of signals over to its link. */
+static void close_outbox(struct shard *s, struct outbox *box)
+{
+    struct buf *out = s->host.peer_out(s->host.arg, box->member, box->partition);
+
+    /* Without a link, or memory, they are lost as on a network; both sides start anew when the link does. */
+    if (out && frame_end(&box->frame, 0) == 0)
+        buf_append(out, buf_head(&box->frame), buf_len(&box->frame));
+    buf_truncate(&box->frame, 0);
+    buf_trim(&box->frame, OUTBOX_KEEP);
+    box->count = 0;
+}
+
+void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
+{
+    int index = ring_member_by_number(s->ring, member);
+
+    if (index < 0)
+        return;
+
+    const struct ring_member *to = &s->ring->members[index];
+    struct outbox *box = &s->outboxes[s->outbox_base[index] + signal->partition % to->shards];
+
+    if (box->count == 0) {
+        buf_truncate(&box->frame, 0);
+        if (peer_begin_signals(&box->frame, s->ring->epoch) == SIZE_MAX)
+            return;
+        box->member = member;
+        box->partition = signal->partition;
+        box->next_open = s->outboxes_open;
+        s->outboxes_open = box;
+    }
+    if (peer_add_signal(&box->frame, signal) == 0 && ++box->count == SIGNALS_MAX) {
+        struct outbox **at = &s->outboxes_open;
+
+        while (*at != box)
+            at = &(*at)->next_open;
+        *at = box->next_open;
+        close_outbox(s, box);
+    }
+}
+
+void shard_turn_end(struct shard *s)
+{
+    while (s->outboxes_open) {
+        struct outbox *box = s->outboxes_open;
+
+        s->outboxes_open = box->next_open;
+        close_outbox(s, box);
+    }
+}
+
+void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
+{
+    s->now_ms = now_ms;
+    s->wall_ms = wall_ms;
+    for (uint32_t i = 0; i < s->group_count; i++)
+        group_tick(s, &s->groups[i]);
+}
+
+void shard_summary(const struct shard *s, struct shard_summary *out)
+{
+    *out = (struct shard_summary){0};
+    for (uint32_t i = 0; i < s->group_count; i++) {
+        const struct group *g = &s->groups[i];
+
+        if (!g->mine)
+            continue;
+        if (g->role == GROUP_PRIMARY)
+            out->primary++;
+        else if (g->incoming.id || g->partial)
+            out->transfer++;
+        else if (!g->leader)
+            out->idle++;
+        else if (g->gap_told || g->last.view != g->leader)
+            out->behind++;
+        else
+            out->backup++;
+    }
+}

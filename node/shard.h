@@ -1,0 +1,127 @@
+/* One shard of a node: its partitions' groups and what they share.
+ *
+ * Pure: messages come in as function calls, go out into buffers that the host gives, time is passed
+ * in, the store is the interface of node/store.h. The daemon's worker thread (node/worker.c) and
+ * the simulator drive the same code.
+ *
+ * The order of effects is a contract: a message that tells of something written is not put out
+ * before the store has it on stable storage. It waits in the held queue (node/held.h) for its log
+ * position.
+ */
+#ifndef RINGKV_NODE_SHARD_H
+#define RINGKV_NODE_SHARD_H
+
+#include "node/execute.h"
+#include "node/group.h"
+#include "node/held.h"
+#include "node/history.h"
+#include "node/peer_message.h"
+#include "node/store.h"
+#include "shared/ring.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct shard_host {
+    /* Where frames for a client connection (a proxy) go; NULL when it is gone. */
+    struct buf *(*client_out)(void *arg, uint64_t client);
+    /* Where frames for the replica of this partition on another member go; NULL when there is no
+     * link. */
+    struct buf *(*peer_out)(void *arg, uint16_t member, uint32_t partition);
+    /* False while so much is queued for the member that no more steps should be sent. */
+    bool (*peer_has_room)(void *arg, uint16_t member, uint32_t partition);
+    /* Somebody knows a newer ring than this shard. */
+    void (*newer_epoch)(void *arg, uint64_t epoch);
+    void *arg;
+};
+
+struct shard_options {
+    uint16_t index, count;  /* this shard, and how many the node has */
+    uint32_t value_max;     /* bytes */
+    size_t history_bytes;   /* recent steps kept over all partitions */
+    uint32_t history_steps; /* and for one */
+};
+
+struct shard_counters {
+    uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
+        refused_busy, refused_malformed, damaged, uncertain;
+    uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, view_changes,
+        bad_messages;
+};
+
+struct shard {
+    struct shard_options options;
+    struct shard_host host;
+    struct store *store;
+    const struct ring *ring; /* NULL before there is one */
+    uint16_t me;             /* this node's member number */
+    int64_t wall_ms;         /* Unix time, for expiry only */
+    uint64_t now_ms;         /* monotonic */
+    uint64_t synced;         /* the store's position up to which all is on stable storage */
+    struct group *groups;    /* of the ring's partitions p with p % count == index, at p / count */
+    uint32_t group_count;
+    struct held held;
+    struct history history;
+    struct effect effect; /* scratch of the write being executed */
+    struct buf scratch;
+    uint64_t next_transfer;
+    struct outbox {          /* the signals of this turn to one shard of a member */
+        struct outbox *next_open;
+        struct buf frame;
+        size_t count;
+        uint32_t partition; /* any of those on that link */
+        uint16_t member;
+    } *outboxes, *outboxes_open;
+    uint32_t *outbox_base; /* per member index: its first outbox */
+    size_t outbox_count;
+    struct shard_counters counters;
+};
+
+/* NULL: out of memory. The store stays the caller's. */
+struct shard *shard_new(const struct shard_options *options, const struct shard_host *host,
+                        struct store *store);
+void shard_free(struct shard *s);
+
+/* Takes a ring (kept by the caller as long as the shard uses it) and this node's place in it.
+ * Partitions' states are read from the store. 0, RK_NOMEM, RK_CORRUPT (a state row cannot be read).
+ */
+int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
+
+/* A request from a proxy. Its answer goes to client_out(client), now or later. */
+void shard_request(struct shard *s, uint64_t client, const struct request *m);
+
+/* The links to the other members: up (the handshake is done), down, and what arrives. A partition's
+ * messages travel on one link, in order. shard_peer_message: 0, or RK_CORRUPT: close that link. */
+void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards);
+void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                     uint16_t peer_shards);
+void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                     uint16_t peer_shards);
+int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body);
+
+/* The store's synced position has moved: lets go what waited for it. */
+void shard_synced(struct shard *s, uint64_t position);
+
+/* The clocks; to be called about every 50 ms, and wall_ms before requests of a turn. */
+void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms);
+
+/* Puts out the signals that gathered; at the end of every turn. */
+void shard_turn_end(struct shard *s);
+
+/* How many groups are in which state; for status. */
+struct shard_summary {
+    uint32_t primary, backup, behind, transfer, idle;
+};
+void shard_summary(const struct shard *s, struct shard_summary *out);
+
+/* --- for the groups ------------------------------------------------------------------------- */
+
+/* The group of a partition of this shard, or NULL. */
+struct group *shard_group(const struct shard *s, uint32_t partition);
+
+/* Queues a signal for a member; goes out with the turn. */
+void shard_signal(struct shard *s, uint16_t member, const struct signal *signal);
+
+void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
+                  uint64_t view);
+
+#endif
