@@ -1,0 +1,199 @@
+#include "node/data_folder.h"
+#include "shared/error.h"
+#include "shared/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { FORMAT_VERSION = 1, IDENTITY_FILE_MAX = 256, RING_FILE_MAX = 16 << 20 };
+
+static char *path_in(const struct data_folder *d, const char *name)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s", d->path, name) < 0 ? NULL : path;
+}
+
+static int lock(struct data_folder *d, char *why, size_t why_size)
+{
+    char *path = path_in(d, "lock");
+    int error = 0;
+
+    if (!path)
+        return RK_NOMEM;
+    d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->lock_fd < 0) {
+        error = errno == ENOSPC ? RK_NOSPACE : RK_IO;
+        snprintf(why, why_size, "data folder %s: cannot make the lock file: %s", d->path,
+                 strerror(errno));
+    } else if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        error = RK_BUSY;
+        snprintf(why, why_size, "data folder %s is in use by another ringnode; stop it, or give "
+                                "this one a folder of its own (node.data)",
+                 d->path);
+    }
+    free(path);
+    return error;
+}
+
+static int default_shards(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (int)cores;
+}
+
+static int make_identity(struct data_folder *d, const char *path, uint16_t shards, char *why,
+                         size_t why_size)
+{
+    char text[IDENTITY_FILE_MAX], hex[2 * IDENTITY_SIZE + 1];
+
+    if (getrandom(d->identity, IDENTITY_SIZE, 0) != IDENTITY_SIZE) {
+        snprintf(why, why_size, "no random bytes for an identity: %s", strerror(errno));
+        return RK_IO;
+    }
+    d->shards = shards ? shards : (uint16_t)default_shards();
+    for (int i = 0; i < IDENTITY_SIZE; i++)
+        snprintf(hex + 2 * i, 3, "%02x", d->identity[i]);
+    snprintf(text, sizeof(text), "ringnode %d\nidentity %s\nshards %u\n", FORMAT_VERSION, hex,
+             d->shards);
+
+    int error = file_replace(path, bytes_from(text), 0600);
+
+    if (error)
+        snprintf(why, why_size, "data folder %s: cannot write the identity: %s", d->path,
+                 error == RK_IO ? strerror(errno) : rk_error_text(error));
+    return error;
+}
+
+static int parse_identity(struct data_folder *d, const char *text, char *why, size_t why_size)
+{
+    char hex[2 * IDENTITY_SIZE + 1];
+    int version, length = 0;
+    unsigned shards;
+
+    if (sscanf(text, "ringnode %d", &version) == 1 && version != FORMAT_VERSION) {
+        snprintf(why, why_size, "data folder %s has format %d, this ringnode reads format %d",
+                 d->path, version, FORMAT_VERSION);
+        return RK_VERSION;
+    }
+    if (sscanf(text, "ringnode %d identity %32[0-9a-f] shards %u %n", &version, hex, &shards,
+               &length) != 3 ||
+        text[length] || strlen(hex) != 2 * IDENTITY_SIZE || shards < 1 || shards > SHARDS_MAX) {
+        snprintf(why, why_size, "data folder %s: the file 'identity' is damaged; put it back from "
+                                "a backup, or empty the folder and replace this member of the ring",
+                 d->path);
+        return RK_CORRUPT;
+    }
+    for (int i = 0; i < IDENTITY_SIZE; i++) {
+        unsigned byte;
+
+        sscanf(hex + 2 * i, "%2x", &byte);
+        d->identity[i] = (uint8_t)byte;
+    }
+    d->shards = (uint16_t)shards;
+    return 0;
+}
+
+static int load_identity(struct data_folder *d, uint16_t shards, char *why, size_t why_size)
+{
+    char *path = path_in(d, "identity");
+    struct buf text = {0};
+    int error = path ? file_read(path, IDENTITY_FILE_MAX - 1, &text) : RK_NOMEM;
+
+    if (error == RK_NOTFOUND) {
+        error = make_identity(d, path, shards, why, why_size);
+    } else if (!error) {
+        error = buf_append(&text, "", 1);
+        if (!error)
+            error = parse_identity(d, (char *)buf_head(&text), why, why_size);
+        if (!error && shards && shards != d->shards) {
+            snprintf(why, why_size, "data folder %s was made for %u shards, and that cannot be "
+                                    "changed; set node.shards = %u (or 0), not %u",
+                     d->path, d->shards, d->shards, shards);
+            error = RK_INVALID;
+        }
+    } else {
+        snprintf(why, why_size, "data folder %s: cannot read the identity: %s", d->path,
+                 error == RK_IO ? strerror(errno) : rk_error_text(error));
+    }
+    buf_free(&text);
+    free(path);
+    return error;
+}
+
+int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, char *why,
+                     size_t why_size)
+{
+    int error = RK_NOMEM;
+
+    *d = (struct data_folder){.lock_fd = -1, .path = strdup(path)};
+    snprintf(why, why_size, "out of memory");
+    if (!d->path)
+        return RK_NOMEM;
+    error = file_make_folder(path, 0700);
+    if (error)
+        snprintf(why, why_size, "data folder %s: cannot make it: %s", path,
+                 error == RK_IO ? strerror(errno) : rk_error_text(error));
+    if (!error)
+        error = lock(d, why, why_size);
+    if (!error)
+        error = load_identity(d, shards, why, why_size);
+    if (error)
+        data_folder_close(d);
+    return error;
+}
+
+void data_folder_close(struct data_folder *d)
+{
+    if (d->lock_fd >= 0)
+        close(d->lock_fd);
+    d->lock_fd = -1;
+    free(d->path);
+    d->path = NULL;
+}
+
+char *data_folder_shard(const struct data_folder *d, uint16_t shard)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "shard-%u", shard);
+    return path_in(d, name);
+}
+
+int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *why,
+                          size_t why_size)
+{
+    char *path = path_in(d, "ring");
+    struct buf content = {0};
+    char detail[256] = "";
+    int error = path ? file_read(path, RING_FILE_MAX, &content) : RK_NOMEM;
+
+    if (!error)
+        error = ring_decode(buf_bytes(&content), out, detail, sizeof(detail));
+    if (error && error != RK_NOTFOUND)
+        snprintf(why, why_size, "%s: %s%s%s; remove the file to fetch the ring from the other "
+                                "members",
+                 path ? path : "ring", rk_error_text(error), detail[0] ? ": " : "", detail);
+    buf_free(&content);
+    free(path);
+    return error;
+}
+
+int data_folder_save_ring(const struct data_folder *d, const struct ring *ring)
+{
+    char *path = path_in(d, "ring");
+    struct buf content = {0};
+    int error = path ? ring_encode(ring, &content) : RK_NOMEM;
+
+    if (!error)
+        error = file_replace(path, buf_bytes(&content), 0600);
+    buf_free(&content);
+    free(path);
+    return error;
+}

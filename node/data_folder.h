@@ -1,0 +1,38 @@
+/* Edge: a node's data folder: whose it is, who uses it, and the ring it last saw.
+ *
+ *   DIR/lock       held (flock) while a ringnode uses the folder
+ *   DIR/identity   made at the first start: format version, identity, number of shards
+ *   DIR/ring       the newest ring this node knows (ring_encode)
+ *   DIR/shard-K/   one shard's store
+ */
+#ifndef RINGKV_NODE_DATA_FOLDER_H
+#define RINGKV_NODE_DATA_FOLDER_H
+
+#include "shared/limits.h"
+#include "shared/ring.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct data_folder {
+    char *path;
+    int lock_fd;
+    uint8_t identity[IDENTITY_SIZE];
+    uint16_t shards;
+};
+
+/* Opens, or makes, the folder at `path` for `shards` shards (0: as many as it was made for, or one per core). 0, or an error
+ * with a text that names the folder and what would help: RK_BUSY, RK_VERSION, RK_INVALID (another number of shards),
+ * RK_CORRUPT, RK_IO, RK_NOSPACE. */
+int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, char *why,
+                     size_t why_size);
+void data_folder_close(struct data_folder *d);
+
+/* "DIR/shard-K", malloced; NULL: out of memory. */
+char *data_folder_shard(const struct data_folder *d, uint16_t shard);
+
+/* The stored ring: 0; RK_NOTFOUND when there is none; RK_CORRUPT and others with a text. */
+int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *why,
+                          size_t why_size);
+int data_folder_save_ring(const struct data_folder *d, const struct ring *ring);
+
+#endif

@@ -1,0 +1,349 @@
+#include "node/link.h"
+#include "node/shard.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/log.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINK_SILENCE_FACTOR = 4, BACKOFF_MS_MIN = 20, BACKOFF_MS_MAX = 1000 };
+
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP };
+
+struct link {
+    struct links *links;
+    struct conn *conn;
+    const struct ring_member *member;
+    uint16_t shard; /* of the other node */
+    uint8_t state;  /* enum link_state */
+    uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
+    int told_error; /* the last failure that was logged, so that a dead node fills no log */
+};
+
+struct links {
+    struct loop *loop;
+    struct shard *shard;
+    struct links_options options;
+    const struct ring *ring;
+    int me;
+    struct link *all;
+    size_t count;
+    uint32_t *base; /* per member index: its first link */
+    struct links_counters counters;
+};
+
+struct links *links_new(struct loop *l, struct shard *shard, const struct links_options *options)
+{
+    struct links *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->loop = l;
+    s->shard = shard;
+    s->options = *options;
+    return s;
+}
+
+static struct link *find_link(struct links *s, uint16_t member, uint32_t partition)
+{
+    int index = s->ring ? ring_member_by_number(s->ring, member) : -1;
+
+    return index < 0 ? NULL
+                     : &s->all[s->base[index] + partition % s->ring->members[index].shards];
+}
+
+/* --- up and down ---------------------------------------------------------------------------- */
+
+static void link_up(struct link *l)
+{
+    l->state = LINK_UP;
+    l->heard_ms = loop_now_ms(l->links->loop);
+    l->backoff_ms = BACKOFF_MS_MIN;
+    l->told_error = 0;
+    l->links->counters.up++;
+    l->links->counters.opened++;
+    log_info("link: up member=%s shard=%u", l->member->name, l->shard);
+    shard_peer_up(l->links->shard, l->member->number, l->shard, l->member->shards);
+}
+
+static void link_down(struct link *l)
+{
+    bool was_up = l->state == LINK_UP;
+
+    if (l->conn)
+        conn_close(l->conn);
+    l->conn = NULL;
+    l->state = LINK_DOWN;
+    l->retry_ms = loop_now_ms(l->links->loop) + l->backoff_ms;
+    l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : l->backoff_ms * 2;
+    if (!was_up)
+        return;
+    l->links->counters.up--;
+    l->links->counters.lost++;
+    shard_peer_down(l->links->shard, l->member->number, l->shard, l->member->shards);
+}
+
+static void link_failed(struct link *l, int error, const char *what)
+{
+    if (l->state == LINK_UP || l->told_error != error)
+        log_warn("link: %s member=%s address=%s:%u shard=%u", what, l->member->name,
+                 l->member->host, l->member->port, l->shard);
+    l->told_error = error;
+    link_down(l);
+}
+
+/* --- what arrives --------------------------------------------------------------------------- */
+
+static int greeted(struct link *l, const struct frame *f)
+{
+    struct welcome welcome;
+    struct goodbye goodbye;
+
+    if (f->type == MESSAGE_GOODBYE && message_get_goodbye(f->body, &goodbye) == 0) {
+        if (l->told_error != goodbye.error)
+            log_warn("link: refused by member=%s address=%s:%u: %.*s", l->member->name,
+                     l->member->host, l->member->port, (int)goodbye.text.size,
+                     (const char *)goodbye.text.data);
+        l->told_error = goodbye.error;
+        l->links->counters.refused++;
+        return RK_REFUSED;
+    }
+    if (f->type != MESSAGE_WELCOME || message_get_welcome(f->body, &welcome) != 0)
+        return RK_CORRUPT;
+    if (memcmp(welcome.identity, l->member->identity, IDENTITY_SIZE) != 0)
+        return RK_MEMBER;
+    link_up(l);
+    return 0;
+}
+
+static int take_frame(struct link *l, const struct frame *f)
+{
+    uint64_t tag;
+
+    if (l->state == LINK_GREETING)
+        return greeted(l, f);
+    switch (f->type) {
+    case MESSAGE_PING:
+        return message_get_tag(f->body, &tag);
+    case MESSAGE_GOODBYE:
+        return RK_CLOSED;
+    default:
+        return shard_peer_message(l->links->shard, l->member->number, f->type, f->body);
+    }
+}
+
+static size_t on_data(void *owner, struct conn *c, struct bytes in)
+{
+    struct link *l = owner;
+    size_t taken = 0;
+
+    l->heard_ms = loop_now_ms(l->links->loop);
+    while (l->conn == c) {
+        struct frame f;
+        int64_t size =
+            frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
+        int error = size < 0 ? (int)size : 0;
+
+        if (error == RK_MORE)
+            break;
+        if (!error)
+            error = take_frame(l, &f);
+        if (error) {
+            link_failed(l, error, error == RK_REFUSED ? "not accepted" : rk_error_text(error));
+            break;
+        }
+        taken += (size_t)size;
+    }
+    return taken;
+}
+
+static void on_end(void *owner, struct conn *c, int error)
+{
+    struct link *l = owner;
+
+    (void)c;
+    link_failed(l, error ? error : -1, error ? strerror(error) : "closed by the other side");
+}
+
+static void on_open(void *owner, struct conn *c)
+{
+    struct link *l = owner;
+    struct links *s = l->links;
+    struct hello hello = {.role = ROLE_NODE,
+                          .from_shard = (uint8_t)s->options.shard,
+                          .shard = l->shard,
+                          .epoch = s->ring->epoch};
+
+    memcpy(hello.cluster, s->ring->cluster, IDENTITY_SIZE);
+    memcpy(hello.identity, s->options.identity, IDENTITY_SIZE);
+    memcpy(hello.target, l->member->identity, IDENTITY_SIZE);
+    l->state = LINK_GREETING;
+    l->heard_ms = loop_now_ms(s->loop);
+    if (message_put_hello(conn_out(c), &hello) != 0)
+        link_down(l);
+    else
+        conn_flush_later(c);
+}
+
+static void on_drain(void *owner, struct conn *c)
+{
+    struct link *l = owner;
+
+    (void)c;
+    if (l->state == LINK_UP)
+        shard_peer_room(l->links->shard, l->member->number, l->shard, l->member->shards);
+}
+
+static const struct conn_handler handler = {on_data, on_end, on_open, on_drain};
+
+void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello *hello,
+                 const struct welcome *welcome)
+{
+    int index = s->ring ? ring_member_by_identity(s->ring, hello->identity) : -1;
+    struct link *l = index < 0 || hello->from_shard >= s->ring->members[index].shards
+                         ? NULL
+                         : &s->all[s->base[index] + hello->from_shard];
+
+    if (!l || index >= s->me) {
+        close(fd);
+        return;
+    }
+    /* The other side has noticed first that the old connection is of no use. */
+    link_down(l);
+    l->conn = conn_attach(s->loop, fd, rest, &handler, l);
+    if (!l->conn)
+        return;
+    conn_set_out_max(l->conn, s->options.out_max);
+    if (message_put_welcome(conn_out(l->conn), welcome) != 0) {
+        link_down(l);
+        return;
+    }
+    conn_flush_later(l->conn);
+    link_up(l);
+}
+
+/* --- for the shard -------------------------------------------------------------------------- */
+
+struct buf *links_out(struct links *s, uint16_t member, uint32_t partition)
+{
+    struct link *l = find_link(s, member, partition);
+
+    if (!l || l->state != LINK_UP)
+        return NULL;
+    l->said_ms = loop_now_ms(s->loop);
+    conn_flush_later(l->conn);
+    return conn_out(l->conn);
+}
+
+bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
+{
+    struct link *l = find_link(s, member, partition);
+
+    return l && l->state == LINK_UP && conn_out_len(l->conn) <= s->options.out_max;
+}
+
+void links_counters(const struct links *s, struct links_counters *out)
+{
+    *out = s->counters;
+}
+
+/* --- ring and time -------------------------------------------------------------------------- */
+
+static void drop_all(struct links *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->all[i].conn)
+            link_down(&s->all[i]);
+    free(s->all);
+    free(s->base);
+    s->all = NULL;
+    s->base = NULL;
+    s->count = 0;
+    s->ring = NULL;
+}
+
+void links_free(struct links *s)
+{
+    if (!s)
+        return;
+    drop_all(s);
+    free(s);
+}
+
+/* Shards a and b of two nodes have partitions in common when those p with p % A = a and p % B = b exist. */
+static bool shards_meet(uint32_t partitions, uint16_t a, uint16_t a_count, uint16_t b,
+                        uint16_t b_count)
+{
+    for (uint32_t p = a; p < partitions; p += a_count)
+        if (p % b_count == b)
+            return true;
+    return false;
+}
+
+int links_set_ring(struct links *s, const struct ring *ring, int me)
+{
+    size_t count = 0;
+
+    drop_all(s);
+    s->base = calloc(ring->member_count, sizeof(*s->base));
+    for (uint32_t i = 0; s->base && i < ring->member_count; i++) {
+        s->base[i] = (uint32_t)count;
+        count += ring->members[i].shards;
+    }
+    s->all = s->base ? calloc(count, sizeof(*s->all)) : NULL;
+    if (!s->all) {
+        free(s->base);
+        s->base = NULL;
+        return RK_NOMEM;
+    }
+    s->count = count;
+    s->ring = ring;
+    s->me = me;
+    for (uint32_t i = 0; i < ring->member_count; i++)
+        for (uint16_t shard = 0; shard < ring->members[i].shards; shard++)
+            s->all[s->base[i] + shard] = (struct link){.links = s,
+                                                       .member = &ring->members[i],
+                                                       .shard = shard,
+                                                       .backoff_ms = BACKOFF_MS_MIN};
+    return 0;
+}
+
+static void open_link(struct link *l)
+{
+    struct links *s = l->links;
+
+    if (!shards_meet(ring_partitions(s->ring), s->options.shard, s->ring->members[s->me].shards,
+                     l->shard, l->member->shards))
+        return;
+    l->conn = conn_connect(s->loop, l->member->host, l->member->port, &handler, l);
+    if (!l->conn) {
+        link_failed(l, errno, strerror(errno));
+        return;
+    }
+    conn_set_out_max(l->conn, s->options.out_max);
+    l->state = LINK_CONNECTING;
+    l->heard_ms = loop_now_ms(s->loop);
+}
+
+void links_tick(struct links *s)
+{
+    uint64_t now = loop_now_ms(s->loop), timeout = s->options.node_timeout_ms;
+
+    for (size_t i = 0; i < s->count; i++) {
+        struct link *l = &s->all[i];
+        int index = (int)(l->member - s->ring->members);
+
+        if (l->state == LINK_DOWN) {
+            if (index > s->me && now >= l->retry_ms)
+                open_link(l);
+        } else if (now - l->heard_ms > timeout * LINK_SILENCE_FACTOR) {
+            link_failed(l, ETIMEDOUT, "silent for too long");
+        } else if (l->state == LINK_UP && now - l->said_ms > timeout / 2) {
+            l->said_ms = now;
+            if (message_put_ping(conn_out(l->conn), now) == 0)
+                conn_flush_later(l->conn);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+/* Edge: the connections between this shard and the shards of other nodes.
+ *
+ * There is one link for each pair of shards, used in both directions, so that what a pair tells each other stays in order. The
+ * member with the lower number opens it. A link counts as down when nothing was heard on it for
+ * LINK_SILENCE_FACTOR times node_timeout; each side sends a sign of life when it has nothing else to say.
+ */
+#ifndef RINGKV_NODE_LINK_H
+#define RINGKV_NODE_LINK_H
+
+#include "shared/conn.h"
+#include "shared/message.h"
+#include "shared/ring.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct links;
+struct shard;
+
+struct links_options {
+    const uint8_t *identity; /* this node's */
+    uint16_t shard;          /* this shard */
+    uint64_t node_timeout_ms;
+    size_t out_max; /* bytes queued for one link before it counts as full */
+};
+
+struct links_counters {
+    uint64_t up, opened, lost, refused;
+};
+
+/* NULL: out of memory. */
+struct links *links_new(struct loop *l, struct shard *shard, const struct links_options *options);
+void links_free(struct links *s);
+
+/* Closes all links and makes those of this ring, in which `me` is this node's index. Links are opened by
+ * links_tick. 0 or RK_NOMEM. */
+int links_set_ring(struct links *s, const struct ring *ring, int me);
+
+/* Takes over a connection that another node opened; `hello` was checked by the front, WELCOME is sent here. */
+void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello *hello,
+                 const struct welcome *welcome);
+
+/* For struct shard_host. */
+struct buf *links_out(struct links *s, uint16_t member, uint32_t partition);
+bool links_have_room(struct links *s, uint16_t member, uint32_t partition);
+
+/* Opens what is down, sends signs of life, ends what is silent. Every 20 to 50 ms. */
+void links_tick(struct links *s);
+
+void links_counters(const struct links *s, struct links_counters *out);
+
+#endif

@@ -1,0 +1,19 @@
+/* Edge: what the threads of one node share. Written before they start, read-only afterwards. */
+#ifndef RINGKV_NODE_NODE_H
+#define RINGKV_NODE_NODE_H
+
+#include "node/data_folder.h"
+#include "node/options.h"
+#include <stdint.h>
+
+struct worker;
+struct front;
+
+struct node {
+    struct node_options options;
+    struct data_folder folder;
+    struct worker **workers; /* folder.shards of them */
+    struct front *front;
+};
+
+#endif

@@ -1,0 +1,138 @@
+#include "node/status.h"
+#include "node/worker.h"
+#include "shared/error.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+static int put_number(struct buf *out, const char *name, uint64_t value)
+{
+    char line[96];
+    int size = snprintf(line, sizeof(line), "%s=%" PRIu64 "\n", name, value);
+
+    return buf_append(out, line, (size_t)size);
+}
+
+static int put_text(struct buf *out, const char *name, const char *value)
+{
+    char line[384];
+    int size = snprintf(line, sizeof(line), "%s=%s\n", name, value);
+
+    return buf_append(out, line, (size_t)size);
+}
+
+static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_SIZE])
+{
+    char hex[2 * IDENTITY_SIZE + 1];
+
+    for (int i = 0; i < IDENTITY_SIZE; i++)
+        snprintf(hex + 2 * i, 3, "%02x", id[i]);
+    return put_text(out, name, hex);
+}
+
+/* The numbers that are summed over the shards: name, and where in struct worker_report. */
+#define SUMS(X)                                                                                    \
+    X("keys", store.keys)                                                                          \
+    X("tombstones", store.tombstones)                                                              \
+    X("live_bytes", store.live_bytes)                                                              \
+    X("file_bytes", store.file_bytes)                                                              \
+    X("log_bytes", store.log_bytes)                                                                \
+    X("memory_bytes", store.memory_bytes)                                                          \
+    X("memory_max", store.memory_max)                                                              \
+    X("store_writes", store.writes)                                                                \
+    X("store_syncs", store.syncs)                                                                  \
+    X("store_checkpoints", store.checkpoints)                                                      \
+    X("store_slowdowns", store.slowdowns)                                                          \
+    X("store_full_refusals", store.full_refusals)                                                  \
+    X("store_nospace_refusals", store.nospace_refusals)                                            \
+    X("scrub_records", store.scrub_records)                                                        \
+    X("scrub_damaged", store.scrub_damaged)                                                        \
+    X("partitions_primary", groups.primary)                                                        \
+    X("partitions_backup", groups.backup)                                                          \
+    X("partitions_behind", groups.behind)                                                          \
+    X("partitions_transfer", groups.transfer)                                                      \
+    X("partitions_idle", groups.idle)                                                              \
+    X("reads", shard.reads)                                                                        \
+    X("writes", shard.writes)                                                                      \
+    X("refused_epoch", shard.refused_epoch)                                                        \
+    X("refused_elsewhere", shard.refused_elsewhere)                                                \
+    X("refused_noquorum", shard.refused_noquorum)                                                  \
+    X("refused_nospace", shard.refused_nospace)                                                    \
+    X("refused_busy", shard.refused_busy)                                                          \
+    X("refused_malformed", shard.refused_malformed)                                                \
+    X("damaged_reads", shard.damaged)                                                              \
+    X("uncertain", shard.uncertain)                                                                \
+    X("steps_sent", shard.steps_sent)                                                              \
+    X("steps_applied", shard.steps_applied)                                                        \
+    X("gaps", shard.gaps)                                                                          \
+    X("transfers", shard.transfers)                                                                \
+    X("chunks_sent", shard.chunks_sent)                                                            \
+    X("chunks_taken", shard.chunks_taken)                                                          \
+    X("view_changes", shard.view_changes)                                                          \
+    X("bad_messages", shard.bad_messages)                                                          \
+    X("links_up", links.up)                                                                        \
+    X("links_opened", links.opened)                                                                \
+    X("links_lost", links.lost)                                                                    \
+    X("links_refused", links.refused)                                                              \
+    X("proxy_connections", clients)                                                                \
+    X("held_bytes", held_bytes)                                                                    \
+    X("held_items", held_items)                                                                    \
+    X("history_bytes", history_bytes)                                                              \
+    X("history_dropped", history_dropped)
+
+enum {
+#define X(name, field) +1
+    SUM_COUNT = 0 SUMS(X)
+#undef X
+};
+
+static const char *const sum_names[SUM_COUNT] = {
+#define X(name, field) name,
+    SUMS(X)
+#undef X
+};
+
+static void add_sums(uint64_t sums[SUM_COUNT], const struct worker_report *r)
+{
+    size_t i = 0;
+
+#define X(name, field) sums[i++] += r->field;
+    SUMS(X)
+#undef X
+}
+
+static int put_ring(struct buf *out, const struct node *node, const struct ring *ring)
+{
+    int error = put_number(out, "epoch", ring ? ring->epoch : 0);
+    int me = ring ? ring_member_by_identity(ring, node->folder.identity) : -1;
+
+    if (!error && ring)
+        error = put_hex(out, "cluster", ring->cluster);
+    if (!error && me >= 0)
+        error = put_text(out, "name", ring->members[me].name);
+    return error;
+}
+
+int status_write(const struct node *node, const struct ring *ring,
+                 const struct status_front *front, struct buf *out)
+{
+    uint64_t sums[SUM_COUNT] = {0};
+    int error = put_text(out, "version", PACKAGE_VERSION);
+
+    for (uint16_t i = 0; i < node->folder.shards; i++) {
+        struct worker_report r;
+
+        worker_report(node->workers[i], &r);
+        add_sums(sums, &r);
+    }
+    error = error ? error : put_hex(out, "identity", node->folder.identity);
+    error = error ? error : put_ring(out, node, ring);
+    error = error ? error : put_number(out, "shards", node->folder.shards);
+    error = error ? error : put_number(out, "uptime_s", front->uptime_s);
+    error = error ? error : put_number(out, "connections", front->connections);
+    error = error ? error : put_number(out, "connections_accepted", front->accepted);
+    error = error ? error : put_number(out, "connections_refused", front->refused);
+    error = error ? error : put_number(out, "handshake_failures", front->handshake_failures);
+    for (size_t i = 0; i < SUM_COUNT && !error; i++)
+        error = put_number(out, sum_names[i], sums[i]);
+    return error;
+}

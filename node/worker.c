@@ -1,0 +1,536 @@
+#include "node/worker.h"
+#include "node/front.h"
+#include "node/store_disk.h"
+#include "shared/conn.h"
+#include "shared/error.h"
+#include "shared/file.h"
+#include "shared/frame.h"
+#include "shared/log.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_MS = 25, REPORT_TICKS = 4, STOP_CHECK_MS = 5 };
+
+/* A connection from a proxy (or from whoever speaks its part). */
+struct client {
+    struct worker *worker;
+    struct conn *conn;
+    uint32_t generation; /* tells a connection from the one that had its slot before */
+    uint32_t slot;
+};
+
+struct worker {
+    struct node *node;
+    uint16_t index;
+    struct loop *loop;
+    struct loop_timer *tick, *release, *stop_check;
+    struct store *store;
+    struct shard *shard;
+    struct links *links;
+    struct ring_ref *ring;
+    struct client **clients;
+    uint32_t client_slots, client_count, next_generation;
+    unsigned ticks;
+    bool thread_runs, stopping;
+    uint64_t stop_at_ms;
+    int news; /* atomic: the store has woken us and we have not looked yet */
+    pthread_t thread;
+    pthread_mutex_t report_lock;
+    struct worker_report report;
+};
+
+static int64_t wall_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- proxies -------------------------------------------------------------------------------- */
+
+static uint64_t client_name(const struct client *c)
+{
+    return (uint64_t)c->generation << 32 | c->slot;
+}
+
+static struct buf *client_out(void *arg, uint64_t name)
+{
+    struct worker *w = arg;
+    uint32_t slot = (uint32_t)name;
+    struct client *c = slot < w->client_slots ? w->clients[slot] : NULL;
+
+    if (!c || c->generation != name >> 32)
+        return NULL;
+    conn_flush_later(c->conn);
+    return conn_out(c->conn);
+}
+
+static void client_end(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    conn_close(c->conn);
+    w->clients[c->slot] = NULL;
+    w->client_count--;
+    free(c);
+}
+
+static void client_refuse(struct client *c, int error)
+{
+    log_warn("client: %s; closing address=%s", rk_error_text(error), conn_peer(c->conn));
+    message_put_goodbye(conn_out(c->conn), error, rk_error_text(error));
+    conn_close_after_flush(c->conn);
+}
+
+static int client_frame(struct client *c, const struct frame *f)
+{
+    struct request m;
+    uint64_t tag;
+
+    switch (f->type) {
+    case MESSAGE_REQUEST:
+        if (message_get_request(f->body, &m) != 0)
+            return RK_CORRUPT;
+        shard_request(c->worker->shard, client_name(c), &m);
+        return 0;
+    case MESSAGE_PING:
+        if (message_get_tag(f->body, &tag) != 0)
+            return RK_CORRUPT;
+        conn_flush_later(c->conn);
+        return message_put_pong(conn_out(c->conn), tag);
+    default:
+        return RK_PROTOCOL;
+    }
+}
+
+static size_t client_data(void *owner, struct conn *conn, struct bytes in)
+{
+    struct client *c = owner;
+    size_t taken = 0;
+
+    (void)conn;
+    c->worker->shard->wall_ms = wall_ms();
+    for (;;) {
+        struct frame f;
+        int64_t size =
+            frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
+        int error = size < 0 ? (int)size : client_frame(c, &f);
+
+        if (error == RK_MORE)
+            return taken;
+        if (error) {
+            client_refuse(c, error);
+            return in.size;
+        }
+        taken += (size_t)size;
+    }
+}
+
+static void client_ended(void *owner, struct conn *conn, int error)
+{
+    (void)conn;
+    (void)error;
+    client_end(owner);
+}
+
+static const struct conn_handler client_handler = {client_data, client_ended, NULL, NULL};
+
+static uint32_t free_slot(struct worker *w)
+{
+    uint32_t slot = 0;
+
+    while (slot < w->client_slots && w->clients[slot])
+        slot++;
+    if (slot < w->client_slots)
+        return slot;
+
+    uint32_t slots = w->client_slots ? w->client_slots * 2 : 16;
+    struct client **more = realloc(w->clients, slots * sizeof(*more));
+
+    if (!more)
+        return UINT32_MAX;
+    memset(more + w->client_slots, 0, (slots - w->client_slots) * sizeof(*more));
+    w->clients = more;
+    w->client_slots = slots;
+    return slot;
+}
+
+static void client_start(struct worker *w, int fd, const struct welcome *welcome,
+                         struct bytes rest)
+{
+    uint32_t slot = free_slot(w);
+    struct client *c = slot == UINT32_MAX ? NULL : calloc(1, sizeof(*c));
+
+    if (!c) {
+        close(fd);
+        return;
+    }
+    *c = (struct client){w, NULL, ++w->next_generation, slot};
+    c->conn = conn_attach(w->loop, fd, rest, &client_handler, c);
+    if (!c->conn) {
+        free(c);
+        return;
+    }
+    conn_set_out_max(c->conn, (size_t)w->node->options.connection_output);
+    w->clients[slot] = c;
+    w->client_count++;
+    if (message_put_welcome(conn_out(c->conn), welcome) != 0)
+        client_end(c);
+    else
+        conn_flush_later(c->conn);
+}
+
+/* --- the shard's host ----------------------------------------------------------------------- */
+
+static struct buf *peer_out(void *arg, uint16_t member, uint32_t partition)
+{
+    struct worker *w = arg;
+
+    return links_out(w->links, member, partition);
+}
+
+static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
+{
+    struct worker *w = arg;
+
+    return links_have_room(w->links, member, partition);
+}
+
+static void newer_epoch(void *arg, uint64_t epoch)
+{
+    struct worker *w = arg;
+
+    front_newer_epoch(w->node->front, epoch);
+}
+
+/* --- the store ------------------------------------------------------------------------------ */
+
+/* Looks how far the store has synced. A store that failed ends the process at once, before anything more is
+ * said: what it could not write must not be acknowledged, and no second attempt can be trusted. */
+static void look_at_store(struct worker *w)
+{
+    int error = 0;
+    uint64_t position = store_poll(w->store, &error);
+
+    if (error) {
+        char why[STORE_WHY_SIZE];
+
+        store_disk_why(w->store, why, sizeof(why));
+        log_error("store: shard=%u cannot write any more: %s; the node stops now, so that it "
+                  "acknowledges nothing that is not on disk. Mend the disk and start it again",
+                  w->index, why[0] ? why : rk_error_text(error));
+        _exit(1);
+    }
+    shard_synced(w->shard, position);
+}
+
+static void store_news(void *arg)
+{
+    struct worker *w = arg;
+
+    __atomic_store_n(&w->news, 0, __ATOMIC_RELEASE);
+
+    /* When the checkpoint cannot keep up, all writers wait a little rather than some of them long. */
+    uint64_t delay_ms = store_delay_us(w->store) / 1000;
+
+    if (delay_ms)
+        loop_timer_set(w->release, delay_ms);
+    else
+        look_at_store(w);
+}
+
+static void release_late(void *arg)
+{
+    look_at_store(arg);
+}
+
+static void store_wake(void *arg)
+{
+    struct worker *w = arg;
+
+    if (__atomic_exchange_n(&w->news, 1, __ATOMIC_ACQ_REL) == 0)
+        loop_post(w->loop, store_news, w);
+}
+
+static void turn_end(void *arg)
+{
+    struct worker *w = arg;
+
+    store_submit(w->store);
+    shard_turn_end(w->shard);
+}
+
+static void make_report(struct worker *w)
+{
+    struct worker_report r = {.shard = w->shard->counters,
+                              .clients = w->client_count,
+                              .held_bytes = buf_len(&w->shard->held.queue),
+                              .held_items = w->shard->held.count,
+                              .history_bytes = w->shard->history.bytes,
+                              .history_dropped = w->shard->history.dropped};
+
+    store_stats(w->store, &r.store);
+    shard_summary(w->shard, &r.groups);
+    links_counters(w->links, &r.links);
+    pthread_mutex_lock(&w->report_lock);
+    w->report = r;
+    pthread_mutex_unlock(&w->report_lock);
+}
+
+static void tick(void *arg)
+{
+    struct worker *w = arg;
+
+    links_tick(w->links);
+    shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
+    if (w->ticks++ % REPORT_TICKS == 0)
+        make_report(w);
+    loop_timer_set(w->tick, TICK_MS);
+}
+
+void worker_report(struct worker *w, struct worker_report *out)
+{
+    pthread_mutex_lock(&w->report_lock);
+    *out = w->report;
+    pthread_mutex_unlock(&w->report_lock);
+}
+
+/* --- from other threads --------------------------------------------------------------------- */
+
+struct adoption {
+    struct worker *worker;
+    int fd;
+    struct hello hello;
+    struct welcome welcome;
+    size_t size;
+    uint8_t rest[];
+};
+
+static void adopt(void *arg)
+{
+    struct adoption *a = arg;
+
+    if (a->worker->stopping)
+        close(a->fd);
+    else if (a->hello.role == ROLE_NODE)
+        links_adopt(a->worker->links, a->fd, bytes_of(a->rest, a->size), &a->hello, &a->welcome);
+    else
+        client_start(a->worker, a->fd, &a->welcome, bytes_of(a->rest, a->size));
+    free(a);
+}
+
+void worker_adopt(struct worker *w, int fd, const struct hello *hello,
+                  const struct welcome *welcome, struct bytes rest)
+{
+    struct adoption *a = malloc(sizeof(*a) + rest.size);
+
+    if (!a) {
+        close(fd);
+        return;
+    }
+    *a = (struct adoption){w, fd, *hello, *welcome, rest.size};
+    if (rest.size)
+        memcpy(a->rest, rest.data, rest.size);
+    if (loop_post(w->loop, adopt, a) != 0) {
+        close(fd);
+        free(a);
+    }
+}
+
+struct ring_change {
+    struct worker *worker;
+    struct ring_ref *ring;
+};
+
+static void take_ring(void *arg)
+{
+    struct ring_change *change = arg;
+    struct worker *w = change->worker;
+    const struct ring *ring = change->ring->ring;
+    int me = ring_member_by_identity(ring, w->node->folder.identity);
+
+    if (me < 0 || links_set_ring(w->links, ring, me) != 0 ||
+        shard_set_ring(w->shard, ring, ring->members[me].number) != 0) {
+        log_error("ring: shard=%u cannot take epoch=%llu: out of memory, or its replication state "
+                  "on disk is damaged; the node stops",
+                  w->index, (unsigned long long)ring->epoch);
+        _exit(1);
+    }
+    ring_ref_put(w->ring);
+    w->ring = change->ring;
+    free(change);
+}
+
+void worker_set_ring(struct worker *w, struct ring_ref *ring)
+{
+    struct ring_change *change = malloc(sizeof(*change));
+
+    if (!change) {
+        ring_ref_put(ring);
+        log_error("ring: out of memory");
+        return;
+    }
+    *change = (struct ring_change){w, ring};
+    if (loop_post(w->loop, take_ring, change) != 0) {
+        ring_ref_put(ring);
+        free(change);
+    }
+}
+
+/* --- start and stop ------------------------------------------------------------------------- */
+
+static int open_store(struct worker *w, char *why, size_t why_size)
+{
+    const struct node_options *o = &w->node->options;
+    char *folder = data_folder_shard(&w->node->folder, w->index);
+    struct store_disk_options options = {.folder = folder,
+                                         .sync = (enum store_sync)o->sync,
+                                         .sync_interval_ms = (uint64_t)o->sync_interval_ms,
+                                         .memory_table = (size_t)o->memory_table,
+                                         .log_segment = (size_t)o->log_segment,
+                                         .map_size = (size_t)o->map_size,
+                                         .scrub_rate = (uint64_t)o->scrub_rate,
+                                         .wake = store_wake,
+                                         .wake_arg = w};
+    int error = folder ? file_make_folder(folder, 0700) : RK_NOMEM;
+
+    if (error)
+        snprintf(why, why_size, "%s: %s", folder ? folder : "shard", strerror(errno));
+    else
+        error = store_disk_open(&options, &w->store, why, why_size);
+
+    free(folder);
+    return error;
+}
+
+struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t why_size)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    const struct node_options *o = &node->options;
+    struct shard_options shard_options = {.index = index,
+                                          .count = node->folder.shards,
+                                          .value_max = (uint32_t)o->max_value,
+                                          .history_bytes = (size_t)o->history,
+                                          .history_steps = (uint32_t)o->window};
+    struct shard_host host = {client_out, peer_out, peer_has_room, newer_epoch, w};
+    struct links_options link_options = {.identity = node->folder.identity,
+                                         .shard = index,
+                                         .node_timeout_ms = (uint64_t)o->node_timeout_ms,
+                                         .out_max = (size_t)o->connection_output};
+
+    snprintf(why, why_size, "out of memory");
+    if (!w)
+        return NULL;
+    w->node = node;
+    w->index = index;
+    pthread_mutex_init(&w->report_lock, NULL);
+    w->loop = loop_new();
+    if (!w->loop || open_store(w, why, why_size) != 0)
+        goto fail;
+    w->shard = shard_new(&shard_options, &host, w->store);
+    w->links = w->shard ? links_new(w->loop, w->shard, &link_options) : NULL;
+    w->tick = loop_timer_new(w->loop, tick, w);
+    w->release = loop_timer_new(w->loop, release_late, w);
+    if (!w->links || !w->tick || !w->release || loop_at_turn_end(w->loop, turn_end, w) != 0) {
+        snprintf(why, why_size, "out of memory");
+        goto fail;
+    }
+    loop_timer_set(w->tick, 0);
+    make_report(w);
+    return w;
+fail:
+    worker_free(w);
+    return NULL;
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    char name[16];
+
+    snprintf(name, sizeof(name), "shard-%u", w->index);
+    pthread_setname_np(pthread_self(), name);
+    loop_run(w->loop);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    if (pthread_create(&w->thread, NULL, run, w) != 0)
+        return RK_IO;
+    w->thread_runs = true;
+    return 0;
+}
+
+static bool quiet(struct worker *w)
+{
+    if (w->shard->held.count)
+        return false;
+    for (uint32_t i = 0; i < w->shard->group_count; i++)
+        if (w->shard->groups[i].pending_count)
+            return false;
+    for (uint32_t i = 0; i < w->client_slots; i++)
+        if (w->clients[i] && conn_out_len(w->clients[i]->conn))
+            return false;
+    return true;
+}
+
+static void check_stop(void *arg)
+{
+    struct worker *w = arg;
+
+    if (quiet(w) || loop_now_ms(w->loop) >= w->stop_at_ms)
+        loop_stop(w->loop);
+    else
+        loop_timer_set(w->stop_check, STOP_CHECK_MS);
+}
+
+static void begin_stop(void *arg)
+{
+    struct worker *w = arg;
+
+    w->stopping = true;
+    for (uint32_t i = 0; i < w->client_slots; i++)
+        if (w->clients[i])
+            conn_pause(w->clients[i]->conn);
+    w->stop_check = loop_timer_new(w->loop, check_stop, w);
+    if (w->stop_check)
+        check_stop(w);
+    else
+        loop_stop(w->loop);
+}
+
+void worker_stop(struct worker *w, uint64_t within_ms)
+{
+    w->stop_at_ms = loop_now_ms(w->loop) + within_ms;
+    if (loop_post(w->loop, begin_stop, w) != 0)
+        log_warn("stop: out of memory; shard=%u is ended at once", w->index);
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->thread_runs)
+        pthread_join(w->thread, NULL);
+    for (uint32_t i = 0; i < w->client_slots; i++)
+        if (w->clients[i])
+            client_end(w->clients[i]);
+    links_free(w->links);
+    shard_free(w->shard);
+    if (w->store)
+        store_close(w->store);
+    loop_timer_free(w->tick);
+    loop_timer_free(w->release);
+    loop_timer_free(w->stop_check);
+    loop_free(w->loop);
+    ring_ref_put(w->ring);
+    pthread_mutex_destroy(&w->report_lock);
+    free(w->clients);
+    free(w);
+}

@@ -1,0 +1,39 @@
+/* Edge: the thread of one shard. It owns the shard's store, groups, links and proxy connections; nothing of them is
+ * locked. */
+#ifndef RINGKV_NODE_WORKER_H
+#define RINGKV_NODE_WORKER_H
+
+#include "node/link.h"
+#include "node/node.h"
+#include "node/shard.h"
+#include "shared/buf.h"
+#include "shared/ring_ref.h"
+
+struct worker;
+
+/* What a worker tells about itself, as of its last tick (at most 100 ms ago). */
+struct worker_report {
+    struct store_stats store;
+    struct shard_counters shard;
+    struct shard_summary groups;
+    struct links_counters links;
+    uint64_t clients, held_bytes, held_items, history_bytes, history_dropped, history_steps;
+};
+
+/* Opens the shard's store. NULL with a text in `why`. */
+struct worker *worker_new(struct node *node, uint16_t shard, char *why, size_t why_size);
+
+/* Starts the thread. 0 or RK_IO. */
+int worker_start(struct worker *w);
+
+/* From any thread. worker_adopt takes over a socket whose HELLO was read and checked, with input read behind it. */
+void worker_adopt(struct worker *w, int fd, const struct hello *hello,
+                  const struct welcome *welcome, struct bytes rest);
+void worker_set_ring(struct worker *w, struct ring_ref *ring);
+void worker_report(struct worker *w, struct worker_report *out);
+
+/* Answers what is in flight, for at most so long, then ends the thread. worker_free waits for it, syncs and closes. */
+void worker_stop(struct worker *w, uint64_t within_ms);
+void worker_free(struct worker *w);
+
+#endif
