@@ -1,0 +1,310 @@
+#include "proxy/answer.h"
+#include "shared/operation.h"
+#include "shared/resp.h"
+#include <stdio.h>
+
+/* Shown of an error that a node answered with. */
+enum { ERROR_TEXT_MAX = 256 };
+
+static const char *const failures[] = {[FAILURE_NONE] = "ERR no error",
+#define X(name, text) [FAILURE_##name] = text,
+                                       FAILURES(X)
+#undef X
+};
+
+const char *failure_text(enum failure why)
+{
+    return failures[why];
+}
+
+/* Whether a node's answer is one that the operation can give. */
+static bool answer_fits(const struct call *c, const struct reply *reply)
+{
+    if (reply->kind == REPLY_ERROR)
+        return reply->data.size > 0;
+    switch ((enum operation)c->op) {
+    case OP_GET:
+    case OP_GETSET:
+        return reply->kind == REPLY_BULK || reply->kind == REPLY_NIL;
+    case OP_MGET:
+        return reply->kind == REPLY_ARRAY && reply->count == c->arg_count;
+    case OP_EXISTS:
+    case OP_STRLEN:
+    case OP_SETNX:
+    case OP_DEL:
+    case OP_INCRBY:
+    case OP_APPEND:
+        return reply->kind == REPLY_INTEGER;
+    case OP_SET:
+    case OP_MSET:
+        return reply->kind == REPLY_OK;
+    }
+    return false;
+}
+
+static int put_value(struct router *r, struct buf *out, struct bytes *rest, int resp)
+{
+    bool nil;
+    struct bytes value = message_next_arg(rest, &nil);
+
+    counter_add(nil ? &r->counters->misses : &r->counters->hits, 1);
+    return nil ? resp_put_null(out, resp) : resp_put_bulk(out, value);
+}
+
+static int put_array(struct router *r, struct buf *out, const struct reply *reply, int resp)
+{
+    struct bytes rest = reply->data;
+    int error = resp_put_array(out, reply->count);
+
+    for (uint32_t i = 0; i < reply->count && !error; i++)
+        error = put_value(r, out, &rest, resp);
+    return error;
+}
+
+/* The answer of a slot's only call, straight from the node's frame. */
+static int put_reply(struct router *r, struct buf *out, const struct reply *reply,
+                     const struct call *c)
+{
+    int resp = c->slot->resp;
+
+    switch ((enum reply_kind)reply->kind) {
+    case REPLY_OK:
+        return buf_append(out, "+OK\r\n", 5);
+    case REPLY_NIL:
+        if (c->op == OP_GET)
+            counter_add(&r->counters->misses, 1);
+        return resp_put_null(out, resp);
+    case REPLY_INTEGER:
+        return resp_put_integer(out, reply->integer);
+    case REPLY_BULK:
+        if (c->op == OP_GET)
+            counter_add(&r->counters->hits, 1);
+        return resp_put_bulk(out, reply->data);
+    case REPLY_ARRAY:
+        return put_array(r, out, reply, resp);
+    case REPLY_ERROR:
+        counter_add(&r->counters->error_replies, 1);
+        return resp_put_errorf(
+            out, "%.*s",
+            (int)(reply->data.size < ERROR_TEXT_MAX ? reply->data.size : ERROR_TEXT_MAX),
+            (const char *)reply->data.data);
+    case REPLY_REFUSED:
+        break;
+    }
+    return resp_put_error(out, failure_text(FAILURE_MISFIT));
+}
+
+static int put_gathered_array(struct router *r, struct buf *out, struct slot *slot)
+{
+    int error = resp_put_array(out, slot->key_count);
+
+    for (uint32_t i = 0; i < slot->key_count && !error; i++) {
+        struct call *c = pool_at(&r->requests.calls, slot->order[i]);
+        struct bytes rest = bytes_of(c->args + c->cursor, c->args_size - c->cursor);
+
+        error = put_value(r, out, &rest, slot->resp);
+        c->cursor = c->args_size - (uint32_t)rest.size;
+    }
+    return error;
+}
+
+static void count_failure(struct router *r, const char *text)
+{
+    struct counters *counters = r->counters;
+
+    counter_add(&counters->error_replies, 1);
+    if (strncmp(text, "NOQUORUM", 8) == 0)
+        counter_add(&counters->refused_noquorum, 1);
+    else if (strncmp(text, "NOSPACE", 7) == 0)
+        counter_add(&counters->refused_nospace, 1);
+    else if (strncmp(text, "BUSY", 4) == 0)
+        counter_add(&counters->refused_busy, 1);
+    else if (strncmp(text, "UNCERTAIN", 9) == 0)
+        counter_add(&counters->uncertain, 1);
+}
+
+static int put_failure(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)
+{
+    enum failure why = (enum failure)slot->failure;
+
+    /* Some keys were written: no text that says 'nothing was done' would be true. */
+    if (slot->writes && slot->succeeded)
+        why = FAILURE_PARTLY;
+    if (why == FAILURE_NODE_ERROR && node_text.size) {
+        counter_add(&r->counters->error_replies, 1);
+        return resp_put_errorf(out, "%.*s", (int)node_text.size, (const char *)node_text.data);
+    }
+    count_failure(r, failure_text(why));
+    return resp_put_error(out, failure_text(why));
+}
+
+static int put_outcome(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)
+{
+    if (slot->failure)
+        return put_failure(r, out, slot, node_text);
+    switch ((enum gather)slot->gather) {
+    case GATHER_SUM:
+        return resp_put_integer(out, slot->sum);
+    case GATHER_ARRAY:
+        return put_gathered_array(r, out, slot);
+    case GATHER_ONE:
+    case GATHER_OK:
+        break;
+    }
+    return resp_put_simple(out, "OK");
+}
+
+/* Gives out what is in turn now that the session's first slot is done. */
+static void session_advance(struct router *r, struct session *s)
+{
+    while (s->first && s->first->done) {
+        struct slot *slot = s->first;
+        struct bytes kept = buf_bytes(&slot->kept);
+
+        if (kept.size) {
+            s->kept -= kept.size;
+            counter_add(&r->counters->bytes_out, kept.size);
+            if (buf_append(s->out, kept.data, kept.size) != 0)
+                s->broken = true;
+        }
+        s->first = slot->next;
+        if (!s->first)
+            s->last = NULL;
+        s->pending--;
+        slot_free(&r->requests, slot);
+    }
+}
+
+static void leave_start_order(struct router *r, struct slot *slot)
+{
+    if (!slot->started)
+        return;
+    if (slot->older)
+        slot->older->newer = slot->newer;
+    else
+        r->oldest = slot->newer;
+    if (slot->newer)
+        slot->newer->older = slot->older;
+    else
+        r->newest = slot->older;
+    slot->started = false;
+}
+
+/* Ends a slot: its reply is `reply` for its only call, or what its calls came to when NULL. */
+static void slot_end(struct router *r, struct slot *slot, const struct reply *reply)
+{
+    struct session *s = slot->session;
+    uint8_t text[ERROR_TEXT_MAX];
+    struct bytes node_text = {text, buf_len(&slot->kept)};
+
+    leave_start_order(r, slot);
+    counter_add(&r->counters->pending, (uint64_t)-1);
+    slot->done = true;
+    if (!s) {
+        slot_free(&r->requests, slot);
+        return;
+    }
+    if (node_text.size)
+        memcpy(text, buf_head(&slot->kept), node_text.size);
+    buf_truncate(&slot->kept, 0);
+    s->sent_bytes -= slot->sent_bytes;
+    s->kept -= slot->value_bytes;
+
+    bool first = s->first == slot;
+    struct buf *out = first ? s->out : &slot->kept;
+    size_t before = buf_len(out);
+
+    if ((reply ? put_reply(r, out, reply, slot->first) : put_outcome(r, out, slot, node_text)) != 0)
+        s->broken = true;
+    router_mark_ready(r, s);
+    if (first) {
+        counter_add(&r->counters->bytes_out, buf_len(out) - before);
+        session_advance(r, s);
+    } else {
+        counter_add(&r->counters->kept_replies, 1);
+        s->kept += buf_len(out);
+    }
+}
+
+static void slot_fail(struct slot *slot, enum failure why)
+{
+    if (why > slot->failure)
+        slot->failure = (uint8_t)why;
+}
+
+static void keep_error(struct slot *slot, struct bytes text)
+{
+    size_t size = text.size < ERROR_TEXT_MAX ? text.size : ERROR_TEXT_MAX;
+
+    slot_fail(slot, FAILURE_NODE_ERROR);
+    if (buf_len(&slot->kept) == 0 && buf_append(&slot->kept, text.data, size) != 0)
+        slot_fail(slot, FAILURE_NO_MEMORY);
+}
+
+/* Adds one call's answer to those of its slot's other calls. */
+static void gather_reply(struct router *r, struct call *c, const struct reply *reply)
+{
+    struct slot *slot = c->slot;
+
+    if (reply->kind == REPLY_ERROR) {
+        keep_error(slot, reply->data);
+        return;
+    }
+    slot->succeeded++;
+    if (slot->gather == GATHER_SUM) {
+        slot->sum += reply->integer;
+    } else if (slot->gather == GATHER_ARRAY) {
+        if (call_keep_values(&r->requests, c, reply->data) != 0) {
+            slot_fail(slot, FAILURE_NO_MEMORY);
+            return;
+        }
+        slot->value_bytes += reply->data.size;
+        if (slot->session)
+            slot->session->kept += reply->data.size;
+    }
+}
+
+static void guess_reply_size(struct session *s, size_t size)
+{
+    size_t decayed = s->reply_guess - s->reply_guess / 8;
+
+    s->reply_guess = size > decayed ? size : decayed;
+}
+
+void answer_reply(struct router *r, struct call *c, const struct reply *reply)
+{
+    struct slot *slot = c->slot;
+
+    if (!answer_fits(c, reply)) {
+        answer_failure(r, c, slot->writes ? FAILURE_DOUBT_ANSWER : FAILURE_MISFIT);
+        return;
+    }
+    c->state = CALL_ANSWERED;
+    slot->open--;
+    if (slot->session)
+        guess_reply_size(slot->session, reply->data.size);
+    if (slot->call_count == 1) {
+        slot_end(r, slot, reply);
+        return;
+    }
+    gather_reply(r, c, reply);
+    if (slot->open == 0)
+        slot_end(r, slot, NULL);
+}
+
+void answer_failure(struct router *r, struct call *c, enum failure why)
+{
+    struct slot *slot = c->slot;
+
+    c->state = CALL_ANSWERED;
+    slot_fail(slot, why);
+    if (--slot->open == 0)
+        slot_end(r, slot, NULL);
+}
+
+void answer_abandon(struct router *r, struct slot *slot, enum failure why)
+{
+    slot->open = 0;
+    slot_fail(slot, why);
+    slot_end(r, slot, NULL);
+}

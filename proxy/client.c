@@ -1,0 +1,341 @@
+#include "proxy/client.h"
+#include "proxy/worker.h"
+#include "shared/conn.h"
+#include "shared/error.h"
+#include "shared/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    TURN_COMMANDS = 128, /* of one client, before others have their turn */
+    SENT_BYTES_MAX =
+        1 << 20,      /* arguments of one client's commands in flight, unless it is one command */
+    GUESS_SHARE = 64, /* the first replies are taken to be this part of the room for output */
+    IDLE_MS = 1000,   /* then a client gives back its buffers */
+    STALL_MS = 1000,  /* a client over its output limit must take something in this time */
+    CLOSE_STALL_MS = 10000, /* likewise one that is to be closed when its output has left */
+    LINGER_MS = 100,        /* closing at once could destroy the reply that says why */
+};
+
+/* Whether another command may be begun, or reading goes on after a pause. */
+static bool may_begin(const struct client *c, bool after_pause)
+{
+    const struct proxy_options *o = c->worker->proxy->options;
+    const struct session *s = &c->session;
+    uint64_t share = after_pause ? 2 : 1;
+    uint64_t promised;
+
+    if (s->pending == 0)
+        return s->kept + conn_out_len(c->conn) <= (uint64_t)o->client_output;
+    promised = (uint64_t)s->pending * s->reply_guess + s->kept + conn_out_len(c->conn);
+    return s->pending < (uint64_t)o->client_pending / share + (share - 1) &&
+           s->sent_bytes < SENT_BYTES_MAX / share && promised < (uint64_t)o->client_output / 2;
+}
+
+static void pause_reading(struct client *c)
+{
+    if (!c->paused)
+        conn_pause(c->conn);
+    c->paused = true;
+}
+
+static void protocol_error(struct client *c)
+{
+    char text[sizeof(c->parser.error) + 8];
+
+    counter_add(&c->worker->counters.protocol_errors, 1);
+    snprintf(text, sizeof(text), "ERR %s", c->parser.error);
+    log_debug("client: protocol error client=%s why=\"%s\"", conn_peer(c->conn), c->parser.error);
+    router_complain(&c->worker->router, &c->session, text);
+    c->session.ending = true;
+    c->violated = true;
+}
+
+static struct resp_limits limits_of(const struct proxy_options *o)
+{
+    uint32_t bulk_max = o->query_size < RESP_BULK_MAX ? (uint32_t)o->query_size : RESP_BULK_MAX;
+
+    return (struct resp_limits){
+        .args_max = RESP_ARGS_MAX,
+        .bulk_max = bulk_max,
+        .inline_max = RESP_INLINE_MAX,
+        .total_max = (uint64_t)o->query_size,
+    };
+}
+
+/* Runs the commands that `in` holds, as many as a turn allows. Returns the bytes they took. */
+static size_t run_commands(struct client *c, struct bytes in)
+{
+    struct resp_limits limits = limits_of(c->worker->proxy->options);
+    struct router *router = &c->worker->router;
+    uint32_t budget = TURN_COMMANDS;
+    size_t used = 0;
+
+    while (!c->session.ending && !c->session.broken) {
+        int64_t size;
+
+        if (used < in.size && (budget == 0 || !may_begin(c, false))) {
+            pause_reading(c);
+            break;
+        }
+        size = resp_parse(&c->parser, bytes_of(in.data + used, in.size - used), &limits);
+        if (size == RK_MORE)
+            break;
+        if (size == RK_PROTOCOL) {
+            protocol_error(c);
+        } else if (size < 0) {
+            c->session.broken = true;
+        } else {
+            used += (size_t)size;
+            budget--;
+            if (c->parser.arg_count)
+                router_execute(router, &c->session, c->parser.args, c->parser.arg_count);
+        }
+    }
+    counter_add(&c->worker->counters.bytes_in, used);
+    return used;
+}
+
+static size_t on_data(void *owner, struct conn *conn, struct bytes in)
+{
+    struct client *c = owner;
+    size_t used;
+
+    (void)conn;
+    if (c->session.ending || c->closing)
+        return in.size;
+    c->worker->router.now_ms = c->active_ms = loop_now_ms(c->worker->loop);
+    c->trimmed = false;
+    used = run_commands(c, in);
+    /* Whatever it is that happened, the end of the turn looks after it. */
+    if (c->paused || c->session.ending || c->session.broken)
+        router_mark_ready(&c->worker->router, &c->session);
+    return c->session.ending ? in.size : used;
+}
+
+static void on_end(void *owner, struct conn *conn, int error)
+{
+    struct client *c = owner;
+
+    (void)conn;
+    c->ended = true;
+    if (error || c->closing || c->violated)
+        client_close(c);
+    else
+        /* It may have closed only its own direction: what it asked for is still answered. */
+        client_finish(c);
+}
+
+static void on_drain(void *owner, struct conn *conn)
+{
+    struct client *c = owner;
+
+    (void)conn;
+    router_mark_ready(&c->worker->router, &c->session);
+}
+
+static const struct conn_handler handler = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drain = on_drain,
+};
+
+static void refuse(struct worker *w, int fd)
+{
+    static const char text[] = "-ERR max number of clients reached\r\n";
+    ssize_t n = send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    (void)n; /* it is told if it can be */
+    close(fd);
+    counter_add(&w->counters.rejected_connections, 1);
+}
+
+static void enlist(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    c->previous = w->clients_last;
+    if (w->clients_last)
+        w->clients_last->next = c;
+    else
+        w->clients = c;
+    w->clients_last = c;
+}
+
+void client_accept(struct worker *w, int fd)
+{
+    const struct proxy_options *o = w->proxy->options;
+    struct client *c;
+
+    if (atomic_fetch_add(&w->proxy->clients, 1) >= (uint64_t)o->max_clients) {
+        atomic_fetch_sub(&w->proxy->clients, 1);
+        refuse(w, fd);
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    if (c)
+        c->conn = conn_new(w->loop, fd, &handler, c);
+    else
+        close(fd);
+    if (!c || !c->conn) {
+        atomic_fetch_sub(&w->proxy->clients, 1);
+        free(c);
+        return;
+    }
+    session_init(&c->session, atomic_fetch_add(&w->proxy->last_client_id, 1) + 1,
+                 conn_out(c->conn));
+    c->session.reply_guess = (size_t)o->client_output / GUESS_SHARE / 2;
+    c->worker = w;
+    c->active_ms = loop_now_ms(w->loop);
+    conn_set_out_max(c->conn, (size_t)o->client_output / 2);
+    enlist(c);
+    counter_add(&w->counters.connections, 1);
+    counter_add(&w->counters.clients, 1);
+}
+
+static void stop_lingering(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    if (!c->linger_until_ms)
+        return;
+    if (c->previous_linger)
+        c->previous_linger->next_linger = c->next_linger;
+    else
+        w->lingering = c->next_linger;
+    if (c->next_linger)
+        c->next_linger->previous_linger = c->previous_linger;
+    else
+        w->lingering_last = c->previous_linger;
+    c->linger_until_ms = 0;
+}
+
+void client_close(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    stop_lingering(c);
+    router_leave(&w->router, &c->session);
+    session_destroy(&c->session);
+    resp_parser_free(&c->parser);
+    conn_close(c->conn);
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        w->clients = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    else
+        w->clients_last = c->previous;
+    free(c);
+    atomic_fetch_sub(&w->proxy->clients, 1);
+    counter_add(&w->counters.clients, (uint64_t)-1);
+}
+
+static void close_for_output(struct client *c)
+{
+    log_info("client: closed, it does not read its replies client=%s waiting=%zu",
+             conn_peer(c->conn), c->session.kept + conn_out_len(c->conn));
+    counter_add(&c->worker->counters.closed_for_output, 1);
+    client_close(c);
+}
+
+static bool over_output(const struct client *c)
+{
+    return c->session.kept + conn_out_len(c->conn) >
+           (uint64_t)c->worker->proxy->options->client_output;
+}
+
+/* Goes on reading, and throwing away, for a while: a socket closed with unread input resets the
+ * connection, and the client might never see the error that tells it why. */
+static void linger(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    conn_flush_later(c->conn);
+    if (c->linger_until_ms)
+        return;
+    if (c->paused)
+        conn_resume(c->conn);
+    c->paused = false;
+    c->linger_until_ms = w->router.now_ms + LINGER_MS;
+    c->previous_linger = w->lingering_last;
+    if (w->lingering_last)
+        w->lingering_last->next_linger = c;
+    else
+        w->lingering = c;
+    w->lingering_last = c;
+    if (w->lingering == c)
+        loop_timer_set(w->linger_timer, LINGER_MS);
+}
+
+static void close_when_flushed(struct client *c)
+{
+    c->closing = true;
+    conn_close_after_flush(c->conn);
+}
+
+uint64_t client_end_lingering(struct worker *w, uint64_t now_ms)
+{
+    struct client *c;
+
+    while ((c = w->lingering) != NULL && c->linger_until_ms <= now_ms) {
+        stop_lingering(c);
+        close_when_flushed(c);
+    }
+    return c ? c->linger_until_ms : 0;
+}
+
+void client_settle(struct client *c)
+{
+    struct session *s = &c->session;
+
+    if (s->broken) {
+        log_warn("client: closed, out of memory client=%s", conn_peer(c->conn));
+        client_close(c);
+    } else if (over_output(c) && (conn_stalled_ms(c->conn) ||
+                                  s->kept > (uint64_t)c->worker->proxy->options->client_output)) {
+        close_for_output(c);
+    } else if (s->ending && !s->pending && !c->closing) {
+        if (c->violated && !c->ended)
+            linger(c);
+        else
+            close_when_flushed(c);
+    } else {
+        if (conn_out_len(c->conn))
+            conn_flush_later(c->conn);
+        if (c->paused && !s->ending && may_begin(c, true)) {
+            c->paused = false;
+            conn_resume(c->conn);
+        }
+    }
+}
+
+void client_finish(struct client *c)
+{
+    c->session.ending = true;
+    router_mark_ready(&c->worker->router, &c->session);
+}
+
+void client_check(struct client *c, uint64_t now_ms)
+{
+    const struct proxy_options *o = c->worker->proxy->options;
+    uint64_t idle_ms = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
+
+    if (over_output(c) && conn_stalled_ms(c->conn) > STALL_MS) {
+        close_for_output(c);
+    } else if (c->closing && conn_stalled_ms(c->conn) > CLOSE_STALL_MS) {
+        client_close(c);
+    } else if (o->client_idle_timeout_ms && !c->session.pending &&
+               idle_ms > (uint64_t)o->client_idle_timeout_ms) {
+        counter_add(&c->worker->counters.closed_idle, 1);
+        client_close(c);
+    } else if (!c->trimmed && idle_ms > IDLE_MS && !c->session.pending) {
+        resp_parser_trim(&c->parser);
+        buf_trim(conn_out(c->conn), 0);
+        c->trimmed = true;
+    }
+}

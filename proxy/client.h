@@ -1,0 +1,53 @@
+/* Edge: one client's connection. */
+#ifndef RINGKV_PROXY_CLIENT_H
+#define RINGKV_PROXY_CLIENT_H
+
+#include "proxy/session.h"
+#include "shared/resp.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+struct worker;
+
+struct client {
+    struct session session; /* first, so that a session is its client */
+    struct conn *conn;
+    struct worker *worker;
+    struct resp_parser parser;
+    struct client *previous, *next;               /* all of the worker's */
+    struct client *previous_linger, *next_linger; /* in the order of linger_until_ms */
+    uint64_t active_ms;                           /* when it last sent something */
+    uint64_t linger_until_ms;                     /* 0: it does not linger */
+    bool paused;   /* not read from until some commands are answered, or the next turn */
+    bool ended;    /* it sends nothing any more */
+    bool violated; /* it broke the protocol */
+    bool closing;  /* closed once its output has left */
+    bool trimmed;  /* idle, and holds no memory that it can do without */
+};
+
+static inline struct client *client_of_session(struct session *s)
+{
+    return (struct client *)s;
+}
+
+/* Takes over an accepted socket, or tells it that there are too many and closes it. */
+void client_accept(struct worker *w, int fd);
+
+/* Looks after a client whose session has output or may go on: sends, reads on, closes. It may be
+ * gone afterwards. */
+void client_settle(struct client *c);
+
+/* No more commands are read; it is closed when what it asked for is answered. */
+void client_finish(struct client *c);
+
+void client_close(struct client *c);
+
+/* Once a second or so: frees an idle client's memory, closes it when it is idle or stalled for too
+ * long. */
+void client_check(struct client *c, uint64_t now_ms);
+
+/* Closes those that lingered long enough. Returns when the next one is due, 0: there is none. */
+uint64_t client_end_lingering(struct worker *w, uint64_t now_ms);
+
+#endif

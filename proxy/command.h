@@ -1,0 +1,116 @@
+/* The command table: one row for each command, and everything that follows from it.
+ *
+ * A row says what a command is called, how many arguments it takes, where its keys stand, which
+ * operation it becomes and which function runs it. Routing, COMMAND and the documentation read the
+ * same row.
+ */
+#ifndef RINGKV_PROXY_COMMAND_H
+#define RINGKV_PROXY_COMMAND_H
+
+#include "shared/buf.h"
+#include "shared/bytes.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct execution;
+
+/* As COMMAND INFO names them, in Redis's order. */
+#define COMMAND_FLAGS(X)       \
+    X(WRITE, 0, "write")       \
+    X(READONLY, 1, "readonly") \
+    X(DENYOOM, 2, "denyoom")   \
+    X(ADMIN, 3, "admin")       \
+    X(NOSCRIPT, 4, "noscript") \
+    X(LOADING, 5, "loading")   \
+    X(STALE, 6, "stale")       \
+    X(FAST, 7, "fast")         \
+    X(NO_AUTH, 8, "no_auth")   \
+    X(ALLOW_BUSY, 9, "allow_busy")
+
+/* Categories of access control, likewise. READ, WRITE, ADMIN, FAST and SLOW follow from the flags.
+ */
+#define COMMAND_CATEGORIES(X)     \
+    X(KEYSPACE, 0, "@keyspace")   \
+    X(READ, 1, "@read")           \
+    X(WRITE, 2, "@write")         \
+    X(STRING, 3, "@string")       \
+    X(ADMIN, 4, "@admin")         \
+    X(FAST, 5, "@fast")           \
+    X(SLOW, 6, "@slow")           \
+    X(DANGEROUS, 7, "@dangerous") \
+    X(CONNECTION, 8, "@connection")
+
+enum command_flag {
+#define X(name, bit, text) COMMAND_##name = 1 << bit,
+    COMMAND_FLAGS(X)
+#undef X
+};
+
+enum command_category {
+#define X(name, bit, text) CATEGORY_##name = 1 << bit,
+    COMMAND_CATEGORIES(X)
+#undef X
+};
+
+enum { COMMAND_NAME_MAX = 16 };
+
+struct command {
+    const char *name;  /* lower case; of a subcommand "client|id" */
+    int arity;         /* arguments with the name(s); negative: at least so many */
+    uint16_t flags;    /* enum command_flag */
+    uint16_t category; /* enum command_category */
+    int8_t first_key;  /* 0: none */
+    int8_t last_key;   /* negative: counted from the end */
+    int8_t key_step;
+    uint8_t op;             /* enum operation that it becomes; 0: none */
+    const char *key_access; /* COMMAND INFO's flags of the keys, separated by spaces */
+    const char *tips;       /* likewise; NULL: none */
+    const char *group;
+    const char *since; /* Redis's version */
+    const char *complexity;
+    const char *syntax; /* the arguments */
+    const char *summary;
+    void (*run)(struct execution *x);
+    const struct command *subcommands; /* ends with name NULL; NULL: none */
+};
+
+/* Finds commands by name without regard to case; made once, then read only. */
+enum { COMMAND_INDEX_SIZE = 256 };
+
+struct command_index {
+    struct {
+        uint64_t name[2]; /* folded */
+        const struct command *command;
+    } places[COMMAND_INDEX_SIZE];
+};
+
+void command_index_init(struct command_index *index);
+
+/* NULL: there is none. */
+const struct command *command_find(const struct command_index *index, struct bytes name);
+
+/* Likewise among a command's subcommands; `name` without the command's. */
+const struct command *command_find_sub(const struct command *command, struct bytes name);
+
+/* All commands, in the order of their names; ends with name NULL. */
+const struct command *command_table(void);
+uint32_t command_count(void);
+
+static inline bool command_takes(const struct command *c, uint32_t count)
+{
+    return c->arity >= 0 ? count == (uint32_t)c->arity : count >= (uint32_t)-c->arity;
+}
+
+/* The categories that follow from the row. */
+uint32_t command_categories(const struct command *c);
+
+/* Appends what COMMAND INFO and COMMAND DOCS tell of a command, for RESP `version`. 0 or RK_NOMEM.
+ */
+int command_put_info(struct buf *out, const struct command *c, int version);
+int command_put_docs(struct buf *out, const struct command *c, int version);
+
+/* Appends the table as Markdown. 0 or RK_NOMEM. */
+int command_put_table(struct buf *out);
+
+#endif

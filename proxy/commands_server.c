@@ -1,0 +1,278 @@
+/* Commands about the commands and the settings. */
+#include "proxy/execution.h"
+#include "proxy/facts.h"
+#include "proxy/glob.h"
+#include <stdio.h>
+
+/* --- COMMAND -------------------------------------------------------------------------------- */
+
+typedef int command_writer(struct buf *out, const struct command *c, int version);
+
+static void put_command(struct execution *x, command_writer *write, const struct command *c)
+{
+    struct buf *out = execution_out(x);
+
+    if (out && write(out, c, x->session->resp) != 0)
+        x->session->broken = true;
+}
+
+static void reply_all_info(struct execution *x)
+{
+    reply_array(x, command_count());
+    for (const struct command *c = command_table(); c->name; c++)
+        put_command(x, command_put_info, c);
+}
+
+/* "get", or "client|id". */
+static const struct command *find_named(struct execution *x, struct bytes name)
+{
+    const uint8_t *bar = name.size ? memchr(name.data, '|', name.size) : NULL;
+    const struct command *c;
+
+    if (!bar)
+        return command_find(&x->router->commands, name);
+    c = command_find(&x->router->commands, bytes_of(name.data, (size_t)(bar - name.data)));
+    name = bytes_of(bar + 1, name.size - (size_t)(bar + 1 - name.data));
+    return c && c->subcommands ? command_find_sub(c, name) : NULL;
+}
+
+void run_command(struct execution *x)
+{
+    reply_all_info(x);
+}
+
+void run_command_count(struct execution *x)
+{
+    reply_integer(x, command_count());
+}
+
+void run_command_info(struct execution *x)
+{
+    if (x->count == 2) {
+        reply_all_info(x);
+        return;
+    }
+    reply_array(x, x->count - 2);
+    for (uint32_t i = 2; i < x->count; i++) {
+        const struct command *c = find_named(x, x->args[i]);
+
+        if (c)
+            put_command(x, command_put_info, c);
+        else
+            reply_null_array(x);
+    }
+}
+
+void run_command_docs(struct execution *x)
+{
+    uint32_t found = 0;
+
+    if (x->count == 2) {
+        reply_map(x, command_count());
+        for (const struct command *c = command_table(); c->name; c++)
+            put_command(x, command_put_docs, c);
+        return;
+    }
+    for (uint32_t i = 2; i < x->count; i++)
+        found += find_named(x, x->args[i]) != NULL;
+    reply_map(x, found);
+    for (uint32_t i = 2; i < x->count; i++) {
+        const struct command *c = find_named(x, x->args[i]);
+
+        if (c)
+            put_command(x, command_put_docs, c);
+    }
+}
+
+/* Lists by module list nothing: there are no modules. */
+enum list_filter { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN, LIST_BAD };
+
+static enum list_filter list_filter_of(const struct execution *x)
+{
+    if (x->count == 2)
+        return LIST_ALL;
+    if (x->count != 5 || !resp_word_is(x->args[2], "filterby"))
+        return LIST_BAD;
+    if (resp_word_is(x->args[3], "module"))
+        return LIST_MODULE;
+    if (resp_word_is(x->args[3], "aclcat"))
+        return LIST_CATEGORY;
+    return resp_word_is(x->args[3], "pattern") ? LIST_PATTERN : LIST_BAD;
+}
+
+static uint32_t category_of(struct bytes name)
+{
+#define X(id, bit, text)              \
+    if (resp_word_is(name, text + 1)) \
+        return 1u << bit;
+    COMMAND_CATEGORIES(X)
+#undef X
+    return 0;
+}
+
+static bool listed(const struct execution *x, enum list_filter filter, const struct command *c)
+{
+    switch (filter) {
+    case LIST_ALL:
+        return true;
+    case LIST_CATEGORY:
+        return command_categories(c) & category_of(x->args[4]);
+    case LIST_PATTERN:
+        return glob_match(x->args[4], bytes_from(c->name));
+    case LIST_MODULE:
+    case LIST_BAD:
+        break;
+    }
+    return false;
+}
+
+/* Counts the commands from `c` on that are to be listed, and lists them when `write`. */
+static size_t list(struct execution *x, enum list_filter filter, const struct command *c,
+                   bool write)
+{
+    size_t count = 0;
+
+    for (; c && c->name; c++) {
+        if (listed(x, filter, c)) {
+            count++;
+            if (write)
+                reply_text(x, c->name);
+        }
+        if (filter != LIST_ALL)
+            count += list(x, filter, c->subcommands, write);
+    }
+    return count;
+}
+
+void run_command_list(struct execution *x)
+{
+    enum list_filter filter = list_filter_of(x);
+
+    if (filter == LIST_BAD) {
+        reply_error(x, "ERR syntax error");
+        return;
+    }
+    reply_set(x, list(x, filter, command_table(), false));
+    list(x, filter, command_table(), true);
+}
+
+void run_command_getkeys(struct execution *x)
+{
+    const struct command *c = command_find(&x->router->commands, x->args[2]);
+    uint32_t count = x->count - 2;
+    int64_t last;
+
+    if (!c) {
+        reply_error(x, "ERR Invalid command specified");
+    } else if (!c->first_key) {
+        reply_error(x, "ERR The command has no key arguments");
+    } else if (!command_takes(c, count)) {
+        reply_error(x, "ERR Invalid number of arguments specified for command");
+    } else {
+        last = c->last_key < 0 ? (int64_t)count + c->last_key : c->last_key;
+        reply_array(x, (size_t)((last - c->first_key) / c->key_step + 1));
+        for (int64_t i = c->first_key; i <= last; i += c->key_step)
+            reply_bulk(x, x->args[2 + i]);
+    }
+}
+
+/* --- CONFIG --------------------------------------------------------------------------------- */
+
+/* What Redis clients and tools ask for, and what is true of ringkv in those terms. */
+struct setting {
+    const char *name;
+    const char *text;                         /* NULL: */
+    uint64_t (*number)(const struct facts *); /* NULL: */
+    const char *(*fact)(const struct facts *);
+};
+
+static uint64_t max_clients(const struct facts *f)
+{
+    return f->max_clients;
+}
+
+static uint64_t threads(const struct facts *f)
+{
+    return f->threads;
+}
+
+static uint64_t idle_timeout(const struct facts *f)
+{
+    return f->idle_timeout_s;
+}
+
+static uint64_t port(const struct facts *f)
+{
+    return f->tcp_port;
+}
+
+static uint64_t bulk_max(const struct facts *f)
+{
+    return f->query_size < VALUE_SIZE_MAX ? f->query_size : VALUE_SIZE_MAX;
+}
+
+static uint64_t query_size(const struct facts *f)
+{
+    return f->query_size;
+}
+
+static const char *listen_address(const struct facts *f)
+{
+    return f->listen;
+}
+
+static const struct setting settings[] = {
+    {"appendfsync", "always", NULL, NULL},
+    {"appendonly", "yes", NULL, NULL},
+    {"bind", NULL, NULL, listen_address},
+    {"client-query-buffer-limit", NULL, query_size, NULL},
+    {"cluster-enabled", "no", NULL, NULL},
+    {"databases", "1", NULL, NULL},
+    {"io-threads", NULL, threads, NULL},
+    {"maxclients", NULL, max_clients, NULL},
+    {"maxmemory", "0", NULL, NULL},
+    {"maxmemory-policy", "noeviction", NULL, NULL},
+    {"port", NULL, port, NULL},
+    {"proto-max-bulk-len", NULL, bulk_max, NULL},
+    {"requirepass", "", NULL, NULL},
+    {"save", "", NULL, NULL},
+    {"timeout", NULL, idle_timeout, NULL},
+};
+
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+static bool setting_asked(const struct execution *x, const struct setting *s)
+{
+    for (uint32_t i = 2; i < x->count; i++)
+        if (glob_match(x->args[i], bytes_from(s->name)))
+            return true;
+    return false;
+}
+
+void run_config(struct execution *x)
+{
+    /* The arity wants a subcommand, and that one is run. */
+    reply_wrong_arity(x);
+}
+
+void run_config_get(struct execution *x)
+{
+    struct facts facts;
+    size_t asked = 0;
+
+    x->router->ports.facts(x->router->ports.arg, &facts);
+    for (size_t i = 0; i < SETTINGS; i++)
+        asked += setting_asked(x, &settings[i]);
+    reply_map(x, asked);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+        char number[24];
+
+        if (!setting_asked(x, s))
+            continue;
+        if (s->number)
+            snprintf(number, sizeof(number), "%llu", (unsigned long long)s->number(&facts));
+        reply_text(x, s->name);
+        reply_text(x, s->text ? s->text : s->number ? number : s->fact(&facts));
+    }
+}

@@ -1,0 +1,180 @@
+#include "proxy/execution.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    UNKNOWN_NAME_MAX = 128, /* Redis's measures for telling of an unknown command */
+    UNKNOWN_ARGS_MAX = 128,
+};
+
+struct buf *execution_out(struct execution *x)
+{
+    if (!x->out)
+        x->out = router_reply_begin(x->router, x->session, &x->before);
+    return x->out;
+}
+
+static void check(struct execution *x, int error)
+{
+    if (error)
+        x->session->broken = true;
+}
+
+/* Runs a writer with the place of the reply, if there is one. */
+#define REPLY(x, call)                      \
+    do {                                    \
+        struct buf *out = execution_out(x); \
+                                            \
+        if (out)                            \
+            check(x, call);                 \
+    } while (0)
+
+void reply_simple(struct execution *x, const char *text)
+{
+    REPLY(x, resp_put_simple(out, text));
+}
+
+void reply_error(struct execution *x, const char *text)
+{
+    counter_add(&x->router->counters->error_replies, 1);
+    REPLY(x, resp_put_error(out, text));
+}
+
+void reply_errorf(struct execution *x, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    reply_error(x, text);
+}
+
+void reply_integer(struct execution *x, int64_t value)
+{
+    REPLY(x, resp_put_integer(out, value));
+}
+
+void reply_bulk(struct execution *x, struct bytes value)
+{
+    REPLY(x, resp_put_bulk(out, value));
+}
+
+void reply_text(struct execution *x, const char *text)
+{
+    reply_bulk(x, bytes_from(text));
+}
+
+void reply_null(struct execution *x)
+{
+    REPLY(x, resp_put_null(out, x->session->resp));
+}
+
+void reply_array(struct execution *x, size_t count)
+{
+    REPLY(x, resp_put_array(out, count));
+}
+
+void reply_map(struct execution *x, size_t pairs)
+{
+    REPLY(x, resp_put_map(out, pairs, x->session->resp));
+}
+
+void reply_set(struct execution *x, size_t count)
+{
+    REPLY(x, resp_put_set(out, count, x->session->resp));
+}
+
+void reply_null_array(struct execution *x)
+{
+    if (x->session->resp == 3)
+        reply_null(x);
+    else
+        REPLY(x, buf_append(out, "*-1\r\n", 5));
+}
+
+void reply_verbatim(struct execution *x, struct bytes text)
+{
+    REPLY(x, resp_put_verbatim(out, text, x->session->resp));
+}
+
+void reply_wrong_arity(struct execution *x)
+{
+    reply_errorf(x, "ERR wrong number of arguments for '%s' command", x->command->name);
+}
+
+bool execution_integer(struct execution *x, uint32_t arg, int64_t *value)
+{
+    if (resp_read_integer(x->args[arg], value) == 0)
+        return true;
+    reply_error(x, "ERR value is not an integer or out of range");
+    return false;
+}
+
+/* As C strings end, so do names in Redis's texts. */
+static int shown_size(struct bytes text, size_t max)
+{
+    return (int)strnlen((const char *)text.data, text.size < max ? text.size : max);
+}
+
+static void reply_unknown(struct execution *x)
+{
+    char args[UNKNOWN_ARGS_MAX * 2] = "";
+    size_t size = 0;
+
+    for (uint32_t i = 1; i < x->count && size < UNKNOWN_ARGS_MAX; i++)
+        size += (size_t)snprintf(args + size, sizeof(args) - size, "'%.*s' ",
+                                 shown_size(x->args[i], UNKNOWN_ARGS_MAX - size),
+                                 (const char *)x->args[i].data);
+    reply_errorf(x, "ERR unknown command '%.*s', with args beginning with: %s",
+                 shown_size(x->args[0], UNKNOWN_NAME_MAX), (const char *)x->args[0].data, args);
+}
+
+static void reply_unknown_sub(struct execution *x)
+{
+    char upper[COMMAND_NAME_MAX + 1] = "";
+
+    for (size_t i = 0; x->command->name[i] && i < COMMAND_NAME_MAX; i++)
+        upper[i] = (char)(x->command->name[i] & ~0x20);
+    reply_errorf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                 shown_size(x->args[1], UNKNOWN_NAME_MAX), (const char *)x->args[1].data, upper);
+}
+
+static void run(struct execution *x)
+{
+    const struct command *sub = NULL;
+
+    if (!x->command) {
+        reply_unknown(x);
+        return;
+    }
+    if (x->command->subcommands && x->count > 1) {
+        sub = command_find_sub(x->command, x->args[1]);
+        if (!sub) {
+            reply_unknown_sub(x);
+            return;
+        }
+        x->command = sub;
+    }
+    if (command_takes(x->command, x->count))
+        x->command->run(x);
+    else
+        reply_wrong_arity(x);
+}
+
+void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count)
+{
+    struct execution x = {
+        .router = r,
+        .session = s,
+        .command = command_find(&r->commands, args[0]),
+        .args = args,
+        .count = count,
+    };
+
+    counter_add(&r->counters->commands, 1);
+    run(&x);
+    if (x.out)
+        router_reply_end(r, s, x.out, x.before);
+}

@@ -1,0 +1,219 @@
+/* INFO: figures in the form that Redis's dashboards read. */
+#include "proxy/answer.h"
+#include "proxy/execution.h"
+#include "proxy/facts.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+struct report {
+    struct buf text;
+    const struct facts *facts;
+    const struct router *router;
+    bool failed;
+};
+
+static void line(struct report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One line, ended with CRLF. */
+static void line(struct report *r, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    int size;
+
+    va_start(args, format);
+    size = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (size < 0 || buf_append(&r->text, text, strnlen(text, sizeof(text))) != 0 ||
+        buf_append(&r->text, "\r\n", 2) != 0)
+        r->failed = true;
+}
+
+static void number(struct report *r, const char *name, uint64_t value)
+{
+    line(r, "%s:%llu", name, (unsigned long long)value);
+}
+
+/* With a second line for people, as 1.50M. */
+static void size(struct report *r, const char *name, uint64_t bytes)
+{
+    static const char units[] = "BKMGT";
+    double value = (double)bytes;
+    int unit = 0;
+
+    while (value >= 1024 && units[unit + 1]) {
+        value /= 1024;
+        unit++;
+    }
+    number(r, name, bytes);
+    line(r, unit ? "%s_human:%.2f%c" : "%s_human:%.0f%c", name, value, units[unit]);
+}
+
+static void seconds(struct report *r, const char *name, uint64_t us)
+{
+    line(r, "%s:%llu.%06llu", name, (unsigned long long)(us / 1000000),
+         (unsigned long long)(us % 1000000));
+}
+
+static void server(struct report *r)
+{
+    const struct facts *f = r->facts;
+
+    line(r, "redis_version:" FACTS_REDIS_VERSION);
+    line(r, "redis_mode:standalone");
+    line(r, "ringkv_version:%s", f->version);
+    line(r, "os:%s", f->system);
+    number(r, "arch_bits", sizeof(void *) * 8);
+    line(r, "multiplexing_api:libevent");
+    number(r, "process_id", f->process_id);
+    line(r, "run_id:%s", f->run_id);
+    number(r, "tcp_port", f->tcp_port);
+    number(r, "server_time_usec", f->unix_us);
+    number(r, "uptime_in_seconds", f->uptime_s);
+    number(r, "uptime_in_days", f->uptime_s / 86400);
+    line(r, "config_file:%s", f->config_path);
+    number(r, "io_threads_active", f->threads > 1);
+}
+
+static void clients(struct report *r)
+{
+    number(r, "connected_clients", r->facts->clients);
+    number(r, "cluster_connections", 0);
+    number(r, "maxclients", r->facts->max_clients);
+    number(r, "blocked_clients", 0);
+}
+
+static void memory(struct report *r)
+{
+    const struct facts *f = r->facts;
+
+    size(r, "used_memory", f->memory_used);
+    size(r, "used_memory_rss", f->memory_rss);
+    size(r, "used_memory_peak", f->memory_peak);
+    size(r, "total_system_memory", f->memory_system);
+    size(r, "maxmemory", 0);
+    line(r, "maxmemory_policy:noeviction");
+    line(r, "mem_fragmentation_ratio:%.2f",
+         f->memory_used ? (double)f->memory_rss / (double)f->memory_used : 0);
+}
+
+static void persistence(struct report *r)
+{
+    /* The nodes persist; a proxy is never loading. */
+    number(r, "loading", 0);
+    number(r, "rdb_bgsave_in_progress", 0);
+    number(r, "aof_enabled", 1);
+    number(r, "aof_rewrite_in_progress", 0);
+}
+
+static void stats(struct report *r)
+{
+    const struct facts *f = r->facts;
+
+    number(r, "total_connections_received", f->connections);
+    number(r, "total_commands_processed", f->commands);
+    number(r, "instantaneous_ops_per_sec", f->commands_per_s);
+    number(r, "total_net_input_bytes", f->bytes_in);
+    number(r, "total_net_output_bytes", f->bytes_out);
+    line(r, "instantaneous_input_kbps:%.2f", (double)f->in_bytes_per_s / 1024);
+    line(r, "instantaneous_output_kbps:%.2f", (double)f->out_bytes_per_s / 1024);
+    number(r, "rejected_connections", f->rejected_connections);
+    number(r, "expired_keys", 0);
+    number(r, "evicted_keys", 0);
+    number(r, "keyspace_hits", f->hits);
+    number(r, "keyspace_misses", f->misses);
+    number(r, "pubsub_channels", 0);
+    number(r, "pubsub_patterns", 0);
+    number(r, "total_error_replies", f->error_replies);
+}
+
+static void replication(struct report *r)
+{
+    line(r, "role:master");
+    number(r, "connected_slaves", 0);
+    line(r, "master_failover_state:no-failover");
+    line(r, "master_replid:%s", r->facts->run_id);
+    number(r, "master_repl_offset", 0);
+}
+
+static void cpu(struct report *r)
+{
+    seconds(r, "used_cpu_sys", r->facts->cpu_system_us);
+    seconds(r, "used_cpu_user", r->facts->cpu_user_us);
+}
+
+static void cluster(struct report *r)
+{
+    /* To its clients a proxy is one Redis that holds everything. */
+    number(r, "cluster_enabled", 0);
+}
+
+/* The nodes know the keys; ringctl status tells of them. */
+static void keyspace(struct report *r)
+{
+    (void)r;
+}
+
+static void ringkv(struct report *r)
+{
+    const struct facts *f = r->facts;
+    const struct ring *ring = r->router->ring;
+
+    number(r, "ring_epoch", ring ? ring->epoch : 0);
+    number(r, "ring_members", ring ? ring->member_count : 0);
+    number(r, "ring_partitions", ring ? ring_partitions(ring) : 0);
+    number(r, "ring_replicas", ring ? ring->replicas : 0);
+    number(r, "threads", f->threads);
+    number(r, "links_up", f->links);
+    number(r, "pending", f->pending);
+#define X(name, text) number(r, #name, f->name);
+    PROXY_COUNTERS(X)
+#undef X
+}
+
+static const struct section {
+    const char *name;
+    const char *title;
+    void (*write)(struct report *r);
+} sections[] = {
+    {"server", "Server", server},
+    {"clients", "Clients", clients},
+    {"memory", "Memory", memory},
+    {"persistence", "Persistence", persistence},
+    {"stats", "Stats", stats},
+    {"replication", "Replication", replication},
+    {"cpu", "CPU", cpu},
+    {"cluster", "Cluster", cluster},
+    {"keyspace", "Keyspace", keyspace},
+    {"ringkv", "Ringkv", ringkv},
+};
+
+static bool section_asked(const struct execution *x, const struct section *s)
+{
+    for (uint32_t i = 1; i < x->count; i++)
+        if (resp_word_is(x->args[i], s->name) || resp_word_is(x->args[i], "all") ||
+            resp_word_is(x->args[i], "default") || resp_word_is(x->args[i], "everything"))
+            return true;
+    return x->count == 1;
+}
+
+void run_info(struct execution *x)
+{
+    struct facts facts;
+    struct report r = {.facts = &facts, .router = x->router};
+
+    x->router->ports.facts(x->router->ports.arg, &facts);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        if (!section_asked(x, &sections[i]))
+            continue;
+        if (buf_len(&r.text))
+            line(&r, "%s", "");
+        line(&r, "# %s", sections[i].title);
+        sections[i].write(&r);
+    }
+    if (r.failed)
+        reply_error(x, failure_text(FAILURE_NO_MEMORY));
+    else
+        reply_verbatim(x, buf_bytes(&r.text));
+    buf_free(&r.text);
+}

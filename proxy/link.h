@@ -1,0 +1,51 @@
+/* Edge: a thread's connection to one shard of one member; made anew for as long as the link lives.
+ */
+#ifndef RINGKV_PROXY_LINK_H
+#define RINGKV_PROXY_LINK_H
+
+#include "proxy/lane.h"
+#include "shared/limits.h"
+#include "shared/loop.h"
+#include "shared/ring.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+struct worker;
+
+struct link {
+    struct lane lane; /* first, so that a lane is its link */
+    struct worker *worker;
+    struct conn *conn;        /* NULL between attempts */
+    struct loop_timer *timer; /* the next attempt, or the end of patience with this one */
+    struct link *next;
+    uint64_t heard_ms; /* when the node last sent something */
+    uint64_t epoch;    /* of the newest ring that has this link */
+    uint32_t failures; /* attempts since it was last up */
+    uint16_t shard, port;
+    uint8_t cluster[IDENTITY_SIZE], identity[IDENTITY_SIZE];
+    char name[NAME_SIZE_MAX + 1], host[HOST_SIZE_MAX + 1];
+};
+
+static inline struct link *link_of_lane(struct lane *lane)
+{
+    return (struct link *)lane;
+}
+
+/* Begins to connect. NULL: out of memory. */
+struct link *link_new(struct worker *w, const struct ring *ring, const struct ring_member *member,
+                      uint16_t shard);
+
+/* Whether the link leads to this member as it is now. */
+bool link_leads_to(const struct link *l, const struct ring_member *member);
+
+/* Sends what the lane's output holds, at the end of the turn. */
+void link_flush(struct link *l);
+
+/* Gives up a connection on which requests time out and nothing arrives for `silence_ms`. */
+void link_check(struct link *l, uint64_t now_ms, uint64_t silence_ms);
+
+/* Closes and frees; requests in flight are answered as lost. No ring may have it any more. */
+void link_free(struct link *l);
+
+#endif

@@ -1,0 +1,278 @@
+/* ringproxy: speaks RESP to clients and forwards to the nodes of a ring. */
+#include "proxy/command.h"
+#include "proxy/options.h"
+#include "proxy/process.h"
+#include "proxy/proxy.h"
+#include "proxy/ring_watch.h"
+#include "proxy/worker.h"
+#include "shared/error.h"
+#include "shared/listener.h"
+#include "shared/log.h"
+#include "shared/program.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    OTHER_DESCRIPTORS = 512, /* beside clients: links, loops, listeners, the log */
+    SIGNALS = 3,
+};
+
+struct main {
+    struct proxy proxy;
+    struct proxy_options options;
+    struct event *signals[SIGNALS];
+};
+
+static const struct program_description description = {
+    .name = "ringproxy",
+    .summary = "lets Redis clients talk to the nodes of a ring",
+    .details = "  ringproxy --help-commands  print the table of commands as Markdown, and end\n"
+               "\nExample: ringproxy -c /etc/ringkv/ringproxy.conf --set log.level=debug\n",
+    .settings = proxy_settings,
+};
+
+/* --- signals -----------------------------------------------------------------------------------
+ */
+
+static void drain_workers(struct proxy *p)
+{
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        if (loop_post(p->workers[i]->loop, worker_drain, p->workers[i]) != 0)
+            abort(); /* without it the process would never end */
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct main *m = arg;
+
+    (void)what;
+    if (number == SIGHUP) {
+        log_reopen();
+        return;
+    }
+    log_info("main: stopping signal=%d clients=%llu", (int)number,
+             (unsigned long long)atomic_load(&m->proxy.clients));
+    drain_workers(&m->proxy);
+}
+
+void proxy_worker_ended(void *proxy)
+{
+    struct proxy *p = proxy;
+
+    if (--p->workers_running == 0)
+        loop_stop(p->loop);
+}
+
+static int catch_signals(struct main *m)
+{
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < SIGNALS; i++) {
+        m->signals[i] =
+            event_new(loop_base(m->proxy.loop), numbers[i], EV_SIGNAL | EV_PERSIST, on_signal, m);
+        if (!m->signals[i] || event_add(m->signals[i], NULL) != 0)
+            return RK_NOMEM;
+    }
+    return 0;
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+/* As many descriptors as clients may need; a limit that cannot be raised is told with its numbers.
+ */
+static void raise_descriptors(const struct proxy_options *o)
+{
+    rlim_t wanted = (rlim_t)o->max_clients + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+
+    struct rlimit more = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return;
+    more = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &more);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        log_warn("main: %llu file descriptors are allowed, max_clients=%lld needs %llu; raise the "
+                 "limit (ulimit -n) or lower max_clients",
+                 (unsigned long long)limit.rlim_cur, (long long)o->max_clients,
+                 (unsigned long long)wanted);
+}
+
+static uint32_t thread_count(const struct proxy_options *o)
+{
+    long cores = o->threads ? (long)o->threads : sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
+}
+
+static void nobody(void *arg, int fd)
+{
+    (void)arg;
+    close(fd);
+}
+
+/* Two processes could share a port with SO_REUSEPORT without noticing: asks for it alone first.
+ * Returns it, 0 with the reason in `why`. */
+static uint16_t probe_port(struct loop *l, const char *host, uint16_t port, char *why,
+                           size_t why_size)
+{
+    struct listener *probe = listener_new(l, host, port, false, nobody, NULL, why, why_size);
+    uint16_t found = probe ? listener_port(probe) : 0;
+
+    listener_free(probe);
+    return found;
+}
+
+static int make_workers(struct proxy *p, char *why, size_t why_size)
+{
+    uint32_t count = thread_count(p->options);
+    uint16_t port;
+    char *host;
+    int failed = config_split_address(p->options->listen, &host, &port);
+
+    if (failed) {
+        snprintf(why, why_size, "[proxy] listen: %s", rk_error_text(failed));
+        return failed;
+    }
+    p->workers = calloc(count, sizeof(struct worker *));
+    p->port = p->workers ? probe_port(p->loop, host, port, why, why_size) : 0;
+    while (p->port && p->worker_count < count) {
+        struct worker *w = worker_new(p, host, p->port, why, why_size);
+
+        if (!w)
+            break;
+        p->workers[p->worker_count++] = w;
+    }
+    free(host);
+    return p->worker_count == count ? 0 : RK_IO;
+}
+
+static int start_workers(struct proxy *p)
+{
+    sigset_t all, before;
+    int failed = 0;
+
+    /* Signals are the main thread's business. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (uint32_t i = 0; i < p->worker_count && !failed; i++) {
+        failed = worker_start(p->workers[i]);
+        p->workers_running += !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static int proxy_prepare(struct main *m, char *why, size_t why_size)
+{
+    struct proxy *p = &m->proxy;
+
+    snprintf(why, why_size, "%s", rk_error_text(RK_NOMEM));
+    p->loop = loop_new();
+    p->rates = p->loop ? rates_new(p) : NULL;
+    p->watch = p->loop ? ring_watch_new(p) : NULL;
+    if (!p->watch || !p->rates || process_init(p) != 0 || catch_signals(m) != 0)
+        return RK_NOMEM;
+    return make_workers(p, why, why_size);
+}
+
+static void proxy_end(struct main *m)
+{
+    struct proxy *p = &m->proxy;
+
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        worker_free(p->workers[i]);
+    free(p->workers);
+    for (int i = 0; i < SIGNALS; i++)
+        if (m->signals[i])
+            event_free(m->signals[i]);
+    ring_watch_free(p->watch);
+    rates_free(p->rates);
+    if (p->loop)
+        loop_free(p->loop);
+}
+
+static int proxy_run(struct main *m)
+{
+    struct proxy *p = &m->proxy;
+    char why[CONFIG_WHY_SIZE];
+    int failed;
+
+    raise_descriptors(p->options);
+    failed = proxy_prepare(m, why, sizeof(why));
+    if (failed) {
+        log_error("main: cannot start: %s", why);
+        proxy_end(m);
+        return PROGRAM_COULD_NOT;
+    }
+    failed = start_workers(p);
+    if (failed) {
+        log_error("main: cannot start a thread");
+        drain_workers(p);
+    } else {
+        log_info("main: serving listen=%s port=%u threads=%u max_clients=%lld", p->options->listen,
+                 p->port, p->worker_count, (long long)p->options->max_clients);
+    }
+    if (p->workers_running && loop_run(p->loop) != 0)
+        log_error("main: the event loop failed: %s", strerror(errno));
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        if (p->workers[i]->thread)
+            pthread_join(p->workers[i]->thread, NULL);
+    log_info("main: stopped");
+    proxy_end(m);
+    return failed ? PROGRAM_COULD_NOT : PROGRAM_DONE;
+}
+
+static int print_commands(void)
+{
+    struct buf text = {0};
+    int failed = command_put_table(&text);
+
+    if (!failed && fwrite(buf_head(&text), 1, buf_len(&text), stdout) != buf_len(&text))
+        failed = RK_IO;
+    buf_free(&text);
+    return failed || fflush(stdout) != 0 ? PROGRAM_COULD_NOT : PROGRAM_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    struct main m = {.proxy = {.options = &m.options}};
+    struct program_arguments arguments;
+    char why[CONFIG_WHY_SIZE] = "";
+    int exit_code, failed;
+
+    if (argc == 2 && strcmp(argv[1], "--help-commands") == 0)
+        return print_commands();
+    if (program_parse(argc, argv, &description, &arguments) != 0)
+        return arguments.exit_code;
+    failed = proxy_options_load(&m.options, arguments.config, arguments.sets, arguments.set_count,
+                                why, sizeof(why));
+    if (failed || arguments.check_only) {
+        exit_code = program_report(&description, failed, why);
+    } else if (log_open("ringproxy", m.options.log_file, (enum log_level)m.options.log_level) !=
+               0) {
+        fprintf(stderr, "ringproxy: log file %s: %s\n", m.options.log_file, strerror(errno));
+        exit_code = PROGRAM_COULD_NOT;
+    } else {
+        m.proxy.config_path = arguments.config ? arguments.config : "";
+        exit_code = proxy_run(&m);
+        log_close();
+    }
+    if (!failed)
+        proxy_options_free(&m.options);
+    program_arguments_free(&arguments);
+    return exit_code;
+}

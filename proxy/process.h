@@ -1,0 +1,20 @@
+/* Edge: figures about the whole process, for INFO. */
+#ifndef RINGKV_PROXY_PROCESS_H
+#define RINGKV_PROXY_PROCESS_H
+
+#include "proxy/facts.h"
+
+struct proxy;
+struct rates;
+
+/* Fills in what does not change: system, run_id, started_ms. 0 or RK_IO. */
+int process_init(struct proxy *p);
+
+/* Everything as of now; callable from every thread. */
+void process_facts(const struct proxy *p, struct facts *out);
+
+/* Measures rates once a second on the main loop. NULL: out of memory. */
+struct rates *rates_new(struct proxy *p);
+void rates_free(struct rates *r);
+
+#endif

@@ -1,0 +1,31 @@
+/* Edge: what the threads of one ringproxy share. */
+#ifndef RINGKV_PROXY_PROXY_H
+#define RINGKV_PROXY_PROXY_H
+
+#include "proxy/facts.h"
+#include "proxy/options.h"
+#include "shared/loop.h"
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct worker;
+struct ring_watch;
+
+struct proxy {
+    const struct proxy_options *options;
+    const char *config_path;
+    struct loop *loop; /* the main thread's */
+    struct ring_watch *watch;
+    struct worker **workers;
+    uint32_t worker_count;
+    uint32_t workers_running;
+    uint16_t port; /* really listened on */
+    uint64_t started_ms;
+    char run_id[RUN_ID_SIZE + 1];
+    char system[sizeof((struct facts){0}.system)];
+    struct rates *rates;
+    _Atomic uint64_t clients;        /* connected, in all threads */
+    _Atomic uint64_t last_client_id; /* given out */
+};
+
+#endif

@@ -1,0 +1,214 @@
+#include "proxy/request.h"
+#include "shared/error.h"
+#include "shared/wire.h"
+#include <assert.h>
+#include <stdlib.h>
+
+/* A slot keeps a small buffer for the next command's reply: replies that come before their turn are
+ * common, and small. */
+enum { KEPT_REUSE_MAX = 512 };
+
+void requests_init(struct requests *q)
+{
+    *q = (struct requests){0};
+    pool_init(&q->slots, sizeof(struct slot), SLOTS_MAX);
+    pool_init(&q->calls, sizeof(struct call), CALLS_MAX);
+}
+
+void requests_destroy(struct requests *q)
+{
+    assert(q->slots.used == 0 && q->calls.used == 0 && q->bytes == 0);
+    for (uint32_t i = 0; i < q->slots.count; i++)
+        buf_free(&((struct slot *)pool_at(&q->slots, i))->kept);
+    pool_destroy(&q->slots);
+    pool_destroy(&q->calls);
+}
+
+struct slot *slot_new(struct requests *q)
+{
+    struct slot *slot = pool_take(&q->slots);
+
+    if (!slot)
+        return NULL;
+    *slot = (struct slot){.item = slot->item, .kept = slot->kept};
+    return slot;
+}
+
+static void args_free(struct requests *q, struct call *c)
+{
+    if (c->args != c->inline_args) {
+        q->bytes -= c->args_room;
+        free(c->args);
+    }
+    c->args = c->inline_args;
+    c->args_size = 0;
+    c->args_room = CALL_INLINE_SIZE;
+}
+
+void slot_free(struct requests *q, struct slot *slot)
+{
+    struct call *c = slot->first;
+
+    while (c) {
+        struct call *sibling = c->sibling;
+
+        args_free(q, c);
+        pool_put(&q->calls, c);
+        c = sibling;
+    }
+    free(slot->order);
+    if (slot->kept.size > KEPT_REUSE_MAX)
+        buf_free(&slot->kept);
+    else
+        buf_truncate(&slot->kept, 0);
+    pool_put(&q->slots, slot);
+}
+
+struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, uint32_t partition)
+{
+    struct call *c = pool_take(&q->calls);
+
+    if (!c)
+        return NULL;
+    c->previous = c->next = c->sibling = NULL;
+    c->slot = slot;
+    c->lane = NULL;
+    c->number = 0;
+    c->partition = partition;
+    c->arg_count = 0;
+    c->op = op;
+    c->level = 0;
+    c->state = CALL_NEW;
+    c->again = false;
+    c->args = c->inline_args;
+    c->args_size = 0;
+    c->args_room = CALL_INLINE_SIZE;
+    c->cursor = 0;
+    if (slot->last)
+        slot->last->sibling = c;
+    else
+        slot->first = c;
+    slot->last = c;
+    slot->call_count++;
+    slot->open++;
+    return c;
+}
+
+int slot_want_order(struct slot *slot)
+{
+    slot->order = calloc(slot->key_count, sizeof(*slot->order));
+    return slot->order ? 0 : RK_NOMEM;
+}
+
+/* Room for an argument of so many bytes, its size filled in; NULL: out of memory. The first
+ * argument that does not fit inside gets exactly the room it needs, further ones double it. */
+static uint8_t *arg_reserve(struct requests *q, struct call *c, size_t size)
+{
+    size_t needed = c->args_size + 4 + size;
+
+    if (needed > UINT32_MAX)
+        return NULL;
+    if (needed > c->args_room) {
+        bool inside = c->args == c->inline_args;
+        size_t room =
+            !inside && needed < (size_t)c->args_room * 2 ? (size_t)c->args_room * 2 : needed;
+        uint8_t *args;
+
+        if (room > UINT32_MAX)
+            room = UINT32_MAX;
+        args = realloc(inside ? NULL : c->args, room);
+        if (!args)
+            return NULL;
+        if (inside)
+            memcpy(args, c->inline_args, c->args_size);
+        q->bytes += room - (inside ? 0 : c->args_room);
+        c->args = args;
+        c->args_room = (uint32_t)room;
+    }
+
+    uint8_t *at = c->args + c->args_size;
+
+    wire_put_u32(at, (uint32_t)size);
+    c->args_size = (uint32_t)needed;
+    c->arg_count++;
+    return at + 4;
+}
+
+int call_add_key(struct requests *q, struct call *c, uint64_t position, struct bytes key)
+{
+    uint8_t *at = arg_reserve(q, c, POSITION_SIZE + key.size);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_position(at, position);
+    memcpy(at + POSITION_SIZE, key.data, key.size);
+    return 0;
+}
+
+int call_add_value(struct requests *q, struct call *c, struct bytes value)
+{
+    uint8_t *at = arg_reserve(q, c, value.size);
+
+    if (!at)
+        return RK_NOMEM;
+    if (value.size)
+        memcpy(at, value.data, value.size);
+    return 0;
+}
+
+int call_keep_values(struct requests *q, struct call *c, struct bytes values)
+{
+    args_free(q, c);
+    if (values.size > CALL_INLINE_SIZE) {
+        uint8_t *copy = values.size > UINT32_MAX ? NULL : malloc(values.size);
+
+        if (!copy)
+            return RK_NOMEM;
+        c->args = copy;
+        c->args_room = (uint32_t)values.size;
+        q->bytes += values.size;
+    }
+    if (values.size)
+        memcpy(c->args, values.data, values.size);
+    c->args_size = (uint32_t)values.size;
+    return 0;
+}
+
+uint64_t call_new_id(struct call *c)
+{
+    c->item.generation++;
+    return (uint64_t)c->item.generation << 32 | c->item.index;
+}
+
+struct call *call_by_id(const struct requests *q, uint64_t id)
+{
+    struct call *c = pool_at(&q->calls, (uint32_t)id);
+
+    if (!c || c->item.generation != id >> 32 || c->state != CALL_SENT)
+        return NULL;
+    return c;
+}
+
+void call_list_append(struct call_list *list, struct call *c)
+{
+    c->next = NULL;
+    c->previous = list->last;
+    if (list->last)
+        list->last->next = c;
+    else
+        list->first = c;
+    list->last = c;
+}
+
+void call_list_remove(struct call_list *list, struct call *c)
+{
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        list->first = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    else
+        list->last = c->previous;
+    c->previous = c->next = NULL;
+}

@@ -1,0 +1,125 @@
+/* A client's command on its way: a slot in the client's order, and the calls that it became.
+ *
+ * A call asks one node to do one operation with keys of one partition. It keeps its arguments until
+ * it is answered, because a refusal may send it once more.
+ */
+#ifndef RINGKV_PROXY_REQUEST_H
+#define RINGKV_PROXY_REQUEST_H
+
+#include "proxy/pool.h"
+#include "shared/buf.h"
+#include "shared/bytes.h"
+#include "shared/limits.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+struct lane;
+
+enum {
+    SLOTS_MAX = 1 << 18,
+    CALLS_MAX = 1 << 18,
+    CALL_INLINE_SIZE = 160,    /* arguments up to this size need no memory of their own */
+    CALL_SPLIT_SIZE = 1 << 20, /* a command over many keys is split beyond this many bytes */
+    CALL_VALUES_MAX = 256      /* values that one call asks for, so that its reply stays bounded */
+};
+
+enum call_state { CALL_NEW, CALL_SENT, CALL_WAITING, CALL_ANSWERED };
+
+struct call {
+    struct pool_item item;
+    struct call *previous, *next; /* in its lane's list or the list of waiting calls */
+    struct call *sibling;         /* of the same slot */
+    struct slot *slot;
+    struct lane *lane; /* where it was sent */
+    uint64_t number;   /* of the request, the same in every attempt; 0: a read */
+    uint64_t retry_ms; /* when it waits: the time of the next attempt */
+    uint32_t partition;
+    uint16_t arg_count;
+    uint8_t op;    /* enum operation */
+    uint8_t level; /* enum request_level */
+    uint8_t state; /* enum call_state */
+    bool again;    /* was sent before */
+    uint32_t args_size, args_room;
+    uint32_t cursor; /* how far its values were given out */
+    uint8_t *args;   /* as in a request: u32 size, bytes; after its answer: the values it brought */
+    uint8_t inline_args[CALL_INLINE_SIZE];
+};
+
+struct call_list {
+    struct call *first, *last;
+};
+
+/* How the answers of a slot's calls become one reply. */
+enum gather {
+    GATHER_ONE,   /* there is one call: its answer */
+    GATHER_OK,    /* all did it */
+    GATHER_SUM,   /* integers, added */
+    GATHER_ARRAY, /* values, in the order of the client's keys */
+};
+
+struct slot {
+    struct pool_item item;
+    struct slot *next;          /* in the client's order */
+    struct slot *older, *newer; /* in the order of start, for the timeout */
+    struct session *session;    /* NULL: the client is gone */
+    struct call *first, *last;  /* its calls, through call->sibling */
+    uint32_t *order;            /* GATHER_ARRAY: for each key the index of its call */
+    uint64_t start_ms;
+    int64_t sum;
+    uint32_t call_count;
+    uint32_t open;      /* calls not answered yet */
+    uint32_t succeeded; /* calls answered without a failure */
+    uint32_t key_count;
+    size_t sent_bytes;  /* of its calls' arguments */
+    size_t value_bytes; /* GATHER_ARRAY: of values that wait for the others */
+    uint8_t gather;     /* enum gather */
+    uint8_t failure;    /* enum failure */
+    uint8_t resp;       /* the protocol version when the command was given */
+    bool writes;
+    bool started; /* in the list by start */
+    bool done;
+    /* The reply while earlier ones are missing; before it is done the text of the first error that
+     * a node answered with. */
+    struct buf kept;
+};
+
+struct requests {
+    struct pool slots, calls;
+    size_t bytes; /* of arguments that calls keep outside of themselves */
+};
+
+void requests_init(struct requests *q);
+
+/* Everything must have been given back. */
+void requests_destroy(struct requests *q);
+
+/* An empty slot; NULL: SLOTS_MAX are in use, or out of memory. */
+struct slot *slot_new(struct requests *q);
+
+/* Gives back a slot with its calls, which are in no list any more. */
+void slot_free(struct requests *q, struct slot *slot);
+
+/* A new call at the end of the slot's; NULL as slot_new. */
+struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, uint32_t partition);
+
+/* Makes slot->order, for key_count keys. 0 or RK_NOMEM. */
+int slot_want_order(struct slot *slot);
+
+/* Append an argument: 0 or RK_NOMEM. A key is stored behind its position. */
+int call_add_key(struct requests *q, struct call *c, uint64_t position, struct bytes key);
+int call_add_value(struct requests *q, struct call *c, struct bytes value);
+
+/* Replaces the arguments, which are not needed any more, by a copy of `values`. 0 or RK_NOMEM. */
+int call_keep_values(struct requests *q, struct call *c, struct bytes values);
+
+/* Names a call in its next attempt: no number of an earlier one finds it any more. */
+uint64_t call_new_id(struct call *c);
+
+/* The call that was sent under this number, or NULL. */
+struct call *call_by_id(const struct requests *q, uint64_t id);
+
+void call_list_append(struct call_list *list, struct call *c);
+void call_list_remove(struct call_list *list, struct call *c);
+
+#endif

@@ -1,0 +1,378 @@
+#include "proxy/ring_watch.h"
+#include "proxy/proxy.h"
+#include "proxy/worker.h"
+#include "shared/config.h"
+#include "shared/conn.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/log.h"
+#include "shared/message.h"
+#include "shared/ring.h"
+#include "shared/ring_ref.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NEXT_MS = 10,   /* before another node is tried */
+    ROUND_MS = 100, /* after none of them could help; doubles */
+    ROUND_MAX_MS = 1000,
+    HANDSHAKE_BODY_MAX = 4096,
+};
+
+enum watch_state {
+    WATCH_PAUSES,   /* no connection */
+    WATCH_CONNECTS, /* until WELCOME */
+    WATCH_ASKS,     /* until RING */
+    WATCH_RESTS,    /* connected, until the next question */
+};
+
+struct address {
+    char *host;
+    uint16_t port;
+};
+
+struct ring_watch {
+    struct proxy *proxy;
+    struct loop_timer *timer; /* ends what the state waits for */
+    struct conn *conn;        /* unless it pauses */
+    struct ring_ref *ring;    /* the newest known; NULL: none yet */
+    struct address *nodes;    /* of the configuration */
+    uint32_t node_count;
+    uint32_t candidate; /* who is asked: one of the nodes, then of the ring's members */
+    uint32_t failures;  /* nodes in a row that could not help */
+    uint32_t wanted; /* nodes to be asked before a refusal is put down to a node that is behind */
+    enum watch_state state;
+    uint64_t tag;
+    _Atomic bool hurried; /* watch_hurry is posted */
+};
+
+static void watch_connect(struct ring_watch *w);
+
+static uint32_t candidates(const struct ring_watch *w)
+{
+    return w->node_count + (w->ring ? w->ring->ring->member_count : 0);
+}
+
+static const char *candidate_host(const struct ring_watch *w, uint16_t *port)
+{
+    const struct ring_member *member;
+
+    if (w->candidate < w->node_count) {
+        *port = w->nodes[w->candidate].port;
+        return w->nodes[w->candidate].host;
+    }
+    member = &w->ring->ring->members[w->candidate - w->node_count];
+    *port = member->port;
+    return member->host;
+}
+
+/* --- from one node to the next ---------------------------------------------------------------- */
+
+static void watch_pause(struct ring_watch *w, uint64_t after_ms)
+{
+    if (w->conn)
+        conn_close(w->conn);
+    w->conn = NULL;
+    w->state = WATCH_PAUSES;
+    loop_timer_set(w->timer, after_ms);
+}
+
+/* The present node cannot help. */
+static void watch_next(struct ring_watch *w, const char *why)
+{
+    uint32_t count = candidates(w);
+    uint32_t rounds = ++w->failures / count;
+    uint64_t wait = (uint64_t)ROUND_MS << (rounds < 4 ? rounds : 4);
+    uint16_t port;
+    const char *host = candidate_host(w, &port);
+
+    /* Every node once, then only when nothing has changed for a while. */
+    if (w->failures <= count)
+        log_warn("ring: no answer node=%s:%u why=\"%s\"", host, port, why);
+    if (w->failures == count)
+        log_warn("ring: none of %u nodes could be asked; trying on", count);
+    w->candidate = (w->candidate + 1) % count;
+    if (w->failures % count)
+        wait = NEXT_MS;
+    watch_pause(w, wait < ROUND_MAX_MS ? wait : ROUND_MAX_MS);
+}
+
+static void watch_rest(struct ring_watch *w)
+{
+    w->state = WATCH_RESTS;
+    loop_timer_set(w->timer, (uint64_t)w->proxy->options->ring_poll_ms);
+}
+
+static void watch_ask(struct ring_watch *w)
+{
+    if (message_put_ring_get(conn_out(w->conn), ++w->tag) != 0) {
+        watch_next(w, rk_error_text(RK_NOMEM));
+        return;
+    }
+    conn_flush_later(w->conn);
+    w->state = WATCH_ASKS;
+    loop_timer_set(w->timer, (uint64_t)w->proxy->options->request_timeout_ms);
+}
+
+/* --- what a node answers -----------------------------------------------------------------------
+ */
+
+static void watch_publish(struct ring_watch *w)
+{
+    for (uint32_t i = 0; i < w->proxy->worker_count; i++) {
+        struct worker *worker = w->proxy->workers[i];
+        struct ring_ref *unused = atomic_exchange(&worker->ring_next, ring_ref_get(w->ring));
+
+        ring_ref_put(unused);
+        if (loop_post(worker->loop, worker_take_ring, worker) != 0)
+            log_error("ring: out of memory, a thread keeps the old one until the next epoch");
+    }
+}
+
+/* Whether a ring is one that may follow the known one; says why not. */
+static bool ring_follows(const struct ring *known, const struct ring *next, const char **why)
+{
+    *why = NULL;
+    if (memcmp(known->cluster, next->cluster, IDENTITY_SIZE) != 0)
+        *why = "it belongs to another cluster";
+    else if (known->bits != next->bits || known->hash != next->hash)
+        *why = "it cuts the positions differently";
+    return !*why && next->epoch > known->epoch;
+}
+
+static void take_ring(struct ring_watch *w, struct ring *ring)
+{
+    struct ring_ref *ref;
+    const char *why = NULL;
+
+    if (w->ring && !ring_follows(w->ring->ring, ring, &why)) {
+        ring_free(ring);
+        if (why)
+            watch_next(w, why);
+        else if (w->wanted && --w->wanted)
+            /* It may be this node that is behind. */
+            watch_next(w, "it knows no newer ring");
+        else
+            watch_rest(w);
+        return;
+    }
+    ref = ring_ref_new(ring);
+    if (!ref) {
+        watch_next(w, rk_error_text(RK_NOMEM));
+        return;
+    }
+    log_info("ring: taken epoch=%llu members=%u partitions=%u replicas=%u",
+             (unsigned long long)ring->epoch, ring->member_count, ring_partitions(ring),
+             ring->replicas);
+    if (w->candidate >= w->node_count)
+        w->candidate = 0; /* the members may be others now */
+    ring_ref_put(w->ring);
+    w->ring = ref;
+    w->wanted = 0;
+    w->failures = 0;
+    watch_publish(w);
+    watch_rest(w);
+}
+
+static void read_ring(struct ring_watch *w, struct bytes body)
+{
+    struct ring *ring;
+    struct bytes rest;
+    char why[256] = "";
+    uint64_t tag;
+    int failed = message_get_tagged(body, &tag, &rest);
+
+    if (!failed && rest.size == 0) {
+        watch_next(w, "it is in no ring; ringctl init makes one");
+        return;
+    }
+    if (!failed)
+        failed = ring_decode(rest, &ring, why, sizeof(why));
+    if (failed)
+        watch_next(w, *why ? why : rk_error_text(failed));
+    else
+        take_ring(w, ring);
+}
+
+static void read_goodbye(struct ring_watch *w, struct bytes body)
+{
+    struct goodbye goodbye;
+    char why[200];
+
+    if (message_get_goodbye(body, &goodbye) != 0) {
+        watch_next(w, "damaged message");
+        return;
+    }
+    snprintf(why, sizeof(why), "%s: %.*s", rk_error_text(goodbye.error),
+             (int)(goodbye.text.size < 150 ? goodbye.text.size : 150),
+             (const char *)goodbye.text.data);
+    watch_next(w, why);
+}
+
+static void take_frame(struct ring_watch *w, const struct frame *f)
+{
+    struct welcome welcome;
+
+    if (f->type == MESSAGE_GOODBYE)
+        read_goodbye(w, f->body);
+    else if (w->state != WATCH_CONNECTS && f->type == MESSAGE_RING)
+        read_ring(w, f->body);
+    else if (w->state == WATCH_CONNECTS && f->type == MESSAGE_WELCOME &&
+             message_get_welcome(f->body, &welcome) == 0)
+        watch_ask(w);
+    else
+        watch_next(w, "damaged or unexpected message");
+}
+
+static size_t on_data(void *owner, struct conn *c, struct bytes in)
+{
+    struct ring_watch *w = owner;
+    size_t used = 0;
+
+    while (w->conn == c) {
+        struct frame frame;
+        int64_t size =
+            frame_read(bytes_of(in.data + used, in.size - used),
+                       w->state == WATCH_CONNECTS ? HANDSHAKE_BODY_MAX : FRAME_BODY_MAX, &frame);
+
+        if (size == RK_MORE)
+            break;
+        if (size < 0) {
+            watch_next(w, rk_error_text((int)size));
+            break;
+        }
+        used += (size_t)size;
+        take_frame(w, &frame);
+    }
+    return used;
+}
+
+static void on_end(void *owner, struct conn *c, int error)
+{
+    (void)c;
+    watch_next(owner, error ? strerror(error) : "closed by the node");
+}
+
+static void on_open(void *owner, struct conn *c)
+{
+    struct ring_watch *w = owner;
+    struct hello hello = {.role = ROLE_PROXY, .shard = SHARD_FRONT};
+
+    if (w->ring) {
+        memcpy(hello.cluster, w->ring->ring->cluster, IDENTITY_SIZE);
+        hello.epoch = w->ring->ring->epoch;
+    }
+    if (message_put_hello(conn_out(c), &hello) != 0)
+        watch_next(w, rk_error_text(RK_NOMEM));
+    else
+        conn_flush_later(c);
+}
+
+static const struct conn_handler handler = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_open = on_open,
+};
+
+static void watch_connect(struct ring_watch *w)
+{
+    uint16_t port;
+    const char *host = candidate_host(w, &port);
+
+    w->conn = conn_connect(w->proxy->loop, host, port, &handler, w);
+    if (!w->conn) {
+        watch_next(w, strerror(errno));
+        return;
+    }
+    w->state = WATCH_CONNECTS;
+    loop_timer_set(w->timer, (uint64_t)w->proxy->options->request_timeout_ms);
+}
+
+static void on_timer(void *arg)
+{
+    struct ring_watch *w = arg;
+
+    switch (w->state) {
+    case WATCH_PAUSES:
+        watch_connect(w);
+        break;
+    case WATCH_CONNECTS:
+    case WATCH_ASKS:
+        watch_next(w, "it does not answer");
+        break;
+    case WATCH_RESTS:
+        watch_ask(w);
+        break;
+    }
+}
+
+static void watch_hurry(void *arg)
+{
+    struct ring_watch *w = arg;
+
+    atomic_store(&w->hurried, false);
+    if (!w->wanted)
+        w->wanted = candidates(w);
+    if (w->state == WATCH_RESTS)
+        watch_ask(w);
+}
+
+void ring_watch_hurry(struct ring_watch *w)
+{
+    /* A thousand refusals at once are one reason to ask. */
+    if (!atomic_exchange(&w->hurried, true) && loop_post(w->proxy->loop, watch_hurry, w) != 0)
+        atomic_store(&w->hurried, false);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int read_nodes(struct ring_watch *w)
+{
+    const char *rest = w->proxy->options->nodes;
+    struct address a;
+    int failed;
+
+    while (!(failed = config_next_address(&rest, &a.host, &a.port))) {
+        struct address *nodes = realloc(w->nodes, (w->node_count + 1) * sizeof(*nodes));
+
+        if (!nodes) {
+            free(a.host);
+            return RK_NOMEM;
+        }
+        w->nodes = nodes;
+        w->nodes[w->node_count++] = a;
+    }
+    return failed == RK_NOTFOUND && w->node_count ? 0 : RK_INVALID;
+}
+
+struct ring_watch *ring_watch_new(struct proxy *p)
+{
+    struct ring_watch *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    w->proxy = p;
+    w->timer = loop_timer_new(p->loop, on_timer, w);
+    if (!w->timer || read_nodes(w) != 0) {
+        ring_watch_free(w);
+        return NULL;
+    }
+    loop_timer_set(w->timer, 0);
+    return w;
+}
+
+void ring_watch_free(struct ring_watch *w)
+{
+    if (!w)
+        return;
+    if (w->conn)
+        conn_close(w->conn);
+    loop_timer_free(w->timer);
+    for (uint32_t i = 0; i < w->node_count; i++)
+        free(w->nodes[i].host);
+    free(w->nodes);
+    ring_ref_put(w->ring);
+    free(w);
+}

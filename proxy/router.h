@@ -1,0 +1,127 @@
+/* One proxy thread's routing: client commands in, requests to nodes out, replies back in the
+ * client's order.
+ *
+ * No socket and no clock: the edge hands over what arrives and the time, and afterwards looks at
+ * two lists, the lanes whose output has grown and the sessions that have something to send or may
+ * go on.
+ */
+#ifndef RINGKV_PROXY_ROUTER_H
+#define RINGKV_PROXY_ROUTER_H
+
+#include "proxy/command.h"
+#include "proxy/counters.h"
+#include "proxy/failure.h"
+#include "proxy/lane.h"
+#include "proxy/request.h"
+#include "proxy/session.h"
+#include "shared/message.h"
+#include "shared/position.h"
+#include "shared/ring.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    ROUTER_RETRY_MS = 20,         /* between attempts of a refused request */
+    ROUTER_BYTES_MAX = 256 << 20, /* of arguments in flight; beyond it -BUSY */
+};
+
+struct facts;
+
+/* What commands about the proxy itself ask of the edge. */
+struct router_ports {
+    void *arg;
+    void (*facts)(void *arg, struct facts *out);
+    /* "127.0.0.1:4711" */
+    const char *(*peer)(void *arg, const struct session *s);
+};
+
+struct router {
+    struct router_ports ports;
+    struct counters *counters;
+    uint64_t request_timeout_ms;
+    size_t lane_output_max; /* bytes waiting on a lane; beyond it -BUSY */
+    uint64_t session;       /* random, names this thread's writes */
+    uint64_t now_ms;        /* as of the last call that brought the time */
+    struct command_index commands;
+
+    const struct ring *ring; /* NULL: none yet */
+    struct positioner *positioner;
+    struct lane **lanes; /* of member m and shard s: lanes[lane_first[m] + s] */
+    uint32_t *lane_first;
+    struct call **open_calls; /* per partition: while a command is split, its last call there */
+    uint32_t spin;            /* spreads reads of any replica */
+    bool ring_wanted;         /* a node refused by its ring: fetch it. The edge clears it */
+
+    struct requests requests;
+    uint64_t last_number; /* of this session's writes */
+    struct slot *oldest, *newest;
+    struct call_list waiting;
+    struct lane *dirty;    /* the edge empties it */
+    struct session *ready; /* likewise, with router_next_ready */
+};
+
+/* 0 or RK_NOMEM. `counters` must outlive the router. */
+int router_init(struct router *r, const struct router_ports *ports, struct counters *counters);
+void router_destroy(struct router *r);
+
+/* Routes by another ring from now on, and sends what waited for it. The ring and the lanes must
+ * live until the next call. `lanes` and `lane_first` are malloced and belong to the router
+ * afterwards. 0, or RK_NOMEM: as before, both arrays freed. */
+int router_set_ring(struct router *r, const struct ring *ring, struct lane **lanes,
+                    uint32_t *lane_first, uint64_t now_ms);
+
+/* Runs one command; args[0] is its name. The reply is appended to the session's output, now or
+ * later. */
+void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count);
+
+/* Replies an error that is no command's, in its turn. */
+void router_complain(struct router *r, struct session *s, const char *error);
+
+/* Forgets a session; replies still to come are dropped. */
+void router_leave(struct router *r, struct session *s);
+
+/* Takes a reply off a lane: 0, or RK_CORRUPT: the lane cannot be trusted any more. */
+int router_reply(struct router *r, struct lane *lane, struct bytes body);
+
+/* What happened to a lane. When one is lost that was up, its writes are answered with -UNCERTAIN
+ * and its reads wait for the next attempt. */
+void router_lane_up(struct router *r, struct lane *lane, struct buf *out);
+void router_lane_lost(struct router *r, struct lane *lane);
+void router_lane_failed(struct router *r, struct lane *lane);
+
+/* The lane must be in no ring any more; nothing may be in flight on it. */
+void router_lane_forget(struct router *r, struct lane *lane);
+
+/* Ends what has timed out and sends what is due. Returns after how many milliseconds it wants to be
+ * called again, UINT64_MAX: nothing is in flight. */
+uint64_t router_tick(struct router *r, uint64_t now_ms);
+
+/* The same without doing anything. */
+uint64_t router_next_ms(const struct router *r);
+
+/* Removes and returns the first session that has output or may go on; NULL: none. */
+struct session *router_next_ready(struct router *r);
+void router_mark_ready(struct router *r, struct session *s);
+
+/* --- for the command functions --------------------------------------------------------------- */
+
+/* Where the reply of a command that needs no node goes; the session is broken when NULL. To be
+ * called for one whole reply at a time, followed by session_replied. */
+struct buf *router_reply_begin(struct router *r, struct session *s, size_t *before);
+void router_reply_end(struct router *r, struct session *s, struct buf *out, size_t before);
+
+/* A slot at the end of the session's order, without calls; NULL: the client was answered -BUSY. */
+struct slot *router_begin(struct router *r, struct session *s, bool writes, enum gather gather);
+
+/* The call for a key's partition in a slot that is being filled: a new one when there is none or
+ * the last is full. NULL: out of memory or of calls. */
+struct call *router_call_for(struct router *r, struct slot *slot, uint8_t op, uint64_t position,
+                             size_t size);
+
+/* Sends all calls of a slot that router_begin gave. */
+void router_send(struct router *r, struct slot *slot);
+
+/* Gives up a slot whose calls were not sent. */
+void router_abandon(struct router *r, struct slot *slot, enum failure why);
+
+#endif

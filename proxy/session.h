@@ -1,0 +1,47 @@
+/* One client's session: what its commands may change, and its commands that are not answered yet.
+ */
+#ifndef RINGKV_PROXY_SESSION_H
+#define RINGKV_PROXY_SESSION_H
+
+#include "shared/buf.h"
+#include "shared/bytes.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct slot;
+
+enum {
+    SESSION_NAME_MAX = 1 << 10, /* bytes of a name that a client may give itself */
+};
+
+/* The texts that a client may set about itself. */
+enum session_text { SESSION_NAME, SESSION_LIB_NAME, SESSION_LIB_VERSION, SESSION_TEXTS };
+
+struct session {
+    struct buf *out;           /* replies on their way to the client; the connection's */
+    struct slot *first, *last; /* commands not answered yet, in the client's order */
+    struct session *next_ready, **ready_at;
+    uint64_t id;
+    size_t kept;        /* bytes of replies that wait until earlier ones are there */
+    size_t sent_bytes;  /* bytes of arguments of its commands in flight */
+    size_t reply_guess; /* how large the next reply of a node may be */
+    uint32_t pending;   /* slots between first and last */
+    uint8_t resp;       /* 2 or 3 */
+    bool ending;        /* reads no more commands; closed when everything is answered */
+    bool broken;        /* out of memory: a reply is lost, so it is closed at once */
+    char *texts[SESSION_TEXTS];
+};
+
+void session_init(struct session *s, uint64_t id, struct buf *out);
+
+/* Frees what the session owns; it must have been taken out of its router before (router_leave). */
+void session_destroy(struct session *s);
+
+/* "" unless it was set. */
+const char *session_text(const struct session *s, enum session_text which);
+
+/* Sets a text, size 0 to forget it. 0; RK_INVALID: a character that is not printable or is a space;
+ * RK_TOOBIG; RK_NOMEM. */
+int session_set_text(struct session *s, enum session_text which, struct bytes text);
+
+#endif

@@ -1,0 +1,357 @@
+#include "proxy/worker.h"
+#include "proxy/client.h"
+#include "proxy/link.h"
+#include "proxy/process.h"
+#include "proxy/ring_watch.h"
+#include "shared/conn.h"
+#include "shared/error.h"
+#include "shared/log.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+    SWEEP_MS = 500,
+    SWEEP_CLIENTS = 4096, /* looked at in one sweep */
+    DRAIN_MORE_MS = 500,  /* beyond request_timeout, for the last replies to leave */
+};
+
+/* --- timers and the end of a turn ------------------------------------------------------------ */
+
+static void tick_at(struct worker *w, uint64_t after_ms)
+{
+    uint64_t at_ms = w->router.now_ms + after_ms;
+
+    if (after_ms == UINT64_MAX || at_ms >= w->tick_at_ms)
+        return;
+    w->tick_at_ms = at_ms;
+    loop_timer_set(w->tick_timer, after_ms);
+}
+
+static void on_tick(void *arg)
+{
+    struct worker *w = arg;
+
+    w->tick_at_ms = UINT64_MAX;
+    tick_at(w, router_tick(&w->router, loop_now_ms(w->loop)));
+}
+
+static void flush_lanes(struct worker *w)
+{
+    struct lane *lane;
+
+    while ((lane = w->router.dirty) != NULL) {
+        w->router.dirty = lane->next_dirty;
+        lane->dirty = false;
+        link_flush(link_of_lane(lane));
+    }
+}
+
+static void on_turn_end(void *arg)
+{
+    struct worker *w = arg;
+    struct session *s;
+
+    while ((s = router_next_ready(&w->router)) != NULL)
+        client_settle(client_of_session(s));
+    flush_lanes(w);
+    tick_at(w, router_next_ms(&w->router));
+    if (w->router.ring_wanted) {
+        w->router.ring_wanted = false;
+        worker_want_ring(w);
+    }
+    if (w->draining && !w->clients)
+        loop_stop(w->loop);
+}
+
+static void on_linger(void *arg)
+{
+    struct worker *w = arg;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    uint64_t due_ms = client_end_lingering(w, now_ms);
+
+    if (due_ms)
+        loop_timer_set(w->linger_timer, due_ms - now_ms);
+}
+
+/* --- clients and links ------------------------------------------------------------------------ */
+
+static void on_accept(void *arg, int fd)
+{
+    client_accept(arg, fd);
+}
+
+/* Looks at some clients, those least lately looked at, and moves them to the end. */
+static void sweep_clients(struct worker *w, uint64_t now_ms)
+{
+    uint64_t count = counter_read(&w->counters.clients);
+
+    count = count < SWEEP_CLIENTS ? count : SWEEP_CLIENTS;
+    while (count-- && w->clients) {
+        struct client *c = w->clients;
+
+        if (c->next) {
+            w->clients = c->next;
+            w->clients->previous = NULL;
+            c->previous = w->clients_last;
+            c->next = NULL;
+            w->clients_last->next = c;
+            w->clients_last = c;
+        }
+        client_check(c, now_ms);
+    }
+}
+
+/* A link that the ring has no more goes when it has nothing in flight; at the latest after the
+ * time-out. */
+static void sweep_links(struct worker *w, uint64_t now_ms)
+{
+    uint64_t silence_ms = 2 * (uint64_t)w->proxy->options->request_timeout_ms;
+    struct link **at = &w->links;
+
+    while (*at) {
+        struct link *l = *at;
+
+        if (w->ring && l->epoch < w->ring->ring->epoch && !l->lane.in_flight) {
+            *at = l->next;
+            link_free(l);
+        } else {
+            link_check(l, now_ms, silence_ms);
+            at = &l->next;
+        }
+    }
+}
+
+static void on_sweep(void *arg)
+{
+    struct worker *w = arg;
+
+    w->router.now_ms = loop_now_ms(w->loop);
+    sweep_clients(w, w->router.now_ms);
+    sweep_links(w, w->router.now_ms);
+    loop_timer_set(w->sweep_timer, SWEEP_MS);
+}
+
+/* --- the ring --------------------------------------------------------------------------------- */
+
+/* The link for a member's shard: the one that there is, or a new one. */
+static struct link *link_for(struct worker *w, const struct ring *ring,
+                             const struct ring_member *member, uint16_t shard)
+{
+    const struct ring *old = w->ring ? w->ring->ring : NULL;
+    int index = old ? ring_member_by_identity(old, member->identity) : -1;
+    struct link *l;
+
+    if (index >= 0 && shard < old->members[index].shards) {
+        l = link_of_lane(w->router.lanes[w->router.lane_first[index] + shard]);
+        if (link_leads_to(l, member)) {
+            l->epoch = ring->epoch;
+            return l;
+        }
+    }
+    l = link_new(w, ring, member, shard);
+    if (l) {
+        l->next = w->links;
+        w->links = l;
+    }
+    return l;
+}
+
+static int lanes_for(struct worker *w, const struct ring *ring, struct lane **lanes,
+                     uint32_t *lane_first)
+{
+    uint32_t count = 0;
+
+    for (uint32_t m = 0; m < ring->member_count; m++) {
+        lane_first[m] = count;
+        for (uint16_t shard = 0; shard < ring->members[m].shards; shard++) {
+            struct link *l = link_for(w, ring, &ring->members[m], shard);
+
+            if (!l)
+                return RK_NOMEM;
+            lanes[count++] = &l->lane;
+        }
+    }
+    return 0;
+}
+
+static uint32_t count_lanes(const struct ring *ring)
+{
+    uint32_t count = 0;
+
+    for (uint32_t m = 0; m < ring->member_count; m++)
+        count += ring->members[m].shards;
+    return count;
+}
+
+/* On failure the old ring stays; links made for the new one go when a later ring has come. */
+static int use_ring(struct worker *w, const struct ring *ring)
+{
+    struct lane **lanes = calloc(count_lanes(ring), sizeof(struct lane *));
+    uint32_t *lane_first = calloc(ring->member_count, sizeof(*lane_first));
+
+    w->router.now_ms = loop_now_ms(w->loop);
+    if (!lanes || !lane_first || lanes_for(w, ring, lanes, lane_first) != 0) {
+        free(lanes);
+        free(lane_first);
+        return RK_NOMEM;
+    }
+    return router_set_ring(&w->router, ring, lanes, lane_first, w->router.now_ms);
+}
+
+void worker_take_ring(void *worker)
+{
+    struct worker *w = worker;
+    struct ring_ref *next = atomic_exchange(&w->ring_next, NULL);
+
+    if (!next)
+        return;
+    if (use_ring(w, next->ring) != 0) {
+        log_error("worker: out of memory, the ring of epoch %llu is not used",
+                  (unsigned long long)next->ring->epoch);
+        ring_ref_put(next);
+        return;
+    }
+    ring_ref_put(w->ring);
+    w->ring = next;
+}
+
+void worker_want_ring(struct worker *w)
+{
+    ring_watch_hurry(w->proxy->watch);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void on_drain_timeout(void *arg)
+{
+    struct worker *w = arg;
+
+    while (w->clients)
+        client_close(w->clients);
+    loop_stop(w->loop);
+}
+
+void worker_drain(void *worker)
+{
+    struct worker *w = worker;
+
+    if (w->draining)
+        return;
+    w->draining = true;
+    listener_free(w->listener);
+    w->listener = NULL;
+    for (struct client *c = w->clients; c; c = c->next)
+        client_finish(c);
+    /* The sweep is not needed any more, and its timer is there. */
+    loop_timer_free(w->sweep_timer);
+    w->sweep_timer = loop_timer_new(w->loop, on_drain_timeout, w);
+    if (w->sweep_timer)
+        loop_timer_set(w->sweep_timer,
+                       (uint64_t)w->proxy->options->request_timeout_ms + DRAIN_MORE_MS);
+    else
+        on_drain_timeout(w);
+}
+
+static void gather_facts(void *arg, struct facts *out)
+{
+    process_facts(((struct worker *)arg)->proxy, out);
+}
+
+static const char *client_peer(void *arg, const struct session *s)
+{
+    (void)arg;
+    return conn_peer(((const struct client *)s)->conn);
+}
+
+static int worker_init(struct worker *w, struct proxy *p)
+{
+    struct router_ports ports = {.arg = w, .facts = gather_facts, .peer = client_peer};
+
+    router_init(&w->router, &ports, &w->counters);
+    w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;
+    w->router.lane_output_max = (size_t)p->options->node_output;
+    if (getrandom(&w->router.session, sizeof(w->router.session), 0) != sizeof(w->router.session))
+        return RK_IO;
+    w->router.session |= 1; /* 0 means that there is none */
+    w->tick_at_ms = UINT64_MAX;
+    w->loop = loop_new();
+    if (!w->loop)
+        return RK_NOMEM;
+    w->tick_timer = loop_timer_new(w->loop, on_tick, w);
+    w->sweep_timer = loop_timer_new(w->loop, on_sweep, w);
+    w->linger_timer = loop_timer_new(w->loop, on_linger, w);
+    if (!w->tick_timer || !w->sweep_timer || !w->linger_timer)
+        return RK_NOMEM;
+    loop_timer_set(w->sweep_timer, SWEEP_MS);
+    return loop_at_turn_end(w->loop, on_turn_end, w);
+}
+
+struct worker *worker_new(struct proxy *p, const char *host, uint16_t port, char *why,
+                          size_t why_size)
+{
+    struct worker *w = NULL;
+
+    /* The counters have a cache line of their own. */
+    if (posix_memalign((void **)&w, 64, sizeof(*w)) != 0) {
+        snprintf(why, why_size, "%s", rk_error_text(RK_NOMEM));
+        return NULL;
+    }
+    memset(w, 0, sizeof(*w));
+    w->proxy = p;
+
+    int failed = worker_init(w, p);
+
+    if (failed)
+        snprintf(why, why_size, "a thread could not be prepared: %s", rk_error_text(failed));
+    else
+        w->listener = listener_new(w->loop, host, port, true, on_accept, w, why, why_size);
+    if (failed || !w->listener) {
+        worker_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void *worker_run(void *arg)
+{
+    struct worker *w = arg;
+
+    if (loop_run(w->loop) != 0)
+        log_error("worker: the event loop failed: %s", strerror(errno));
+    /* Without memory for the message the main thread would wait for ever. */
+    if (loop_post(w->proxy->loop, proxy_worker_ended, w->proxy) != 0)
+        abort();
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    return pthread_create(&w->thread, NULL, worker_run, w) == 0 ? 0 : RK_NOMEM;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    while (w->clients)
+        client_close(w->clients);
+    while (w->links) {
+        struct link *l = w->links;
+
+        w->links = l->next;
+        link_free(l);
+    }
+    router_destroy(&w->router);
+    listener_free(w->listener);
+    loop_timer_free(w->tick_timer);
+    loop_timer_free(w->sweep_timer);
+    loop_timer_free(w->linger_timer);
+    if (w->loop)
+        loop_free(w->loop);
+    ring_ref_put(w->ring);
+    ring_ref_put(atomic_exchange(&w->ring_next, NULL));
+    free(w);
+}
