@@ -1,0 +1,223 @@
+/* ringctl: makes, inspects and changes a ring. */
+#include "tools/ringctl.h"
+#include "shared/config.h"
+#include "shared/error.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_MS_DEFAULT = 3000 };
+
+static const struct control_command *const commands[] = {
+    &command_init,
+    &command_status,
+    &command_locate,
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_help(FILE *to)
+{
+    fputs("Usage: ringctl [--nodes HOST:PORT,...] [--json] COMMAND [ARGUMENT]...\n"
+          "\n"
+          "ringctl makes, inspects and changes a ring of ringnodes.\n"
+          "\n"
+          "Commands:\n",
+          to);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n"
+          "Options:\n"
+          "  --nodes HOST:PORT,...  nodes to ask for the ring; any of its members will do\n"
+          "                         (default: the environment's RINGCTL_NODES)\n"
+          "  --timeout MS           how long to wait for a node's answer (default: 3000)\n"
+          "  --json                 answer for programs\n"
+          "  -V, --version          print the version and end\n"
+          "  -h, --help             print this, or after a COMMAND its own help, and end\n"
+          "\n"
+          "Exit codes: 0 done, 1 could not be done, 2 wrong usage.\n"
+          "\n"
+          "Example:\n"
+          "  ringctl init n1=10.0.0.1:7400 n2=10.0.0.2:7400 n3=10.0.0.3:7400\n"
+          "  ringctl --nodes 10.0.0.1:7400 status\n",
+          to);
+}
+
+static void print_command_help(const struct control_command *command, FILE *to)
+{
+    fprintf(to, "Usage: ringctl [--nodes HOST:PORT,...] [--json] %s %s\n\n%s\n\n%s", command->name,
+            command->arguments, command->summary, command->details);
+}
+
+int control_usage(const struct control_command *command, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "ringctl %s: ", command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\nUsage: ringctl %s %s\nSee 'ringctl %s --help'.\n", command->name,
+            command->arguments, command->name);
+    return EXIT_USAGE;
+}
+
+int control_fail(const char *format, ...)
+{
+    va_list args;
+
+    fputs("ringctl: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_COULD_NOT;
+}
+
+void json_string(struct bytes text)
+{
+    putchar('"');
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20 || c >= 0x7f)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+/* Asks one node; keeps its ring if it is newer than *newest. */
+static void ask_for_ring(const struct control *c, const char *host, uint16_t port,
+                         struct ring **newest, char *why, size_t why_size)
+{
+    struct client client;
+    struct ring *ring = NULL;
+    int error = client_open(&client, host, port, c->timeout_ms);
+
+    if (!error)
+        error = client_ring(&client, &ring);
+    if (error)
+        snprintf(why, why_size, "%s", client.why);
+    client_close(&client);
+    if (ring && (!*newest || ring->epoch > (*newest)->epoch)) {
+        ring_free(*newest);
+        *newest = ring;
+    } else {
+        ring_free(ring);
+    }
+}
+
+struct ring *control_ring(const struct control *c)
+{
+    char why[CLIENT_WHY_SIZE] = "", *list, *rest, *address;
+    struct ring *newest = NULL;
+
+    if (!c->nodes) {
+        control_fail("which ring? Give --nodes HOST:PORT,... or set RINGCTL_NODES");
+        return NULL;
+    }
+    list = rest = strdup(c->nodes);
+    while (list && (address = strsep(&rest, ",")) != NULL) {
+        char *host;
+        uint16_t port;
+
+        if (config_split_address(address, &host, &port) != 0) {
+            snprintf(why, sizeof(why), "'%s' in --nodes is not HOST:PORT", address);
+            continue;
+        }
+        ask_for_ring(c, host, port, &newest, why, sizeof(why));
+        free(host);
+    }
+    free(list);
+    if (!newest)
+        control_fail("no ring from %s: %s", c->nodes, why[0] ? why : "out of memory");
+    return newest;
+}
+
+static int wrong_usage(const char *format, const char *what)
+{
+    fputs("ringctl: ", stderr);
+    fprintf(stderr, format, what);
+    fputs("\nSee 'ringctl --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* Takes an option that may stand before or behind the command. Returns how many words it took, 0 when it is none of these, -1
+ * when it is wrong (said). */
+static int take_option(struct control *c, int argc, char **argv)
+{
+    char *end;
+
+    if (strcmp(argv[0], "--json") == 0) {
+        c->json = true;
+        return 1;
+    }
+    if (strcmp(argv[0], "--nodes") != 0 && strcmp(argv[0], "--timeout") != 0)
+        return 0;
+    if (argc < 2) {
+        wrong_usage("%s needs a value", argv[0]);
+        return -1;
+    }
+    if (strcmp(argv[0], "--nodes") == 0) {
+        c->nodes = argv[1];
+        return 2;
+    }
+
+    long value = strtol(argv[1], &end, 10);
+
+    if (*end || value < 1 || value > 3600000) {
+        wrong_usage("--timeout is in milliseconds, 1 to 3600000, not '%s'", argv[1]);
+        return -1;
+    }
+    c->timeout_ms = (int)value;
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct control c = {.nodes = getenv("RINGCTL_NODES"), .timeout_ms = TIMEOUT_MS_DEFAULT};
+    const struct control_command *command = NULL;
+    int left = 0;
+
+    /* What is not a common option stays for the command, in its order. */
+    for (int i = 1; i < argc;) {
+        int taken = take_option(&c, argc - i, argv + i);
+
+        if (taken < 0)
+            return EXIT_USAGE;
+        if (taken == 0)
+            argv[left++] = argv[i++];
+        i += taken;
+    }
+    argv[left] = NULL;
+    if (left == 0) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[0], "-V") == 0 || strcmp(argv[0], "--version") == 0) {
+        puts("ringctl " PACKAGE_VERSION);
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(argv[0], commands[i]->name) == 0)
+            command = commands[i];
+    if (!command)
+        return wrong_usage(argv[0][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
+                           argv[0]);
+    for (int i = 1; i < left; i++)
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            print_command_help(command, stdout);
+            return EXIT_DONE;
+        }
+    return command->run(&c, left, argv);
+}
