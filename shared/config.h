@@ -66,7 +66,7 @@ struct config {
 int config_init(struct config *c, const struct config_setting *settings, void *options, char *why,
                 size_t why_size);
 
-/* Reads a file. 0, RK_IO, RK_INVALID, RK_NOMEM. Edge: the only function here that opens one. */
+/* Reads a file. 0, RK_IO, RK_INVALID, RK_NOMEM. (Edge, as are config_load and config_print.) */
 int config_read(struct config *c, const char *path, char *why, size_t why_size);
 
 /* Takes the text of a file; `name` is what messages call it. 0, RK_INVALID, RK_NOMEM. */

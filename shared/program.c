@@ -106,6 +106,10 @@ int program_parse(int argc, char **argv, const struct program_description *d,
         fprintf(stderr, "%s: '%s' is not an option\n", d->name, argv[optind]);
         failed = usage_end(d, out);
     }
+    if (!failed && !out->config && out->set_count == 0) {
+        fprintf(stderr, "%s: no settings are given; name a file of them with -c\n", d->name);
+        failed = usage_end(d, out);
+    }
     if (failed)
         program_arguments_free(out);
     return failed;

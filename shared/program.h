@@ -46,7 +46,8 @@ struct program_arguments {
 /* Reads the command line. 0: go on with *out, to be freed with program_arguments_free. Otherwise
  * everything has been said (on standard output, or on standard error for what is wrong), and the
  * program is to end with out->exit_code: RK_CLOSED (help or the version was asked for, exit 0),
- * RK_INVALID (wrong usage, 2), RK_NOMEM or RK_IO (could not be printed, 1). */
+ * RK_INVALID (wrong usage, neither -c nor --set included, 2), RK_NOMEM or RK_IO (could not be
+ * printed, 1). */
 int program_parse(int argc, char **argv, const struct program_description *d,
                   struct program_arguments *out);
 
