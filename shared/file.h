@@ -10,12 +10,12 @@
 #include <stddef.h>
 
 /* Writes path through path.tmp: write, fsync, rename, fsync of the folder. The file gets exactly
- * `mode`, whatever the umask. A symlink at path is refused (RK_IO, errno ELOOP), and so is anything
- * else that is not a regular file (EEXIST). Two writers of one path exclude each other through a
- * lock on path.tmp; a path.tmp that a crash left behind is taken over.
- * 0; RK_BUSY (somebody else is writing path just now), RK_NOSPACE, RK_NOMEM, RK_IO, all with the
- * old file in place. Except: when only the folder's fsync failed (RK_IO, RK_NOSPACE), the new file
- * is in place, but a power cut may bring the old one back. */
+ * `mode` (which must let its owner write), whatever the umask. A symlink at path is refused (RK_IO,
+ * errno ELOOP), and so is anything else that is not a regular file (EEXIST). Two writers of one
+ * path exclude each other through a lock on path.tmp; a path.tmp that a crash left behind is taken
+ * over. 0; RK_BUSY (somebody else is writing path just now), RK_NOSPACE, RK_NOMEM, RK_IO, all with
+ * the old file in place. Except: when only the folder's fsync failed (RK_IO, RK_NOSPACE), the new
+ * file is in place, but a power cut may bring the old one back. */
 int file_replace(const char *path, struct bytes content, int mode);
 
 /* Appends a whole regular file of at most `size_max` bytes to `out`; a symlink is followed. 0,

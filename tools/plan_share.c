@@ -75,6 +75,7 @@ static void share_primaries(const struct ring *r, struct plan_shares *s,
         uint32_t low = pinned[i] ? 1 : (uint32_t)(part / weight);
 
         s->remainder[i] = pinned[i] ? 0 : part % weight;
+        s->owned_milli[i] = pinned[i] ? 1000 : (uint32_t)(part * 1000 / weight);
         s->primaries[i] = (struct plan_range){low, low + (s->remainder[i] > 0)};
     }
 }

@@ -18,6 +18,7 @@ struct plan_shares {
     uint16_t zones[MEMBERS_MAX];
     struct plan_range primaries[MEMBERS_MAX]; /* the exact share, rounded down and up */
     uint64_t remainder[MEMBERS_MAX];          /* what rounding down cuts off; only for comparing */
+    uint32_t owned_milli[MEMBERS_MAX];        /* the exact share in 1/1000; only for telling */
     uint64_t held[MEMBERS_MAX];               /* exact share of replicas, in 2^-PLAN_SHARE_BITS */
     struct plan_range replica_range[MEMBERS_MAX];
 };

@@ -26,6 +26,7 @@ struct plan_state {
     struct ring_walk *walks;
     struct ring_replicas *sets;
     struct ring_replicas *before; /* what is held now and costs no move; NULL: nothing costs */
+    bool *freed;                  /* partitions whose owner leaves; NULL: none */
     uint32_t owned[MEMBERS_MAX];
     uint32_t held[MEMBERS_MAX];
     int64_t cost;
