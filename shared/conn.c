@@ -102,6 +102,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     bool kept = buf_len(&c->in) > 0;
 
     (void)what;
+    /* What was kept is handed over at the end of this turn; before it, the end of the input could
+     * overtake it. */
+    if (kept && c->on_resume)
+        return;
     c->busy++;
     if (kept) {
         /* Behind an incomplete command: large ones grow in large steps. */
@@ -132,10 +136,26 @@ out:
     free_if_unused(c);
 }
 
+/* Output has fallen to half of its bound. */
+static void drained(struct conn *c)
+{
+    c->throttled = false;
+    arm_read(c);
+    if (!c->paused)
+        conn_resume(c);
+    loop_work(c->loop)->again = 1;
+    if (c->handler->on_drain)
+        c->handler->on_drain(c->owner, c);
+}
+
 static void flush(struct conn *c)
 {
     if (c->connecting)
         return;
+    /* Looked at before the write: the owner may have stopped for it, and waits for on_drain even
+     * when all of it leaves at once. */
+    if (buf_len(&c->out) > c->out_max)
+        c->throttled = true;
     if (buf_len(&c->out) > 0) {
         ssize_t n = send(c->fd, buf_head(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
 
@@ -162,18 +182,10 @@ static void flush(struct conn *c)
             c->stalled_since = loop_now_ms(c->loop) | 1;
         arm_write(c, true);
     }
-    if (!c->throttled && buf_len(&c->out) > c->out_max) {
-        c->throttled = true;
+    if (c->throttled && buf_len(&c->out) <= c->out_max / 2)
+        drained(c);
+    else
         arm_read(c);
-    } else if (c->throttled && buf_len(&c->out) <= c->out_max / 2) {
-        c->throttled = false;
-        arm_read(c);
-        if (!c->paused)
-            conn_resume(c);
-        loop_work(c->loop)->again = 1;
-        if (c->handler->on_drain)
-            c->handler->on_drain(c->owner, c);
-    }
 }
 
 static void on_connected(struct conn *c)
@@ -220,7 +232,8 @@ void conn_resume_all(struct loop *l)
         struct conn *next = c->next_resume;
 
         c->on_resume = false;
-        if (!c->dead && !c->paused && !c->throttled && buf_len(&c->in) > 0) {
+        if (!c->dead && !c->paused && !c->throttled && !c->ended && !c->closing &&
+            buf_len(&c->in) > 0) {
             c->busy++;
             deliver(c, buf_bytes(&c->in));
             c->busy--;
@@ -246,6 +259,23 @@ void conn_flush_all(struct loop *l)
             arm_read(c);
         }
         c->busy--;
+        free_if_unused(c);
+    }
+}
+
+void conn_forget_all(struct loop *l)
+{
+    struct loop_work *work = loop_work(l);
+    struct conn *c;
+
+    while ((c = work->resume) != NULL) {
+        work->resume = c->next_resume;
+        c->on_resume = false;
+        free_if_unused(c);
+    }
+    while ((c = work->flush) != NULL) {
+        work->flush = c->next_flush;
+        c->on_flush = false;
         free_if_unused(c);
     }
 }
@@ -407,7 +437,8 @@ void conn_resume(struct conn *c)
         return;
     c->paused = false;
     arm_read(c);
-    if (c->on_resume || buf_len(&c->in) == 0)
+    /* From inside on_data it is not known yet whether something will be kept. */
+    if (c->on_resume || (buf_len(&c->in) == 0 && !c->busy))
         return;
     c->on_resume = true;
     c->next_resume = loop_work(c->loop)->resume;

@@ -21,9 +21,10 @@ struct conn_handler {
     /* All input not yet consumed. Returns how much was consumed. Called again only after more
      * arrives or conn_resume. The connection may be closed inside. */
     size_t (*on_data)(void *owner, struct conn *c, struct bytes in);
-    /* The connection ended: error 0 for an orderly end of stream, else an errno. Called at most once,
-     * never from inside another call into conn.h, never after conn_close. The owner then calls
-     * conn_close. */
+    /* Error 0: the input has ended, or, after conn_close_after_flush, all output has left; so it may
+     * be called twice unless the owner closes the first time. Else an errno: nothing comes or goes
+     * any more. The owner calls conn_close, at the latest then. Never called from inside another
+     * call into conn.h, never after conn_close. on_data is not called after it. */
     void (*on_end)(void *owner, struct conn *c, int error);
     /* A conn_connect succeeded. May be NULL. */
     void (*on_open)(void *owner, struct conn *c);

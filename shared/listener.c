@@ -72,6 +72,19 @@ static int open_listening(const struct addrinfo *at, bool reuse_port)
     return fd;
 }
 
+/* All addresses are those of IPv6 with IPv4 within, which getaddrinfo lists behind IPv4's own. */
+static int open_all(const struct addrinfo *found, bool reuse_port)
+{
+    for (const struct addrinfo *at = found; at; at = at->ai_next) {
+        int fd = at->ai_family == AF_INET6 ? open_listening(at, reuse_port) : -1;
+
+        if (fd >= 0)
+            return fd;
+    }
+    /* A machine without IPv6, or a port that is taken: the other says which. */
+    return open_listening(found, reuse_port);
+}
+
 static uint16_t bound_port(int fd)
 {
     struct sockaddr_storage address;
@@ -104,7 +117,7 @@ struct listener *listener_new(struct loop *loop, const char *host, uint16_t port
     if (l) {
         l->on_accept = on_accept;
         l->arg = arg;
-        l->fd = open_listening(found, reuse_port);
+        l->fd = all ? open_all(found, reuse_port) : open_listening(found, reuse_port);
     }
     int error = errno;
 

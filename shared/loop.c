@@ -99,6 +99,7 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
+    conn_forget_all(l);
     if (l->wake_event)
         event_free(l->wake_event);
     if (l->base)
@@ -127,7 +128,9 @@ int loop_run(struct loop *l)
         bool sleep = !l->work.resume && !l->work.again;
 
         l->work.again = 0;
-        if (event_base_loop(l->base, sleep ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0)
+        /* ONCE in both cases: without it the call returns only when nothing is ready any more, and
+         * a busy turn would never end. */
+        if (event_base_loop(l->base, sleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
             return RK_IO;
         conn_resume_all(l);
         for (size_t i = 0; i < l->hook_count; i++)

@@ -52,5 +52,6 @@ struct loop_work {
 struct loop_work *loop_work(struct loop *l);
 void conn_resume_all(struct loop *l);
 void conn_flush_all(struct loop *l);
+void conn_forget_all(struct loop *l); /* the loop ends: frees those closed since its last turn */
 
 #endif
