@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 enum {
-    REQUEST_HEAD = 56,
+    REQUEST_HEAD = 72,
     REQUEST_ARG_COUNT_AT = 46,
     REPLY_HEAD = 12,
+    REPLY_FLAGS_AT = 10,
     ARRAY_COUNT_AT = REPLY_HEAD,
     NIL_SIZE = -1,
 };
@@ -59,7 +60,8 @@ static int add_sized(struct buf *out, size_t begun, struct bytes a, struct bytes
 {
     size_t body = buf_len(out) - begun - FRAME_HEADER_SIZE;
 
-    if (a.size + b.size > FRAME_BODY_MAX - 4 - body) {
+    if (body + 4 > FRAME_BODY_MAX || a.size > FRAME_BODY_MAX - 4 - body ||
+        b.size > FRAME_BODY_MAX - 4 - body - a.size) {
         buf_truncate(out, begun);
         return RK_TOOBIG;
     }
@@ -273,6 +275,9 @@ size_t message_begin_request(struct buf *out, const struct request *m)
     wire_put_u32(at + 40, m->partition);
     at[44] = m->op;
     at[45] = m->level;
+    wire_put_u64(at + 48, m->base_view);
+    wire_put_u64(at + 56, m->base_op);
+    at[64] = m->flags;
     return begun;
 }
 
@@ -312,6 +317,16 @@ int message_end_request(struct buf *out, size_t begun)
     return frame_end(out, begun);
 }
 
+int message_put_request(struct buf *out, const struct request *m)
+{
+    size_t begun = message_begin_request(out, m);
+
+    if (begun == SIZE_MAX)
+        return RK_NOMEM;
+    wire_put_u16(buf_head(out) + begun + FRAME_HEADER_SIZE + REQUEST_ARG_COUNT_AT, m->arg_count);
+    return end_with(out, begun, m->args);
+}
+
 /* Checks one argument against its letter of struct operation_info. */
 static bool arg_fits(char letter, struct bytes arg)
 {
@@ -349,6 +364,14 @@ static int check_args(const struct request *m)
     return reader_end(&r);
 }
 
+static bool is_zero(struct bytes b)
+{
+    for (size_t i = 0; i < b.size; i++)
+        if (b.data[i])
+            return false;
+    return true;
+}
+
 int message_get_request(struct bytes body, struct request *m)
 {
     struct reader r = reader_of(body);
@@ -363,10 +386,15 @@ int message_get_request(struct bytes body, struct request *m)
     m->level = reader_u8(&r);
     m->arg_count = reader_u16(&r);
 
-    uint64_t reserved = reader_u64(&r);
+    m->base_view = reader_u64(&r);
+    m->base_op = reader_u64(&r);
+    m->flags = reader_u8(&r);
+
+    struct bytes reserved = reader_bytes(&r, 7);
 
     m->args = reader_rest(&r);
-    if (r.bad || reserved || m->partition >= PARTITIONS_MAX || m->level > LEVEL_ANY)
+    if (r.bad || !is_zero(reserved) || m->partition >= PARTITIONS_MAX || m->level > LEVEL_VERSION ||
+        m->flags > (REQUEST_RETRY | REQUEST_LEAD))
         return RK_CORRUPT;
     return check_args(m);
 }
@@ -385,6 +413,28 @@ struct bytes message_next_arg(struct bytes *rest, bool *nil)
 
 /* --- replies -------------------------------------------------------------------------------- */
 
+enum { REPLY_FLAG_PROOF = 1 };
+
+/* The proof stands at the end, behind it its size: what it proves is only known once the values
+ * were read. */
+static int add_proof(struct buf *out, size_t begun, struct bytes proof)
+{
+    uint8_t *at;
+
+    if (proof.size == 0)
+        return 0;
+    at = buf_reserve(out, proof.size + 4);
+    if (!at) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    memcpy(at, proof.data, proof.size);
+    wire_put_u32(at + proof.size, (uint32_t)proof.size);
+    buf_commit(out, proof.size + 4);
+    buf_head(out)[begun + FRAME_HEADER_SIZE + REPLY_FLAGS_AT] = REPLY_FLAG_PROOF;
+    return 0;
+}
+
 static uint8_t *begin_reply(struct buf *out, uint64_t id, uint8_t kind, uint8_t refusal,
                             size_t more, size_t *begun)
 {
@@ -400,7 +450,8 @@ static uint8_t *begin_reply(struct buf *out, uint64_t id, uint8_t kind, uint8_t 
 
 int message_put_reply(struct buf *out, const struct reply *m)
 {
-    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 16 : 0;
+    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 24 : 0;
+    bool has_data = m->kind == REPLY_BULK || m->kind == REPLY_ERROR;
     size_t begun;
     uint8_t *at =
         begin_reply(out, m->id, m->kind, m->kind == REPLY_REFUSED ? m->refusal : 0, more, &begun);
@@ -412,10 +463,16 @@ int message_put_reply(struct buf *out, const struct reply *m)
     if (m->kind == REPLY_REFUSED) {
         wire_put_u64(at, m->epoch);
         wire_put_u64(at + 8, m->view);
+        wire_put_u64(at + 16, m->op);
     }
-    if (m->kind == REPLY_BULK || m->kind == REPLY_ERROR)
-        return end_with(out, begun, m->data);
-    return frame_end(out, begun);
+    if (has_data && buf_append(out, m->data.data, m->data.size) != 0) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+
+    int error = add_proof(out, begun, m->proof);
+
+    return error ? error : frame_end(out, begun);
 }
 
 size_t message_begin_array_reply(struct buf *out, uint64_t id)
@@ -440,9 +497,11 @@ int message_add_value(struct buf *out, size_t begun, const struct bytes *value)
     return 0;
 }
 
-int message_end_array_reply(struct buf *out, size_t begun)
+int message_end_array_reply(struct buf *out, size_t begun, struct bytes proof)
 {
-    return frame_end(out, begun);
+    int error = add_proof(out, begun, proof);
+
+    return error ? error : frame_end(out, begun);
 }
 
 static int check_values(const struct reply *m)
@@ -460,38 +519,67 @@ static int check_values(const struct reply *m)
     return reader_end(&r);
 }
 
-int message_get_reply(struct bytes body, struct reply *m)
+/* Cuts the proof off the end of a reply's body. */
+static int take_proof(struct bytes *body, struct bytes *proof)
 {
-    struct reader r = reader_of(body);
+    uint32_t size = body->size < REPLY_HEAD + 4 ? 0 : wire_get_u32(body->data + body->size - 4);
 
-    *m = (struct reply){.id = reader_u64(&r)};
-    m->kind = reader_u8(&r);
-    m->refusal = reader_u8(&r);
-    if (reader_u16(&r) != 0 || (m->kind == REPLY_REFUSED) != (m->refusal != 0))
+    if (size < PROOF_VIEW_SIZE || size > PROOF_MAX || size > body->size - REPLY_HEAD - 4)
         return RK_CORRUPT;
+    *proof = bytes_of(body->data + body->size - 4 - size, size);
+    body->size -= size + 4;
+    return 0;
+}
+
+/* What follows the head, by kind. */
+static int get_content(struct reader *r, struct reply *m)
+{
     switch (m->kind) {
     case REPLY_OK:
     case REPLY_NIL:
+    case REPLY_VERSION:
         break;
     case REPLY_INTEGER:
-        m->integer = reader_i64(&r);
+        m->integer = reader_i64(r);
         break;
     case REPLY_BULK:
     case REPLY_ERROR:
-        m->data = reader_rest(&r);
+        m->data = reader_rest(r);
         break;
     case REPLY_ARRAY:
-        m->count = reader_u32(&r);
-        m->data = reader_rest(&r);
-        return r.bad ? RK_CORRUPT : check_values(m);
+        m->count = reader_u32(r);
+        m->data = reader_rest(r);
+        return r->bad ? RK_CORRUPT : check_values(m);
     case REPLY_REFUSED:
-        m->epoch = reader_u64(&r);
-        m->view = reader_u64(&r);
-        if (m->refusal > REFUSAL_UNCERTAIN)
+        m->epoch = reader_u64(r);
+        m->view = reader_u64(r);
+        m->op = reader_u64(r);
+        if (m->refusal > REFUSAL_FORGOTTEN)
             return RK_CORRUPT;
         break;
     default:
         return RK_CORRUPT;
     }
-    return reader_end(&r);
+    return reader_end(r);
+}
+
+int message_get_reply(struct bytes body, struct reply *m)
+{
+    struct bytes proof = {0};
+    struct reader r;
+    uint16_t flags;
+
+    if (body.size >= REPLY_HEAD && body.data[REPLY_FLAGS_AT] == REPLY_FLAG_PROOF &&
+        take_proof(&body, &proof) != 0)
+        return RK_CORRUPT;
+    r = reader_of(body);
+    *m = (struct reply){.id = reader_u64(&r)};
+    m->kind = reader_u8(&r);
+    m->refusal = reader_u8(&r);
+    flags = reader_u16(&r);
+    m->proof = proof;
+    if (r.bad || flags > REPLY_FLAG_PROOF || (m->kind == REPLY_REFUSED) != (m->refusal != 0) ||
+        (m->kind == REPLY_VERSION && !proof.size))
+        return RK_CORRUPT;
+    return get_content(&r, m);
 }

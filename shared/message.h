@@ -78,9 +78,17 @@ struct goodbye {
 };
 
 enum request_level {
-    LEVEL_LINEAR = 0,  /* the newest acknowledged state (default) */
+    LEVEL_LINEAR =
+        0, /* the newest acknowledged state: at the primary, which asks a majority first */
     LEVEL_PRIMARY = 1, /* the primary, without confirming that it still is one */
     LEVEL_ANY = 2,     /* any replica, may be old */
+    LEVEL_VALUE = 3,   /* any replica, with the proof of what it saw: half of a majority read */
+    LEVEL_VERSION = 4, /* the proof alone: the other half */
+};
+
+enum request_flags {
+    REQUEST_RETRY = 1, /* an earlier attempt may have been carried out */
+    REQUEST_LEAD = 2,  /* the proxy cannot reach the primary: relay to it, or lead */
 };
 
 struct request {
@@ -88,12 +96,16 @@ struct request {
         id; /* chosen by the proxy, comes back in the reply; unique in flight on a connection */
     uint64_t epoch; /* ring epoch by which it was routed */
     uint64_t
-        view; /* the view that is addressed; 0: the partition's first replica leads (see doc) */
+        view; /* the view that is addressed: a primary of another one refuses. 0: not known yet */
     uint64_t session,
-        number; /* the request's identity, the same in every attempt; session 0: reads */
+        number; /* the request's identity, the same in every attempt; session 0: a read */
+    uint64_t base_view,
+        base_op; /* the newest operation of the partition that the proxy knew of when it
+                    first sent the request: it was not carried out before that */
     uint32_t partition;
     uint8_t op;    /* enum operation */
     uint8_t level; /* enum request_level */
+    uint8_t flags; /* enum request_flags */
     uint16_t arg_count;
     struct bytes args; /* arg_count times: u32 size, bytes; walk with message_next_arg */
 };
@@ -107,17 +119,21 @@ enum reply_kind {
     REPLY_ERROR =
         6, /* the operation ran and answers with an error; `data` is RESP's text ("ERR ...") */
     REPLY_REFUSED = 7, /* it was not run: `refusal` says why */
+    REPLY_VERSION = 8, /* nothing but the proof */
 };
 
 enum refusal {
     REFUSAL_EPOCH = 1,     /* the ring has changed: fetch it; `epoch` is the node's */
-    REFUSAL_ELSEWHERE = 2, /* not the primary, or of another view: `view` is the one it knows */
+    REFUSAL_ELSEWHERE = 2, /* not the primary, or of another view: `view` is the one it knows, `op`
+                              its newest operation if it leads that view itself */
     REFUSAL_NOQUORUM = 3,  /* no majority of the replicas is reachable */
     REFUSAL_NOSPACE = 4,   /* the disk is full */
     REFUSAL_BUSY = 5,      /* too much is in flight */
     REFUSAL_MALFORMED = 6, /* the request is not valid */
     REFUSAL_DAMAGED = 7,   /* the stored record's checksum is wrong */
-    REFUSAL_UNCERTAIN = 8, /* the one refusal after which it may still take effect */
+    REFUSAL_UNCERTAIN =
+        8, /* it may have taken effect, or may yet: ask again, with the same number */
+    REFUSAL_FORGOTTEN = 9, /* it may have taken effect, and that cannot be found out any more */
 };
 
 struct reply {
@@ -125,10 +141,16 @@ struct reply {
     uint8_t kind;    /* enum reply_kind */
     uint8_t refusal; /* enum refusal */
     int64_t integer;
-    uint64_t epoch, view;
-    uint32_t count;    /* REPLY_ARRAY */
-    struct bytes data; /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY */
+    uint64_t epoch, view, op; /* REPLY_REFUSED */
+    uint32_t count;           /* REPLY_ARRAY */
+    struct bytes data;        /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY */
+    /* Of a read at LEVEL_VALUE or LEVEL_VERSION: the view of the replica's state and the version of
+     * each key, so that replicas saw the same exactly if their proofs are the same bytes. Of a
+     * write: the operation (view, op) that it became. */
+    struct bytes proof;
 };
+
+enum { PROOF_VIEW_SIZE = 8, PROOF_VERSION_SIZE = 16, PROOF_MAX = 8 + 16 * MESSAGE_ARGS_MAX };
 
 struct ring_put {
     uint64_t tag;
@@ -166,11 +188,14 @@ int message_add_arg(struct buf *out, size_t begun, struct bytes arg);
 int message_add_key(struct buf *out, size_t begun, uint64_t position, struct bytes key);
 int message_end_request(struct buf *out, size_t begun);
 
+/* A whole request with the arguments of `m` as they are (from a decoded one). */
+int message_put_request(struct buf *out, const struct request *m);
+
 /* Replies; `m` without count and data for arrays: begin, add each value, end, likewise. */
 int message_put_reply(struct buf *out, const struct reply *m);
 size_t message_begin_array_reply(struct buf *out, uint64_t id);
 int message_add_value(struct buf *out, size_t begun, const struct bytes *value); /* NULL: nil */
-int message_end_array_reply(struct buf *out, size_t begun);
+int message_end_array_reply(struct buf *out, size_t begun, struct bytes proof);
 
 /* Decoders of a frame's body: 0 or RK_CORRUPT. */
 int message_get_hello(struct bytes body, struct hello *m);

@@ -27,7 +27,8 @@ static inline struct bytes reader_bytes(struct reader *r, size_t size)
         r->bad = true;
         return (struct bytes){0};
     }
-    r->at += size;
+    if (size)
+        r->at += size; /* NULL + 0 is undefined in C */
     r->left -= size;
     return found;
 }

@@ -1,0 +1,368 @@
+/* Any bytes as frames, and any bodies as messages of every type: what a decoder accepts lies inside
+ * the input, is within its limits, and encodes to the same bytes.
+ *
+ * When the input's first byte is odd the rest is a stream as it may arrive. Else it is a list of
+ * bodies (u8 which type, u16 size, bytes) that are put into frames with the right checksum, because
+ * hardly any decoder would be reached otherwise. */
+#include "node/peer_message.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/message.h"
+#include "shared/operation.h"
+#include "shared/wire.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct buf again; /* what was decoded, encoded again */
+
+static void check_inside(struct bytes part, struct bytes whole)
+{
+    if (part.size == 0)
+        return;
+    CHECK(part.data >= whole.data && part.data <= whole.data + whole.size);
+    CHECK(part.size <= (size_t)(whole.data + whole.size - part.data));
+}
+
+/* --- one of each: false when it was refused, else it stands in `again` ---------------------- */
+
+static bool hello(struct bytes body)
+{
+    struct hello m;
+
+    if (message_get_hello(body, &m) != 0)
+        return false;
+    CHECK(m.role >= ROLE_PROXY && m.role <= ROLE_CONTROL && m.from_shard < SHARDS_MAX);
+    CHECK(message_put_hello(&again, &m) == 0);
+    return true;
+}
+
+static bool welcome(struct bytes body)
+{
+    struct welcome m;
+
+    if (message_get_welcome(body, &m) != 0)
+        return false;
+    CHECK(m.shards >= 1 && m.shards <= SHARDS_MAX);
+    CHECK(message_put_welcome(&again, &m) == 0);
+    return true;
+}
+
+static bool goodbye(struct bytes body)
+{
+    struct goodbye m;
+    char *text;
+
+    if (message_get_goodbye(body, &m) != 0)
+        return false;
+    check_inside(m.text, body);
+    /* A text with a zero byte in it is read, but never written. */
+    if (m.text.size && memchr(m.text.data, 0, m.text.size))
+        return false;
+    text = strndup((const char *)m.text.data, m.text.size);
+    CHECK(text && message_put_goodbye(&again, m.error, text) == 0);
+    free(text);
+    return true;
+}
+
+static bool tag(struct bytes body, int (*put)(struct buf *out, uint64_t number))
+{
+    uint64_t number;
+
+    if (message_get_tag(body, &number) != 0)
+        return false;
+    CHECK(put(&again, number) == 0);
+    return true;
+}
+
+static bool tagged(struct bytes body,
+                   int (*put)(struct buf *out, uint64_t number, struct bytes rest))
+{
+    struct bytes rest;
+    uint64_t number;
+
+    if (message_get_tagged(body, &number, &rest) != 0)
+        return false;
+    check_inside(rest, body);
+    CHECK(put(&again, number, rest) == 0);
+    return true;
+}
+
+static bool ring_put(struct bytes body)
+{
+    struct ring_put m;
+
+    if (message_get_ring_put(body, &m) != 0)
+        return false;
+    check_inside(m.ring, body);
+    CHECK(message_put_ring_put(&again, &m) == 0);
+    return true;
+}
+
+static bool done(struct bytes body)
+{
+    struct done m;
+
+    if (message_get_done(body, &m) != 0)
+        return false;
+    check_inside(m.text, body);
+    CHECK(message_put_done(&again, &m) == 0);
+    return true;
+}
+
+static bool request(struct bytes body)
+{
+    struct request m;
+    const char *letters;
+    size_t begun, period;
+
+    if (message_get_request(body, &m) != 0)
+        return false;
+    CHECK(m.partition < PARTITIONS_MAX && m.level <= LEVEL_ANY && operation_info(m.op));
+    letters = operation_info(m.op)->args;
+    period = strcspn(letters, "*");
+    begun = message_begin_request(&again, &m);
+    CHECK(begun != SIZE_MAX && m.arg_count);
+    for (uint16_t i = 0; i < m.arg_count; i++) {
+        bool nil;
+        struct bytes arg = message_next_arg(&m.args, &nil);
+
+        check_inside(arg, body);
+        CHECK(!nil);
+        if (letters[i % period] == 'k') {
+            CHECK(arg.size > POSITION_SIZE && arg.size <= STORE_KEY_SIZE_MAX);
+            CHECK(message_add_key(&again, begun, wire_get_position(arg.data),
+                                  bytes_of(arg.data + POSITION_SIZE, arg.size - POSITION_SIZE)) ==
+                  0);
+        } else {
+            CHECK(letters[i % period] != 'i' || arg.size == 8);
+            CHECK(message_add_arg(&again, begun, arg) == 0);
+        }
+    }
+    CHECK(m.args.size == 0);
+    CHECK(message_end_request(&again, begun) == 0);
+    return true;
+}
+
+static bool reply(struct bytes body)
+{
+    struct reply m;
+    size_t begun;
+
+    if (message_get_reply(body, &m) != 0)
+        return false;
+    check_inside(m.data, body);
+    if (m.kind != REPLY_ARRAY) {
+        CHECK(message_put_reply(&again, &m) == 0);
+        return true;
+    }
+    begun = message_begin_array_reply(&again, m.id);
+    CHECK(begun != SIZE_MAX && m.count <= MESSAGE_ARGS_MAX);
+    for (uint32_t i = 0; i < m.count; i++) {
+        bool nil;
+        struct bytes value = message_next_arg(&m.data, &nil);
+
+        check_inside(value, body);
+        CHECK(message_add_value(&again, begun, nil ? NULL : &value) == 0);
+    }
+    CHECK(m.data.size == 0);
+    CHECK(message_end_array_reply(&again, begun) == 0);
+    return true;
+}
+
+static bool signals(struct bytes body)
+{
+    struct bytes rest;
+    struct signal s;
+    uint64_t epoch;
+    size_t begun, count = 0;
+
+    if (peer_get_signals(body, &epoch, &rest) != 0)
+        return false;
+    check_inside(rest, body);
+    begun = peer_begin_signals(&again, epoch);
+    CHECK(begun != SIZE_MAX);
+    while (peer_next_signal(&rest, &s)) {
+        CHECK(s.kind >= SIGNAL_PREPARE && s.partition < PARTITIONS_MAX);
+        CHECK(peer_add_signal(&again, &s) == 0);
+        count++;
+    }
+    CHECK(count >= 1 && count <= SIGNALS_MAX);
+    CHECK(frame_end(&again, begun) == 0);
+    return true;
+}
+
+/* The changes of a step or a chunk, `count` of them, malloced. */
+static struct store_change *read_changes(struct bytes rest, uint16_t count, struct bytes body)
+{
+    struct store_change *changes = calloc((size_t)count + 1, sizeof(*changes));
+    uint16_t found = 0;
+
+    CHECK(changes && count <= STORE_CHANGES_MAX);
+    while (peer_next_change(&rest, &changes[found])) {
+        const struct store_change *c = &changes[found];
+
+        CHECK(found < count);
+        check_inside(c->key, body);
+        check_inside(c->record.value, body);
+        CHECK(c->key.size > POSITION_SIZE && c->key.size <= STORE_KEY_SIZE_MAX);
+        CHECK(c->record.value.size <= VALUE_SIZE_MAX && c->record.expire_ms >= 0);
+        CHECK(!c->record.value.size || (c->kind == STORE_PUT && !c->record.deleted));
+        found++;
+    }
+    CHECK(found == count);
+    return changes;
+}
+
+static bool step(struct bytes body)
+{
+    struct store_change *changes;
+    struct step s;
+
+    if (peer_get_step(body, &s) != 0)
+        return false;
+    CHECK(s.partition < PARTITIONS_MAX && version_compare(s.from, s.at) < 0);
+    changes = read_changes(s.changes, s.change_count, body);
+    CHECK(peer_put_step(&again, &s, changes, s.change_count) == 0);
+    free(changes);
+    return true;
+}
+
+static bool chunk(struct bytes body)
+{
+    struct store_change *changes;
+    struct chunk c;
+    size_t begun;
+
+    if (peer_get_chunk(body, &c) != 0)
+        return false;
+    CHECK(c.partition < PARTITIONS_MAX && c.number);
+    changes = read_changes(c.changes, c.change_count, body);
+    begun = peer_begin_chunk(&again, &c);
+    CHECK(begun != SIZE_MAX);
+    for (uint16_t i = 0; i < c.change_count; i++)
+        CHECK(peer_add_change(&again, begun, &changes[i]) == 0);
+    CHECK(peer_end_chunk(&again, begun, c.flags, c.change_count) == 0);
+    free(changes);
+    return true;
+}
+
+/* --- frames --------------------------------------------------------------------------------- */
+
+static bool decode(const struct frame *f)
+{
+    switch (f->type) {
+    case MESSAGE_HELLO:
+        return hello(f->body);
+    case MESSAGE_WELCOME:
+        return welcome(f->body);
+    case MESSAGE_GOODBYE:
+        return goodbye(f->body);
+    case MESSAGE_PING:
+        return tag(f->body, message_put_ping);
+    case MESSAGE_PONG:
+        return tag(f->body, message_put_pong);
+    case MESSAGE_REQUEST:
+        return request(f->body);
+    case MESSAGE_REPLY:
+        return reply(f->body);
+    case MESSAGE_RING_GET:
+        return tag(f->body, message_put_ring_get);
+    case MESSAGE_RING:
+        return tagged(f->body, message_put_ring);
+    case MESSAGE_RING_PUT:
+        return ring_put(f->body);
+    case MESSAGE_DONE:
+        return done(f->body);
+    case MESSAGE_STATUS_GET:
+        return tag(f->body, message_put_status_get);
+    case MESSAGE_STATUS:
+        return tagged(f->body, message_put_status);
+    case MESSAGE_SIGNALS:
+        return signals(f->body);
+    case MESSAGE_STEP:
+        return step(f->body);
+    case MESSAGE_CHUNK:
+        return chunk(f->body);
+    default:
+        return false;
+    }
+}
+
+/* Reads frames, from a block of exactly this size, as long as there are any. */
+static void run_stream(struct bytes in)
+{
+    uint8_t *copy = malloc(in.size ? in.size : 1);
+    size_t taken = 0;
+
+    CHECK(copy);
+    if (in.size)
+        memcpy(copy, in.data, in.size);
+    for (;;) {
+        struct bytes rest = bytes_of(copy + taken, in.size - taken);
+        struct frame f;
+        int64_t size = frame_read(rest, FRAME_BODY_MAX, &f);
+
+        if (size < 0) {
+            CHECK(size == RK_MORE || size == RK_VERSION || size == RK_CORRUPT);
+            break;
+        }
+        CHECK(size > FRAME_HEADER_SIZE && (size_t)size <= rest.size);
+        check_inside(f.body, rest);
+        CHECK(f.body.size + FRAME_HEADER_SIZE == (size_t)size);
+        buf_truncate(&again, 0);
+        if (decode(&f))
+            CHECK(bytes_equal(buf_bytes(&again), bytes_of(rest.data, (size_t)size)));
+        taken += (size_t)size;
+    }
+    free(copy);
+}
+
+/* Puts bodies into frames. */
+static void make_stream(const uint8_t *data, size_t size, struct buf *stream)
+{
+    static const uint8_t types[] = {
+        MESSAGE_HELLO,  MESSAGE_WELCOME,  MESSAGE_GOODBYE, MESSAGE_PING,
+        MESSAGE_PONG,   MESSAGE_REQUEST,  MESSAGE_REPLY,   MESSAGE_RING_GET,
+        MESSAGE_RING,   MESSAGE_RING_PUT, MESSAGE_DONE,    MESSAGE_STATUS_GET,
+        MESSAGE_STATUS, MESSAGE_SIGNALS,  MESSAGE_STEP,    MESSAGE_CHUNK,
+    };
+
+    while (size > 3) {
+        size_t begun = frame_begin(stream, types[data[0] % sizeof(types)]);
+        size_t body = wire_get_u16(data + 1);
+
+        if (body > size - 3)
+            body = size - 3;
+        CHECK(begun != SIZE_MAX && buf_append(stream, data + 3, body) == 0);
+        CHECK(frame_end(stream, begun) == (body ? 0 : RK_INVALID));
+        data += 3 + body;
+        size -= 3 + body;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct buf stream = {0};
+
+    if (size < 1)
+        return 0;
+    if (data[0] & 1) {
+        run_stream(bytes_of(data + 1, size - 1));
+    } else {
+        make_stream(data + 1, size - 1, &stream);
+        run_stream(buf_bytes(&stream));
+    }
+    buf_free(&stream);
+    buf_free(&again);
+    return 0;
+}
