@@ -1,4 +1,5 @@
 #include "node/data_folder.h"
+#include "shared/crc32c.h"
 #include "shared/error.h"
 #include "shared/file.h"
 #include <errno.h>
@@ -48,20 +49,31 @@ static int default_shards(void)
     return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (int)cores;
 }
 
+/* What the file 'identity' holds. The checksum is over the lines before it. */
+static void identity_text(const struct data_folder *d, char text[IDENTITY_FILE_MAX])
+{
+    char hex[2 * IDENTITY_SIZE + 1];
+    int size;
+
+    for (int i = 0; i < IDENTITY_SIZE; i++)
+        snprintf(hex + 2 * i, 3, "%02x", d->identity[i]);
+    size = snprintf(text, IDENTITY_FILE_MAX, "ringnode %d\nidentity %s\nshards %u\n",
+                    FORMAT_VERSION, hex, d->shards);
+    snprintf(text + size, IDENTITY_FILE_MAX - (size_t)size, "crc32c %08x\n",
+             crc32c(0, text, (size_t)size));
+}
+
 static int make_identity(struct data_folder *d, const char *path, uint16_t shards, char *why,
                          size_t why_size)
 {
-    char text[IDENTITY_FILE_MAX], hex[2 * IDENTITY_SIZE + 1];
+    char text[IDENTITY_FILE_MAX];
 
     if (getrandom(d->identity, IDENTITY_SIZE, 0) != IDENTITY_SIZE) {
         snprintf(why, why_size, "no random bytes for an identity: %s", strerror(errno));
         return RK_IO;
     }
     d->shards = shards ? shards : (uint16_t)default_shards();
-    for (int i = 0; i < IDENTITY_SIZE; i++)
-        snprintf(hex + 2 * i, 3, "%02x", d->identity[i]);
-    snprintf(text, sizeof(text), "ringnode %d\nidentity %s\nshards %u\n", FORMAT_VERSION, hex,
-             d->shards);
+    identity_text(d, text);
 
     int error = file_replace(path, bytes_from(text), 0600);
 
@@ -71,32 +83,37 @@ static int make_identity(struct data_folder *d, const char *path, uint16_t shard
     return error;
 }
 
-static int parse_identity(struct data_folder *d, const char *text, char *why, size_t why_size)
+/* Takes only exactly what was written: a file that lost its last digit names another number of
+ * shards, and one with a flipped bit another node. */
+static int parse_identity(struct data_folder *d, struct bytes content, char *why, size_t why_size)
 {
-    char hex[2 * IDENTITY_SIZE + 1];
-    int version, length = 0;
-    unsigned shards;
+    char text[IDENTITY_FILE_MAX] = "", hex[2 * IDENTITY_SIZE + 1] = "";
+    int version = FORMAT_VERSION;
+    unsigned shards = 0;
 
-    if (sscanf(text, "ringnode %d", &version) == 1 && version != FORMAT_VERSION) {
+    if (content.size)
+        memcpy(text, content.data, content.size);
+    if (sscanf(text, "ringnode %d\n", &version) == 1 && version != FORMAT_VERSION) {
         snprintf(why, why_size, "data folder %s has format %d, this ringnode reads format %d",
                  d->path, version, FORMAT_VERSION);
         return RK_VERSION;
     }
-    if (sscanf(text, "ringnode %d identity %32[0-9a-f] shards %u %n", &version, hex, &shards,
-               &length) != 3 ||
-        text[length] || strlen(hex) != 2 * IDENTITY_SIZE || shards < 1 || shards > SHARDS_MAX) {
+    if (sscanf(text, "ringnode %d identity %32[0-9a-f] shards %u", &version, hex, &shards) == 3) {
+        for (int i = 0; i < IDENTITY_SIZE; i++) {
+            unsigned byte = 0;
+
+            sscanf(hex + 2 * i, "%2x", &byte);
+            d->identity[i] = (uint8_t)byte;
+        }
+        d->shards = (uint16_t)shards;
+        identity_text(d, text);
+    }
+    if (shards < 1 || shards > SHARDS_MAX || !bytes_equal(bytes_from(text), content)) {
         snprintf(why, why_size, "data folder %s: the file 'identity' is damaged; put it back from "
                                 "a backup, or empty the folder and replace this member of the ring",
                  d->path);
         return RK_CORRUPT;
     }
-    for (int i = 0; i < IDENTITY_SIZE; i++) {
-        unsigned byte;
-
-        sscanf(hex + 2 * i, "%2x", &byte);
-        d->identity[i] = (uint8_t)byte;
-    }
-    d->shards = (uint16_t)shards;
     return 0;
 }
 
@@ -109,9 +126,7 @@ static int load_identity(struct data_folder *d, uint16_t shards, char *why, size
     if (error == RK_NOTFOUND) {
         error = make_identity(d, path, shards, why, why_size);
     } else if (!error) {
-        error = buf_append(&text, "", 1);
-        if (!error)
-            error = parse_identity(d, (char *)buf_head(&text), why, why_size);
+        error = parse_identity(d, buf_bytes(&text), why, why_size);
         if (!error && shards && shards != d->shards) {
             snprintf(why, why_size, "data folder %s was made for %u shards, and that cannot be "
                                     "changed; set node.shards = %u (or 0), not %u",

@@ -1,7 +1,7 @@
 /* Edge: a node's data folder: whose it is, who uses it, and the ring it last saw.
  *
  *   DIR/lock       held (flock) while a ringnode uses the folder
- *   DIR/identity   made at the first start: format version, identity, number of shards
+ *   DIR/identity   made at the first start: format version, identity, shards, checksum
  *   DIR/ring       the newest ring this node knows (ring_encode)
  *   DIR/shard-K/   one shard's store
  */

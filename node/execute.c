@@ -12,22 +12,48 @@
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* Looks a key up as of now: 0, RK_NOTFOUND (absent, deleted or expired), or an error. */
+/* Looks a key up as of now: 0, RK_NOTFOUND (absent, deleted or expired), or an error.
+ * found->version is set in any case, zero for a key without a trace. */
 static int look_up(const struct execute_view *v, struct bytes key, struct store_record *found,
-                   uint64_t *position, struct version *newest)
+                   uint64_t *position)
 {
     uint64_t wait = 0;
+
+    found->version = (struct version){0};
+
     int error = store_get(v->store, key, found, &wait);
 
     if (wait > *position)
         *position = wait;
+    if (error == RK_NOTFOUND)
+        found->version = (struct version){0};
     if (error)
         return error;
-    if (version_compare(found->version, *newest) > 0)
-        *newest = found->version;
     if (found->deleted || (found->expire_ms && found->expire_ms <= v->now_ms))
         return RK_NOTFOUND;
     return 0;
+}
+
+/* Looks up for a read: notes what was seen, in the proof as well when one is asked for. */
+static int see(const struct execute_view *v, const struct request *m, struct bytes key,
+               struct store_record *found, struct execute_seen *seen)
+{
+    int error = look_up(v, key, found, &seen->position);
+    uint8_t *at;
+
+    if (error && error != RK_NOTFOUND)
+        return error;
+    if (version_compare(found->version, seen->newest) > 0)
+        seen->newest = found->version;
+    if (m->level < LEVEL_VALUE)
+        return error;
+    at = buf_reserve(v->proof, PROOF_VERSION_SIZE);
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u64(at, found->version.view);
+    wire_put_u64(at + 8, found->version.op);
+    buf_commit(v->proof, PROOF_VERSION_SIZE);
+    return error;
 }
 
 static int read_values(const struct execute_view *v, const struct request *m, struct buf *out,
@@ -40,8 +66,7 @@ static int read_values(const struct execute_view *v, const struct request *m, st
         return RK_NOMEM;
     for (uint16_t i = 0; i < m->arg_count; i++) {
         struct store_record found;
-        int error =
-            look_up(v, message_next_arg(&rest, NULL), &found, &seen->position, &seen->newest);
+        int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
 
         if (error && error != RK_NOTFOUND) {
             buf_truncate(out, begun);
@@ -51,42 +76,38 @@ static int read_values(const struct execute_view *v, const struct request *m, st
         if (error)
             return error;
     }
-    return message_end_array_reply(out, begun);
+    return message_end_array_reply(out, begun, buf_bytes(v->proof));
 }
 
+/* How many of the keys are there; only their versions when the reply will not tell (LEVEL_VERSION).
+ */
 static int read_count(const struct execute_view *v, const struct request *m, struct buf *out,
                       struct execute_seen *seen)
 {
-    struct reply reply = {.id = m->id, .kind = REPLY_INTEGER};
+    struct reply reply = {.id = m->id,
+                          .kind = m->level == LEVEL_VERSION ? REPLY_VERSION : REPLY_INTEGER};
     struct bytes rest = m->args;
 
     for (uint16_t i = 0; i < m->arg_count; i++) {
         struct store_record found;
-        int error =
-            look_up(v, message_next_arg(&rest, NULL), &found, &seen->position, &seen->newest);
+        int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
 
         if (error && error != RK_NOTFOUND)
             return error;
         reply.integer += error == 0;
     }
+    reply.proof = buf_bytes(v->proof);
     return message_put_reply(out, &reply);
 }
 
-int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
-                 struct execute_seen *seen)
+static int read_one(const struct execute_view *v, const struct request *m, struct buf *out,
+                    struct execute_seen *seen)
 {
     struct reply reply = {.id = m->id, .kind = REPLY_NIL};
     struct bytes rest = m->args;
     struct store_record found;
-    int error;
+    int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
 
-    *seen = (struct execute_seen){0};
-    if (m->op == OP_MGET)
-        return read_values(v, m, out, seen);
-    if (m->op == OP_EXISTS)
-        return read_count(v, m, out, seen);
-
-    error = look_up(v, message_next_arg(&rest, NULL), &found, &seen->position, &seen->newest);
     if (error && error != RK_NOTFOUND)
         return error;
     if (m->op == OP_STRLEN) {
@@ -96,10 +117,33 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
         reply.kind = REPLY_BULK;
         reply.data = found.value;
     }
+    reply.proof = buf_bytes(v->proof);
     return message_put_reply(out, &reply);
 }
 
-/* --- writing -------------------------------------------------------------------------------- */
+int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
+                 struct execute_seen *seen)
+{
+    *seen = (struct execute_seen){0};
+    buf_truncate(v->proof, 0);
+    if (m->level >= LEVEL_VALUE) {
+        uint8_t view[PROOF_VIEW_SIZE];
+
+        wire_put_u64(view, v->state_view);
+        if (buf_append(v->proof, view, sizeof(view)) != 0)
+            return RK_NOMEM;
+    }
+    if (m->op == OP_EXISTS || m->level == LEVEL_VERSION)
+        return read_count(v, m, out, seen);
+    if (m->op == OP_MGET)
+        return read_values(v, m, out, seen);
+    return read_one(v, m, out, seen);
+}
+
+/* --- writing --------------------------------------------------------------------------------
+ *
+ * What a write saw needs no waiting of its own (`ignored`): it becomes an operation behind those
+ * that wrote it. */
 
 static int add_change(struct effect *e, enum store_change_kind kind, struct bytes key,
                       struct store_record record)
@@ -166,7 +210,8 @@ static int write_setnx(const struct execute_view *v, const struct request *m,
     struct bytes rest = m->args;
     struct bytes key = message_next_arg(&rest, NULL);
     struct store_record found;
-    int error = look_up(v, key, &found, &e->position, &e->newest);
+    uint64_t ignored = 0;
+    int error = look_up(v, key, &found, &ignored);
 
     e->reply.kind = REPLY_INTEGER;
     e->reply.integer = error == RK_NOTFOUND;
@@ -182,7 +227,8 @@ static int write_getset(const struct execute_view *v, const struct request *m,
     struct bytes rest = m->args;
     struct bytes key = message_next_arg(&rest, NULL);
     struct store_record found;
-    int error = look_up(v, key, &found, &e->position, &e->newest);
+    uint64_t ignored = 0;
+    int error = look_up(v, key, &found, &ignored);
 
     e->reply.kind = error ? REPLY_NIL : REPLY_BULK;
     if (error && error != RK_NOTFOUND)
@@ -211,7 +257,8 @@ static int write_del(const struct execute_view *v, const struct request *m, stru
     for (uint16_t i = 0; i < m->arg_count; i++) {
         struct bytes key = message_next_arg(&rest, NULL);
         struct store_record found;
-        int error = look_up(v, key, &found, &e->position, &e->newest);
+        uint64_t ignored = 0;
+        int error = look_up(v, key, &found, &ignored);
 
         if (error && error != RK_NOTFOUND)
             return error;
@@ -232,7 +279,8 @@ static int write_incrby(const struct execute_view *v, const struct request *m,
     struct bytes key = message_next_arg(&rest, NULL);
     int64_t by = wire_get_i64(message_next_arg(&rest, NULL).data), value = 0;
     struct store_record found;
-    int error = look_up(v, key, &found, &e->position, &e->newest);
+    uint64_t ignored = 0;
+    int error = look_up(v, key, &found, &ignored);
     int64_t expire_ms = error ? 0 : found.expire_ms;
     char digits[20];
 
@@ -255,7 +303,8 @@ static int write_append(const struct execute_view *v, const struct request *m,
     struct bytes rest = m->args;
     struct bytes key = message_next_arg(&rest, NULL), more = message_next_arg(&rest, NULL);
     struct store_record found = {0};
-    int error = look_up(v, key, &found, &e->position, &e->newest);
+    uint64_t ignored = 0;
+    int error = look_up(v, key, &found, &ignored);
 
     if (error && error != RK_NOTFOUND)
         return error;
@@ -274,8 +323,6 @@ int execute_write(const struct execute_view *v, const struct request *m, struct 
 {
     e->change_count = 0;
     e->reply = (struct reply){.id = m->id};
-    e->position = 0;
-    e->newest = (struct version){0};
     buf_truncate(&e->scratch, 0);
     switch (m->op) {
     case OP_SET:

@@ -14,6 +14,8 @@ struct execute_view {
     int64_t now_ms;       /* Unix time: expired records are not there */
     uint32_t value_max;   /* bytes of a value */
     bool keep_tombstones; /* a delete leaves its version behind (more than one replica) */
+    uint64_t state_view;  /* of the replica's state, for proofs */
+    struct buf *proof;    /* scratch */
 };
 
 /* What a read saw, to be waited for before its reply may leave. */
@@ -27,21 +29,19 @@ struct execute_seen {
 int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
                  struct execute_seen *seen);
 
-/* What a write does. Zero-initialise once and use again; execute_free at the end. */
+/* What a write does. Zero-initialise once and use again; effect_free at the end. */
 struct effect {
-    struct store_change
-        *changes; /* keys and values point into the request, into `scratch` or into the store */
+    struct store_change *changes; /* keys and values point into the request, into `scratch` or into
+                                     the store */
     size_t change_count;
     size_t change_size; /* allocated */
     struct reply reply; /* kind, integer, data; data points where changes do */
-    uint64_t position;  /* what the records that the reply tells of wait for */
-    struct version newest;
     struct buf scratch;
 };
 
-/* Computes the effect of a write. `version` is given to every changed record. An effect without
- * changes (SETNX of a key that is there, DEL of one that is not) is a read: its reply waits for
- * `position` and `newest`. 0, or as execute_read. */
+/* Computes the effect of a write. `version` is given to every changed record. An effect may be
+ * without changes (SETNX of a key that is there, an error): it is an operation all the same, so
+ * that a late copy of the request cannot come to another result. 0, or as execute_read. */
 int execute_write(const struct execute_view *v, const struct request *m, struct version version,
                   struct effect *e);
 void effect_free(struct effect *e);

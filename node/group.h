@@ -42,13 +42,16 @@ struct group_peer {
     bool acked;          /* it holds my view up to acked_op */
     struct version last; /* with the promise */
     uint64_t acked_op;
+    uint64_t confirmed; /* the newest round in which it said that my view is the highest it knows */
+    uint64_t asked_ms;  /* when it was last asked for a promise or where it stands */
+    uint64_t since_ms;  /* when it began to follow */
     struct transfer_out *transfer;
 };
 
-/* A reply that waits until its operation is committed. */
+/* A reply that waits until its operation is committed and its round confirmed. */
 struct pending {
     struct pending *next;
-    uint64_t op;
+    uint64_t op, round;
     uint64_t client, id;
     bool writes;
     uint32_t size;
@@ -64,15 +67,26 @@ struct group {
     uint64_t promised;
     struct version last;
     bool partial;
-    uint64_t row_position; /* the log position of the newest row */
+    uint64_t row_position;      /* the log position of the newest row */
+    uint64_t promised_position; /* of the row since which `promised` is what it is */
+    uint64_t view_position;     /* likewise, last.view and partial */
 
-    uint64_t view;    /* mine, as candidate or primary */
-    uint64_t highest; /* number of the highest view heard of */
-    uint64_t leader;  /* the view whose primary was heard from since its link is up; 0: none */
-    bool gap_told;    /* the primary knows that this replica cannot follow */
-    bool self_acked, started; /* primary: own copy / a majority holds the view's start */
-    uint64_t self_op;         /* primary: own copy is on stable storage up to here */
-    uint64_t committed;       /* primary: up to here a majority holds the view's operations */
+    uint64_t view;        /* mine, as candidate or primary */
+    uint64_t highest;     /* number of the highest view heard of */
+    uint64_t leader;      /* the view whose primary was heard from since its link is up; 0: none */
+    uint64_t since_ms;    /* when the role began */
+    uint64_t promised_ms; /* when another node was last promised a view; 0: not yet */
+    bool gap_told;        /* the primary knows that this replica cannot follow */
+    bool write_failed;  /* what the primary sent could not be written: it is told with the next tick
+                         */
+    bool self_promised; /* candidate: the own promise is on stable storage */
+
+    /* Primary. */
+    bool self_acked, started; /* own copy / a majority holds the view's start */
+    uint64_t self_op;         /* own copy is on stable storage up to here */
+    uint64_t committed;       /* up to here a majority holds the view's operations */
+    uint64_t round;           /* of confirmations, the newest asked for */
+    uint64_t round_turn;      /* the turn in which it was */
     struct pending *pending_first, *pending_last;
     uint32_t pending_count;
 
@@ -82,7 +96,11 @@ struct group {
     struct transfer_in incoming;
 };
 
-enum { GROUP_PENDING_MAX = 65536 }; /* replies waiting in one group */
+enum {
+    GROUP_PENDING_MAX = 65536, /* replies waiting in one group */
+    GROUP_ASK_MS = 100,        /* between questions that were not answered */
+    GROUP_SWEEP_RECORDS = 512, /* looked at for tombstones in one step of the sweep */
+};
 
 /* Reads the state row; 0 or RK_CORRUPT. */
 int group_load(struct shard *s, struct group *g);
@@ -99,24 +117,22 @@ void group_peer_down(struct shard *s, struct group *g, uint16_t member);
 void group_peer_room(struct shard *s, struct group *g, uint16_t member);
 
 void group_signal(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
-void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m);
+void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
+                struct bytes frame); /* the message as it came, to be kept */
 void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
 
 /* Something of this group that was held is on stable storage now. */
 void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at);
 void group_self_promised(struct shard *s, struct group *g, uint64_t view);
 
-void group_tick(struct shard *s, struct group *g);
+/* Leads what should be led here, gives back what should be led elsewhere. Returns whether a view
+ * changed hands, so that the caller does not do all partitions at once. */
+bool group_tick(struct shard *s, struct group *g);
 
-/* --- for transfer.c ------------------------------------------------------------------------- */
-
-/* Writes changes and the state row in one batch. 0 or the store's error, nothing changed then. */
-int group_apply(struct shard *s, struct group *g, const struct store_change *changes, size_t count,
-                uint64_t *position);
-struct group_peer *group_peer(struct group *g, uint16_t member);
-
-/* Sends a signal about this group once the store has reached `position`. */
-void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signal_kind kind,
-                       uint64_t view, struct version last, uint64_t position);
+/* Looks at some records behind `cursor` (a store key of this partition, or size 0) for tombstones
+ * that every replica holds, and forgets them in one operation. Returns true when the partition's
+ * end was reached. */
+bool group_sweep(struct shard *s, struct group *g, uint8_t cursor[STORE_KEY_SIZE_MAX],
+                 size_t *cursor_size);
 
 #endif

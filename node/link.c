@@ -50,8 +50,7 @@ static struct link *find_link(struct links *s, uint16_t member, uint32_t partiti
 {
     int index = s->ring ? ring_member_by_number(s->ring, member) : -1;
 
-    return index < 0 ? NULL
-                     : &s->all[s->base[index] + partition % s->ring->members[index].shards];
+    return index < 0 ? NULL : &s->all[s->base[index] + partition % s->ring->members[index].shards];
 }
 
 /* --- up and down ---------------------------------------------------------------------------- */
@@ -142,8 +141,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     l->heard_ms = loop_now_ms(l->links->loop);
     while (l->conn == c) {
         struct frame f;
-        int64_t size =
-            frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
+        int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
         int error = size < 0 ? (int)size : 0;
 
         if (error == RK_MORE)
@@ -244,6 +242,14 @@ bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
     return l && l->state == LINK_UP && conn_out_len(l->conn) <= s->options.out_max;
 }
 
+bool links_alive(struct links *s, uint16_t member, uint32_t partition)
+{
+    struct link *l = find_link(s, member, partition);
+
+    return l && l->state == LINK_UP &&
+           loop_now_ms(s->loop) - l->heard_ms <= s->options.node_timeout_ms;
+}
+
 void links_counters(const struct links *s, struct links_counters *out)
 {
     *out = s->counters;
@@ -272,7 +278,8 @@ void links_free(struct links *s)
     free(s);
 }
 
-/* Shards a and b of two nodes have partitions in common when those p with p % A = a and p % B = b exist. */
+/* Shards a and b of two nodes have partitions in common when those p with p % A = a and p % B = b
+ * exist. */
 static bool shards_meet(uint32_t partitions, uint16_t a, uint16_t a_count, uint16_t b,
                         uint16_t b_count)
 {
@@ -340,7 +347,7 @@ void links_tick(struct links *s)
                 open_link(l);
         } else if (now - l->heard_ms > timeout * LINK_SILENCE_FACTOR) {
             link_failed(l, ETIMEDOUT, "silent for too long");
-        } else if (l->state == LINK_UP && now - l->said_ms > timeout / 2) {
+        } else if (l->state == LINK_UP && now - l->said_ms > timeout / 3) {
             l->said_ms = now;
             if (message_put_ping(conn_out(l->conn), now) == 0)
                 conn_flush_later(l->conn);

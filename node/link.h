@@ -1,8 +1,9 @@
 /* Edge: the connections between this shard and the shards of other nodes.
  *
- * There is one link for each pair of shards, used in both directions, so that what a pair tells each other stays in order. The
- * member with the lower number opens it. A link counts as down when nothing was heard on it for
- * LINK_SILENCE_FACTOR times node_timeout; each side sends a sign of life when it has nothing else to say.
+ * There is one link for each pair of shards, used in both directions, so that what a pair tells
+ * each other stays in order. The member with the lower number opens it. A link counts as down when
+ * nothing was heard on it for LINK_SILENCE_FACTOR times node_timeout; each side sends a sign of
+ * life when it has nothing else to say.
  */
 #ifndef RINGKV_NODE_LINK_H
 #define RINGKV_NODE_LINK_H
@@ -31,16 +32,18 @@ struct links_counters {
 struct links *links_new(struct loop *l, struct shard *shard, const struct links_options *options);
 void links_free(struct links *s);
 
-/* Closes all links and makes those of this ring, in which `me` is this node's index. Links are opened by
- * links_tick. 0 or RK_NOMEM. */
+/* Closes all links and makes those of this ring, in which `me` is this node's index. Links are
+ * opened by links_tick. 0 or RK_NOMEM. */
 int links_set_ring(struct links *s, const struct ring *ring, int me);
 
-/* Takes over a connection that another node opened; `hello` was checked by the front, WELCOME is sent here. */
+/* Takes over a connection that another node opened; `hello` was checked by the front, WELCOME is
+ * sent here. */
 void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello *hello,
                  const struct welcome *welcome);
 
 /* For struct shard_host. */
 struct buf *links_out(struct links *s, uint16_t member, uint32_t partition);
+bool links_alive(struct links *s, uint16_t member, uint32_t partition);
 bool links_have_room(struct links *s, uint16_t member, uint32_t partition);
 
 /* Opens what is down, sends signs of life, ends what is silent. Every 20 to 50 ms. */

@@ -7,7 +7,7 @@
 enum {
     STEP_EPOCH_AT = 0,
     STEP_VIEW_AT = 8,
-    STEP_HEAD = 72,
+    STEP_HEAD = 84,
     CHUNK_HEAD = 56,
     CHANGE_HEAD = 36,
     CHANGE_DELETED = 2,
@@ -57,7 +57,7 @@ static void read_signal(struct reader *r, struct signal *s)
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
-    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_LEAD || s->flags > SIGNAL_PARTIAL ||
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_FAILED || s->flags > SIGNAL_PARTIAL ||
         s->partition >= PARTITIONS_MAX)
         r->bad = true;
 }
@@ -129,6 +129,10 @@ static void read_change(struct reader *r, struct store_change *c)
         key_size <= POSITION_SIZE || key_size > STORE_KEY_SIZE_MAX || value_size > VALUE_SIZE_MAX ||
         (value_size && (deleted || kind == STORE_FORGET)) || c->record.expire_ms < 0)
         r->bad = true;
+    /* One encoding for each change: a key that is forgotten has no record. */
+    if (kind == STORE_FORGET &&
+        (deleted || c->record.version.view || c->record.version.op || c->record.expire_ms))
+        r->bad = true;
     c->key = reader_bytes(r, key_size);
     c->record.value = reader_bytes(r, value_size);
 }
@@ -170,7 +174,7 @@ int peer_put_step(struct buf *out, const struct step *s, const struct store_chan
         wire_put_u64(at + STEP_VIEW_AT, s->view);
         wire_put_u32(at + 16, s->partition);
         at[20] = s->kind;
-        at[21] = 0;
+        at[21] = s->result_kind;
         wire_put_u16(at + 22, (uint16_t)change_count);
         wire_put_u64(at + 24, s->from.view);
         wire_put_u64(at + 32, s->from.op);
@@ -178,7 +182,10 @@ int peer_put_step(struct buf *out, const struct step *s, const struct store_chan
         wire_put_u64(at + 48, s->at.op);
         wire_put_u64(at + 56, s->session);
         wire_put_u64(at + 64, s->number);
+        wire_put_i64(at + 72, s->result_integer);
+        wire_put_u32(at + 80, (uint32_t)s->result_data.size);
         buf_commit(out, STEP_HEAD);
+        error = buf_append(out, s->result_data.data, s->result_data.size);
     }
     for (size_t i = 0; i < change_count && !error; i++)
         error = put_change(out, &changes[i]);
@@ -198,8 +205,7 @@ int peer_get_step(struct bytes body, struct step *s)
     s->partition = reader_u32(&r);
     s->kind = reader_u8(&r);
 
-    uint8_t zero = reader_u8(&r);
-
+    s->result_kind = reader_u8(&r);
     s->change_count = reader_u16(&r);
     s->from.view = reader_u64(&r);
     s->from.op = reader_u64(&r);
@@ -207,13 +213,16 @@ int peer_get_step(struct bytes body, struct step *s)
     s->at.op = reader_u64(&r);
     s->session = reader_u64(&r);
     s->number = reader_u64(&r);
+    s->result_integer = reader_i64(&r);
+    s->result_data = reader_sized(&r);
     s->changes = reader_rest(&r);
-    if (r.bad || zero || s->partition >= PARTITIONS_MAX || s->view == 0 || s->at.view > s->view)
+    if (r.bad || s->partition >= PARTITIONS_MAX || s->view == 0 || s->at.view > s->view ||
+        s->result_kind > REPLY_ERROR || s->result_data.size > STEP_RESULT_MAX)
         return RK_CORRUPT;
     if (s->kind == STEP_START) {
         if (s->at.op != 0 || s->from.view >= s->at.view || s->change_count != 0)
             return RK_CORRUPT;
-    } else if (s->kind != STEP_OPERATION || s->from.view != s->at.view ||
+    } else if (s->kind != STEP_OPERATION || s->from.view != s->at.view || s->at.op == 0 ||
                s->at.op != s->from.op + 1) {
         return RK_CORRUPT;
     }

@@ -22,7 +22,11 @@ enum signal_kind {
         6, /* replica → primary of `view`: I am at `last` and cannot follow what you sent */
     SIGNAL_TAKEN =
         7, /* replica → primary: chunk `last.op` of the transfer `last.view` is written */
-    SIGNAL_LEAD = 8, /* candidate → the most advanced replica: lead this partition yourself */
+    SIGNAL_LEAD = 8, /* to the replica that should lead: the most advanced, or the preferred one */
+    SIGNAL_CONFIRM =
+        9, /* primary → replica: is `view` the highest you promised? (round `last.op`) */
+    SIGNAL_CONFIRMED = 10, /* replica → primary: it is */
+    SIGNAL_FAILED = 11, /* replica → primary: what you sent could not be written; I am at `last` */
 };
 
 enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */
@@ -34,6 +38,8 @@ struct signal {
     uint64_t view;
     struct version last;
 };
+
+enum { STEP_RESULT_MAX = 4096 }; /* bytes; a larger result is not remembered */
 
 enum { SIGNAL_SIZE = 32, SIGNALS_MAX = 4096 };
 
@@ -51,6 +57,9 @@ struct step {
     uint8_t kind;
     struct version from, at;
     uint64_t session, number; /* of the request behind it; 0: none */
+    uint8_t result_kind;      /* enum reply_kind: what that request was answered; 0: none */
+    int64_t result_integer;
+    struct bytes result_data; /* of a bulk or an error */
     uint16_t change_count;
     struct bytes changes; /* walk with peer_next_change */
 };

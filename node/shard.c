@@ -1,4 +1,5 @@
 #include "node/shard.h"
+#include "node/mutant.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/operation.h"
@@ -46,6 +47,8 @@ void shard_free(struct shard *s)
     held_free(&s->held);
     effect_free(&s->effect);
     buf_free(&s->scratch);
+    buf_free(&s->proof);
+    free(s->relays);
     free(s);
 }
 
@@ -119,15 +122,24 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
-                  uint64_t view)
+struct buf *shard_client_out(struct shard *s, uint64_t client)
 {
-    struct buf *out = s->host.client_out(s->host.arg, client);
+    if (client & SHARD_CLIENT_RELAY)
+        return s->host.peer_out(s->host.arg, (uint16_t)client,
+                                (uint32_t)(client >> 16) & (PARTITIONS_MAX - 1));
+    return s->host.client_out(s->host.arg, client);
+}
+
+void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
+                  uint64_t view, uint64_t op)
+{
+    struct buf *out = shard_client_out(s, client);
     struct reply reply = {.id = id,
                           .kind = REPLY_REFUSED,
                           .refusal = (uint8_t)refusal,
                           .epoch = s->ring ? s->ring->epoch : 0,
-                          .view = view};
+                          .view = view,
+                          .op = op};
 
     /* Without memory there is no answer, and the proxy's timeout says that it is not known. */
     if (out)
@@ -159,7 +171,7 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
         s->counters.refused_epoch++;
         if (s->ring && m->epoch > s->ring->epoch)
             s->host.newer_epoch(s->host.arg, m->epoch);
-        shard_refuse(s, client, m->id, REFUSAL_EPOCH, 0);
+        shard_refuse(s, client, m->id, REFUSAL_EPOCH, 0, 0);
         return;
     }
 
@@ -167,19 +179,80 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
 
     if (!g || !keys_belong(s->ring, m)) {
         s->counters.refused_malformed++;
-        shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0);
+        shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0, 0);
     } else if (!g->mine) {
         s->counters.refused_elsewhere++;
-        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0);
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
     } else {
         group_request(s, g, client, m);
     }
 }
 
+/* --- relays --------------------------------------------------------------------------------- */
+
+struct relay {
+    uint64_t id; /* in the request to the primary; 0: free */
+    uint64_t client, client_id;
+};
+
+void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struct request *m)
+{
+    struct buf *out = shard_peer_out(s, primary, m->partition);
+    struct request passed = *m;
+
+    if (!s->relays)
+        s->relays = calloc(RELAYS_MAX, sizeof(*s->relays));
+    passed.id = ++s->next_relay;
+    passed.flags &= (uint8_t)~REQUEST_LEAD;
+    if (!s->relays || !out || message_put_request(out, &passed) != 0) {
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
+        return;
+    }
+    s->relays[passed.id % RELAYS_MAX] = (struct relay){passed.id, client, m->id};
+    s->counters.relayed++;
+}
+
+/* A request that another replica passes on. */
+static int take_relayed_request(struct shard *s, uint16_t member, struct bytes body)
+{
+    struct request m;
+
+    if (message_get_request(body, &m) != 0)
+        return RK_CORRUPT;
+    m.flags &= (uint8_t)~REQUEST_LEAD;
+    shard_request(s, SHARD_CLIENT_RELAY | (uint64_t)m.partition << 16 | member, &m);
+    return 0;
+}
+
+/* The answer to one that was passed on: back to the proxy under its own number. */
+static int take_relayed_reply(struct shard *s, struct bytes body)
+{
+    struct reply reply;
+    struct relay *r;
+    struct buf *out;
+    size_t begun;
+
+    if (message_get_reply(body, &reply) != 0)
+        return RK_CORRUPT;
+    r = s->relays ? &s->relays[reply.id % RELAYS_MAX] : NULL;
+    if (!r || r->id != reply.id || reply.id == 0)
+        return 0;
+    out = shard_client_out(s, r->client);
+    begun = out ? frame_begin(out, MESSAGE_REPLY) : SIZE_MAX;
+    if (begun != SIZE_MAX && buf_append(out, body.data, body.size) == 0) {
+        wire_put_u64(buf_head(out) + begun + FRAME_HEADER_SIZE, r->client_id);
+        frame_end(out, begun);
+    } else if (begun != SIZE_MAX) {
+        buf_truncate(out, begun);
+    }
+    r->id = 0;
+    return 0;
+}
+
 /* --- links ---------------------------------------------------------------------------------- */
 
-/* A link joins this shard to one shard of the other node; the partitions it carries are those that lie in
- * both. */
+/* A link joins this shard to one shard of the other node; the partitions it carries are those that
+ * lie in both. */
 static void each_group_of_link(struct shard *s, uint16_t member, uint16_t shard_of_peer,
                                uint16_t peer_shards,
                                void (*fn)(struct shard *s, struct group *g, uint16_t member))
@@ -194,14 +267,12 @@ void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uin
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_up);
 }
 
-void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer,
-                     uint16_t peer_shards)
+void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_down);
 }
 
-void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer,
-                     uint16_t peer_shards)
+void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_room);
 }
@@ -250,6 +321,7 @@ static struct group *group_for(struct shard *s, uint64_t epoch, uint32_t partiti
 
 int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body)
 {
+    struct bytes frame = bytes_of(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
     struct step step;
     struct chunk chunk;
     struct group *g;
@@ -262,8 +334,12 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
             return RK_CORRUPT;
         g = group_for(s, step.epoch, step.partition);
         if (g)
-            group_step(s, g, member, &step);
+            group_step(s, g, member, &step, frame);
         return 0;
+    case MESSAGE_REQUEST:
+        return take_relayed_request(s, member, body);
+    case MESSAGE_REPLY:
+        return take_relayed_reply(s, body);
     case MESSAGE_CHUNK:
         if (peer_get_chunk(body, &chunk) != 0)
             return RK_CORRUPT;
@@ -286,7 +362,7 @@ static void release(struct shard *s, const struct held_item *item, struct bytes 
 
     switch (item->kind) {
     case HELD_REPLY:
-        out = s->host.client_out(s->host.arg, item->to);
+        out = shard_client_out(s, item->to);
         if (out)
             buf_append(out, frame.data, frame.size);
         break;
@@ -310,8 +386,8 @@ void shard_synced(struct shard *s, uint64_t position)
 
     s->synced = position;
     while (held_peek(&s->held, position, &item, &frame)) {
-        /* A release may hold something new, which can move the queue; a frame only belongs to a reply,
-         * which does not. */
+        /* A release may hold something new, which can move the queue; a frame only belongs to a
+         * reply, which does not. */
         release(s, &item, frame);
         held_drop(&s->held);
     }
@@ -322,7 +398,8 @@ static void close_outbox(struct shard *s, struct outbox *box)
 {
     struct buf *out = s->host.peer_out(s->host.arg, box->member, box->partition);
 
-    /* Without a link, or memory, they are lost as on a network; both sides start anew when the link does. */
+    /* Without a link, or memory, they are lost as on a network; both sides start anew when the link
+     * does. */
     if (out && frame_end(&box->frame, 0) == 0)
         buf_append(out, buf_head(&box->frame), buf_len(&box->frame));
     buf_truncate(&box->frame, 0);
@@ -330,16 +407,41 @@ static void close_outbox(struct shard *s, struct outbox *box)
     box->count = 0;
 }
 
-void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
+/* The box of the link that a partition's messages travel on, or NULL. */
+static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t partition)
 {
     int index = ring_member_by_number(s->ring, member);
 
-    if (index < 0)
+    return index < 0
+               ? NULL
+               : &s->outboxes[s->outbox_base[index] + partition % s->ring->members[index].shards];
+}
+
+static void close_outbox_early(struct shard *s, struct outbox *box)
+{
+    struct outbox **at = &s->outboxes_open;
+
+    while (*at != box)
+        at = &(*at)->next_open;
+    *at = box->next_open;
+    close_outbox(s, box);
+}
+
+struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)
+{
+    struct outbox *box = outbox_of(s, member, partition);
+
+    if (box && box->count)
+        close_outbox_early(s, box);
+    return s->host.peer_out(s->host.arg, member, partition);
+}
+
+void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
+{
+    struct outbox *box = outbox_of(s, member, signal->partition);
+
+    if (!box)
         return;
-
-    const struct ring_member *to = &s->ring->members[index];
-    struct outbox *box = &s->outboxes[s->outbox_base[index] + signal->partition % to->shards];
-
     if (box->count == 0) {
         buf_truncate(&box->frame, 0);
         if (peer_begin_signals(&box->frame, s->ring->epoch) == SIZE_MAX)
@@ -349,18 +451,16 @@ void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
         box->next_open = s->outboxes_open;
         s->outboxes_open = box;
     }
-    if (peer_add_signal(&box->frame, signal) == 0 && ++box->count == SIGNALS_MAX) {
-        struct outbox **at = &s->outboxes_open;
-
-        while (*at != box)
-            at = &(*at)->next_open;
-        *at = box->next_open;
-        close_outbox(s, box);
-    }
+    if (peer_add_signal(&box->frame, signal) == 0 && ++box->count == SIGNALS_MAX)
+        close_outbox_early(s, box);
 }
 
 void shard_turn_end(struct shard *s)
 {
+    s->turn++;
+    /* What was held this turn may wait for a position that is on stable storage already, and then
+     * no sync will come to release it. */
+    shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);
     while (s->outboxes_open) {
         struct outbox *box = s->outboxes_open;
 
@@ -369,12 +469,40 @@ void shard_turn_end(struct shard *s)
     }
 }
 
+/* One step of the walk over the partitions that are led here, for tombstones that no replica needs
+ * any more. */
+static void sweep(struct shard *s)
+{
+    struct store_stats stats;
+
+    if (s->group_count == 0)
+        return;
+    store_stats(s->store, &stats);
+    if (stats.tombstones == 0)
+        return;
+    if (!group_sweep(s, &s->groups[s->sweep_group % s->group_count], s->sweep_cursor,
+                     &s->sweep_cursor_size))
+        return;
+    s->sweep_group = (s->sweep_group + 1) % s->group_count;
+    s->sweep_cursor_size = 0;
+}
+
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 {
+    uint32_t changed = 0;
+
     s->now_ms = now_ms;
     s->wall_ms = wall_ms;
-    for (uint32_t i = 0; i < s->group_count; i++)
-        group_tick(s, &s->groups[i]);
+    for (uint32_t i = 0; i < s->group_count; i++) {
+        struct group *g = &s->groups[(s->tick_group + i) % s->group_count];
+
+        changed += group_tick(s, g);
+        if (changed == VIEWS_PER_TICK) {
+            s->tick_group = (s->tick_group + i + 1) % s->group_count;
+            break;
+        }
+    }
+    sweep(s);
 }
 
 void shard_summary(const struct shard *s, struct shard_summary *out)

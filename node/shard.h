@@ -21,6 +21,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    RELAYS_MAX = 4096, /* requests passed on and not answered yet; an older one is forgotten */
+    VIEWS_PER_TICK =
+        32, /* partitions that change hands in one tick, so that requests get through between */
+};
+
+/* A client that is another replica, which relays: this bit, the partition, the member's number. */
+#define SHARD_CLIENT_RELAY (UINT64_C(1) << 63)
+
 struct shard_host {
     /* Where frames for a client connection (a proxy) go; NULL when it is gone. */
     struct buf *(*client_out)(void *arg, uint64_t client);
@@ -29,6 +38,8 @@ struct shard_host {
     struct buf *(*peer_out)(void *arg, uint16_t member, uint32_t partition);
     /* False while so much is queued for the member that no more steps should be sent. */
     bool (*peer_has_room)(void *arg, uint16_t member, uint32_t partition);
+    /* Whether something was heard from the member within node_timeout. */
+    bool (*peer_alive)(void *arg, uint16_t member, uint32_t partition);
     /* Somebody knows a newer ring than this shard. */
     void (*newer_epoch)(void *arg, uint64_t epoch);
     void *arg;
@@ -39,13 +50,21 @@ struct shard_options {
     uint32_t value_max;     /* bytes */
     size_t history_bytes;   /* recent steps kept over all partitions */
     uint32_t history_steps; /* and for one */
+    size_t
+        held_max; /* bytes of messages that wait for stable storage; beyond it writes are refused */
+    uint64_t candidate_ms;  /* a candidate that does not come to lead within that time gives up */
+    uint64_t hand_back_ms;  /* the preferred primary leads again when it has kept up for so long */
+    uint32_t chunk_records; /* of a transfer's chunk, at most; 0: CHUNK_RECORDS */
+#ifdef RINGKV_MUTANTS
+    uint32_t mutants; /* node/mutant.h */
+#endif
 };
 
 struct shard_counters {
     uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
-        refused_busy, refused_malformed, damaged, uncertain;
+        refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, view_changes,
-        bad_messages;
+        bad_messages, tombstones_swept;
 };
 
 struct shard {
@@ -56,21 +75,28 @@ struct shard {
     uint16_t me;             /* this node's member number */
     int64_t wall_ms;         /* Unix time, for expiry only */
     uint64_t now_ms;         /* monotonic */
-    uint64_t synced;         /* the store's position up to which all is on stable storage */
-    struct group *groups;    /* of the ring's partitions p with p % count == index, at p / count */
+    uint64_t turn;
+    uint64_t synced;      /* the store's position up to which all is on stable storage */
+    struct group *groups; /* of the ring's partitions p with p % count == index, at p / count */
     uint32_t group_count;
     struct held held;
     struct history history;
     struct effect effect; /* scratch of the write being executed */
-    struct buf scratch;
+    struct buf scratch, proof;
+    struct relay *relays; /* RELAYS_MAX, by id */
+    uint64_t next_relay;
+    uint32_t tick_group;  /* where the next tick begins, so that all partitions get their turn */
+    uint32_t sweep_group; /* where the sweep for tombstones is */
+    uint8_t sweep_cursor[STORE_KEY_SIZE_MAX];
+    size_t sweep_cursor_size;
     uint64_t next_transfer;
-    struct outbox {          /* the signals of this turn to one shard of a member */
+    struct outbox { /* the signals of this turn to one shard of a member */
         struct outbox *next_open;
         struct buf frame;
         size_t count;
         uint32_t partition; /* any of those on that link */
         uint16_t member;
-    } *outboxes, *outboxes_open;
+    } * outboxes, *outboxes_open;
     uint32_t *outbox_base; /* per member index: its first outbox */
     size_t outbox_count;
     struct shard_counters counters;
@@ -90,7 +116,8 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
 void shard_request(struct shard *s, uint64_t client, const struct request *m);
 
 /* The links to the other members: up (the handshake is done), down, and what arrives. A partition's
- * messages travel on one link, in order. shard_peer_message: 0, or RK_CORRUPT: close that link. */
+ * messages travel on one link, in order. shard_peer_message takes a body as frame_read gave it (its
+ * header stands before it): 0, or RK_CORRUPT: close that link. */
 void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards);
 void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer,
                      uint16_t peer_shards);
@@ -122,6 +149,17 @@ struct group *shard_group(const struct shard *s, uint32_t partition);
 void shard_signal(struct shard *s, uint16_t member, const struct signal *signal);
 
 void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
-                  uint64_t view);
+                  uint64_t view, uint64_t op);
+
+/* Where a reply goes: to a proxy's connection, or to the replica that relayed its request. NULL
+ * when that is gone. */
+struct buf *shard_client_out(struct shard *s, uint64_t client);
+
+/* Where a step or chunk for the replica of a partition on a member goes, behind the signals queued
+ * so far: what a group says arrives in the order in which it was said. NULL: there is no link. */
+struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition);
+
+/* Passes a request on to the primary; its answer goes to the client when it comes. */
+void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struct request *m);
 
 #endif

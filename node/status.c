@@ -30,53 +30,57 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
 }
 
 /* The numbers that are summed over the shards: name, and where in struct worker_report. */
-#define SUMS(X)                                                                                    \
-    X("keys", store.keys)                                                                          \
-    X("tombstones", store.tombstones)                                                              \
-    X("live_bytes", store.live_bytes)                                                              \
-    X("file_bytes", store.file_bytes)                                                              \
-    X("log_bytes", store.log_bytes)                                                                \
-    X("memory_bytes", store.memory_bytes)                                                          \
-    X("memory_max", store.memory_max)                                                              \
-    X("store_writes", store.writes)                                                                \
-    X("store_syncs", store.syncs)                                                                  \
-    X("store_checkpoints", store.checkpoints)                                                      \
-    X("store_slowdowns", store.slowdowns)                                                          \
-    X("store_full_refusals", store.full_refusals)                                                  \
-    X("store_nospace_refusals", store.nospace_refusals)                                            \
-    X("scrub_records", store.scrub_records)                                                        \
-    X("scrub_damaged", store.scrub_damaged)                                                        \
-    X("partitions_primary", groups.primary)                                                        \
-    X("partitions_backup", groups.backup)                                                          \
-    X("partitions_behind", groups.behind)                                                          \
-    X("partitions_transfer", groups.transfer)                                                      \
-    X("partitions_idle", groups.idle)                                                              \
-    X("reads", shard.reads)                                                                        \
-    X("writes", shard.writes)                                                                      \
-    X("refused_epoch", shard.refused_epoch)                                                        \
-    X("refused_elsewhere", shard.refused_elsewhere)                                                \
-    X("refused_noquorum", shard.refused_noquorum)                                                  \
-    X("refused_nospace", shard.refused_nospace)                                                    \
-    X("refused_busy", shard.refused_busy)                                                          \
-    X("refused_malformed", shard.refused_malformed)                                                \
-    X("damaged_reads", shard.damaged)                                                              \
-    X("uncertain", shard.uncertain)                                                                \
-    X("steps_sent", shard.steps_sent)                                                              \
-    X("steps_applied", shard.steps_applied)                                                        \
-    X("gaps", shard.gaps)                                                                          \
-    X("transfers", shard.transfers)                                                                \
-    X("chunks_sent", shard.chunks_sent)                                                            \
-    X("chunks_taken", shard.chunks_taken)                                                          \
-    X("view_changes", shard.view_changes)                                                          \
-    X("bad_messages", shard.bad_messages)                                                          \
-    X("links_up", links.up)                                                                        \
-    X("links_opened", links.opened)                                                                \
-    X("links_lost", links.lost)                                                                    \
-    X("links_refused", links.refused)                                                              \
-    X("proxy_connections", clients)                                                                \
-    X("held_bytes", held_bytes)                                                                    \
-    X("held_items", held_items)                                                                    \
-    X("history_bytes", history_bytes)                                                              \
+#define SUMS(X)                                         \
+    X("keys", store.keys)                               \
+    X("tombstones", store.tombstones)                   \
+    X("live_bytes", store.live_bytes)                   \
+    X("file_bytes", store.file_bytes)                   \
+    X("log_bytes", store.log_bytes)                     \
+    X("memory_bytes", store.memory_bytes)               \
+    X("memory_max", store.memory_max)                   \
+    X("store_writes", store.writes)                     \
+    X("store_syncs", store.syncs)                       \
+    X("store_checkpoints", store.checkpoints)           \
+    X("store_slowdowns", store.slowdowns)               \
+    X("store_full_refusals", store.full_refusals)       \
+    X("store_nospace_refusals", store.nospace_refusals) \
+    X("scrub_records", store.scrub_records)             \
+    X("scrub_damaged", store.scrub_damaged)             \
+    X("partitions_primary", groups.primary)             \
+    X("partitions_backup", groups.backup)               \
+    X("partitions_behind", groups.behind)               \
+    X("partitions_transfer", groups.transfer)           \
+    X("partitions_idle", groups.idle)                   \
+    X("reads", shard.reads)                             \
+    X("writes", shard.writes)                           \
+    X("refused_epoch", shard.refused_epoch)             \
+    X("refused_elsewhere", shard.refused_elsewhere)     \
+    X("refused_noquorum", shard.refused_noquorum)       \
+    X("refused_nospace", shard.refused_nospace)         \
+    X("refused_busy", shard.refused_busy)               \
+    X("refused_malformed", shard.refused_malformed)     \
+    X("damaged_reads", shard.damaged)                   \
+    X("uncertain", shard.uncertain)                     \
+    X("forgotten", shard.forgotten)                     \
+    X("answered_again", shard.answered_again)           \
+    X("relayed", shard.relayed)                         \
+    X("tombstones_swept", shard.tombstones_swept)       \
+    X("steps_sent", shard.steps_sent)                   \
+    X("steps_applied", shard.steps_applied)             \
+    X("gaps", shard.gaps)                               \
+    X("transfers", shard.transfers)                     \
+    X("chunks_sent", shard.chunks_sent)                 \
+    X("chunks_taken", shard.chunks_taken)               \
+    X("view_changes", shard.view_changes)               \
+    X("bad_messages", shard.bad_messages)               \
+    X("links_up", links.up)                             \
+    X("links_opened", links.opened)                     \
+    X("links_lost", links.lost)                         \
+    X("links_refused", links.refused)                   \
+    X("proxy_connections", clients)                     \
+    X("held_bytes", held_bytes)                         \
+    X("held_items", held_items)                         \
+    X("history_bytes", history_bytes)                   \
     X("history_dropped", history_dropped)
 
 enum {
@@ -112,8 +116,8 @@ static int put_ring(struct buf *out, const struct node *node, const struct ring 
     return error;
 }
 
-int status_write(const struct node *node, const struct ring *ring,
-                 const struct status_front *front, struct buf *out)
+int status_write(const struct node *node, const struct ring *ring, const struct status_front *front,
+                 struct buf *out)
 {
     uint64_t sums[SUM_COUNT] = {0};
     int error = put_text(out, "version", PACKAGE_VERSION);

@@ -79,6 +79,8 @@ struct store_stats {
     uint64_t memory_max;
     uint64_t delay_us;      /* as store_delay_us() tells at this moment */
     uint64_t full_refusals; /* RK_FULL */
+    uint64_t applied;       /* the last position, and up to where the tree holds everything */
+    uint64_t written_down;
     uint64_t writes, syncs, checkpoints, slowdowns, nospace_refusals, scrub_records, scrub_damaged;
 };
 

@@ -191,6 +191,7 @@ static void disk_stats(struct store *s, struct store_stats *out)
                                 .memory_max = d->options.memory_table,
                                 .delay_us = disk_delay_us(s),
                                 .full_refusals = d->full_refusals,
+                                .applied = store_log_applied(d->log),
                                 .writes = d->writes,
                                 .syncs = log.syncs,
                                 .slowdowns = d->slowdowns,

@@ -511,7 +511,11 @@ static int memory_scan(struct store *s, struct bytes from, struct bytes to, bool
 
 static void memory_stats(struct store *s, struct store_stats *out)
 {
-    *out = memory_of(s)->stats;
+    const struct store_memory *m = memory_of(s);
+
+    *out = m->stats;
+    out->applied = m->applied;
+    out->written_down = m->synced;
 }
 
 static uint64_t memory_delay_us(struct store *s)

@@ -36,7 +36,7 @@ struct store_worker {
     struct store_log *log;
     bool grow, complete, stop;
     struct tree_counts counts;
-    uint64_t checkpoints, scrub_records, scrub_damaged;
+    uint64_t checkpoints, written_down, scrub_records, scrub_damaged;
     uint64_t due_ms, scrub_ms; /* when to do something next */
     struct damaged_list damaged;
     char why[WHY_SIZE], checkpoint_why[WHY_SIZE];
@@ -139,6 +139,7 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
     w->table = NULL;
     if (!error) {
         w->checkpoints++;
+        w->written_down = table->last_position;
         w->complete = true;
         w->due_ms = now_ms() + w->options.checkpoint_ms;
     } else if (error != RK_CLOSED) {
@@ -313,6 +314,7 @@ void store_worker_stats(struct store_worker *w, struct store_stats *out)
     out->tombstones = w->counts.tombstones;
     out->live_bytes = w->counts.live_bytes;
     out->checkpoints = w->checkpoints;
+    out->written_down = w->written_down;
     out->scrub_records = w->scrub_records;
     out->scrub_damaged = w->scrub_damaged;
     pthread_mutex_unlock(&w->lock);
@@ -338,6 +340,7 @@ int store_worker_start(const struct store_worker_options *options, struct store_
         return RK_NOMEM;
     w->options = *options;
     w->counts = options->tree->counts;
+    w->written_down = options->tree->position;
     w->due_ms = now_ms() + options->checkpoint_ms;
     w->checkpoint = (struct checkpoint){.tree = options->tree,
                                         .arg = w,

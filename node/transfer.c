@@ -1,5 +1,6 @@
 #include "node/transfer.h"
-#include "node/group.h"
+#include "node/group_parts.h"
+#include "node/mutant.h"
 #include "node/shard.h"
 #include "shared/error.h"
 #include "shared/wire.h"
@@ -12,6 +13,7 @@ struct chunk_writer {
     struct buf *out;
     size_t begun;
     uint16_t count;
+    uint32_t records_max;
     int error;
     struct transfer_out *transfer;
 };
@@ -36,11 +38,11 @@ static int add_record(void *arg, struct bytes key, const struct store_record *re
     w->count++;
     memcpy(w->transfer->cursor, key.data, key.size);
     w->transfer->cursor_size = (uint16_t)key.size;
-    return w->count == CHUNK_RECORDS || buf_len(w->out) - w->begun >= CHUNK_BYTES ? CHUNK_FULL : 0;
+    return w->count == w->records_max || buf_len(w->out) - w->begun >= CHUNK_BYTES ? CHUNK_FULL : 0;
 }
 
-static struct bytes range_end(const struct ring *ring, uint32_t partition,
-                              uint8_t to[STORE_KEY_SIZE_MAX])
+struct bytes transfer_range_end(const struct ring *ring, uint32_t partition,
+                                uint8_t to[STORE_KEY_SIZE_MAX])
 {
     memset(to, 0xff, STORE_KEY_SIZE_MAX);
     wire_put_position(to, ring_last_position(ring, partition));
@@ -48,8 +50,8 @@ static struct bytes range_end(const struct ring *ring, uint32_t partition,
 }
 
 /* The first possible key behind a cursor, or of the partition when there is none. */
-static struct bytes range_begin(const struct ring *ring, uint32_t partition, struct bytes cursor,
-                                uint8_t from[STORE_KEY_SIZE_MAX + 1])
+struct bytes transfer_range_begin(const struct ring *ring, uint32_t partition, struct bytes cursor,
+                                  uint8_t from[STORE_KEY_SIZE_MAX + 1])
 {
     if (cursor.size == 0) {
         wire_put_position(from, ring_first_position(ring, partition));
@@ -60,11 +62,18 @@ static struct bytes range_begin(const struct ring *ring, uint32_t partition, str
     return bytes_of(from, cursor.size + 1);
 }
 
+static uint32_t records_max(const struct shard *s)
+{
+    uint32_t wanted = s->options.chunk_records;
+
+    return wanted && wanted < CHUNK_RECORDS ? wanted : CHUNK_RECORDS;
+}
+
 /* Sends one chunk; false when it could not be. */
 static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer)
 {
     struct transfer_out *t = peer->transfer;
-    struct buf *out = s->host.peer_out(s->host.arg, peer->member, g->partition);
+    struct buf *out = shard_peer_out(s, peer->member, g->partition);
     struct chunk c = {.epoch = s->ring->epoch,
                       .view = g->view,
                       .partition = g->partition,
@@ -72,7 +81,7 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
                       .number = t->sent + 1,
                       .at = g->last};
     uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
-    struct chunk_writer w = {.out = out, .transfer = t};
+    struct chunk_writer w = {.out = out, .records_max = records_max(s), .transfer = t};
 
     if (!out)
         return false;
@@ -81,13 +90,14 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
         return false;
 
     int found = store_scan(
-        s->store, range_begin(s->ring, g->partition, bytes_of(t->cursor, t->cursor_size), from),
-        range_end(s->ring, g->partition, to), false, add_record, &w);
+        s->store,
+        transfer_range_begin(s->ring, g->partition, bytes_of(t->cursor, t->cursor_size), from),
+        transfer_range_end(s->ring, g->partition, to), false, add_record, &w);
     uint8_t flags = (t->sent == 0 ? CHUNK_FIRST : 0) | (found == 0 ? CHUNK_LAST : 0);
 
     if (found != 0 && found != CHUNK_FULL) {
-        if (!w.error)
-            buf_truncate(out, w.begun);
+        /* A damaged record stops it in the middle of a frame; a failed append undid it already. */
+        buf_truncate(out, w.begun);
         s->counters.damaged += found == RK_CORRUPT;
         return false;
     }
@@ -95,6 +105,7 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
         return false;
     t->sent++;
     t->complete = found == 0;
+    t->at = g->last;
     s->counters.chunks_sent++;
     return true;
 }
@@ -196,7 +207,7 @@ static int write_mirrored(struct shard *s, struct group *g, struct mirror *m, ui
     struct bytes rest = buf_bytes(&m->gone);
     int error = group_apply(s, g, m->puts, m->put_count, position);
 
-    while (!error && rest.size) {
+    while (!error && rest.size && !MUTANT(s, NO_MIRROR)) {
         size_t count = 0;
 
         for (; count < 256 && rest.size; count++) {
@@ -224,7 +235,8 @@ static int mirror_chunk(struct shard *s, struct group *g, const struct chunk *c,
     take_next(&m);
 
     int error = store_scan(
-        s->store, range_begin(s->ring, g->partition, bytes_of(t->cursor, t->cursor_size), from),
+        s->store,
+        transfer_range_begin(s->ring, g->partition, bytes_of(t->cursor, t->cursor_size), from),
         upper, false, compare_record, &m);
 
     /* A damaged record of our own is one that the primary's replaces. */
@@ -256,7 +268,8 @@ static int check_keys(struct shard *s, const struct group *g, const struct chunk
     return 0;
 }
 
-bool transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *c)
+int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *c,
+                  bool *whole)
 {
     struct transfer_in *t = &g->incoming;
     uint8_t end[STORE_KEY_SIZE_MAX];
@@ -268,33 +281,32 @@ bool transfer_take(struct shard *s, struct group *g, uint16_t from, const struct
         transfer_forget(t);
         t->cursor = malloc(STORE_KEY_SIZE_MAX);
         if (!t->cursor)
-            return false;
+            return RK_NOMEM;
         t->id = c->transfer;
         t->view = c->view;
         t->next = 1;
     }
     if (t->id != c->transfer || t->view != c->view || t->next != c->number)
-        return false;
+        return 0;
     if (check_keys(s, g, c, &last) != 0) {
         s->counters.bad_messages++;
         transfer_forget(t);
-        return false;
+        return 0;
     }
 
     bool partial = g->partial;
 
-    g->partial = true;
+    g->partial = !MUTANT(s, PARTIAL_MARK);
 
-    int error =
-        mirror_chunk(s, g, c, complete ? range_end(s->ring, g->partition, end) : last, &position);
+    int error = mirror_chunk(
+        s, g, c, complete ? transfer_range_end(s->ring, g->partition, end) : last, &position);
 
     if (error) {
-        /* Nothing, or a part, was written. If a part, the row says so already; the primary will
-         * begin anew when it misses the confirmation. */
+        /* Nothing, or a part, was written. If a part, the row says so already. */
         if (position == 0)
             g->partial = partial;
         transfer_forget(t);
-        return false;
+        return error;
     }
     t->next++;
     memmove(t->cursor, last.data, last.size);
@@ -304,7 +316,8 @@ bool transfer_take(struct shard *s, struct group *g, uint16_t from, const struct
                       position);
     if (complete)
         transfer_forget(t);
-    return complete;
+    *whole = complete;
+    return 0;
 }
 
 void transfer_forget(struct transfer_in *t)

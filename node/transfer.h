@@ -13,6 +13,7 @@
 
 #include "node/peer_message.h"
 #include "shared/limits.h"
+#include "shared/ring.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ struct transfer_out {
     uint64_t id;
     uint64_t sent, taken; /* chunks */
     bool complete;        /* the last chunk is sent */
+    struct version at;    /* as of the newest chunk */
     uint16_t cursor_size;
     uint8_t cursor[STORE_KEY_SIZE_MAX]; /* last key sent */
 };
@@ -53,9 +55,18 @@ void transfer_taken(struct shard *s, struct group *g, struct group_peer *peer,
                     const struct signal *m);
 void transfer_stop(struct group_peer *peer);
 
-/* Takes a chunk at the backup. Returns true when the group is whole again: it then stands at m->at.
- */
-bool transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
+/* Takes a chunk at the backup. *whole: it was the last one, the group stands at m->at. 0 (also when
+ * the chunk is of no running transfer, and ignored), or the error for which it could not be
+ * written. */
+int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m,
+                  bool *whole);
 void transfer_forget(struct transfer_in *t);
+
+/* The first possible key behind a cursor, or of the partition when the cursor is empty; the last
+ * possible of it. */
+struct bytes transfer_range_begin(const struct ring *ring, uint32_t partition, struct bytes cursor,
+                                  uint8_t from[STORE_KEY_SIZE_MAX + 1]);
+struct bytes transfer_range_end(const struct ring *ring, uint32_t partition,
+                                uint8_t to[STORE_KEY_SIZE_MAX]);
 
 #endif

@@ -13,7 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 25, REPORT_TICKS = 4, STOP_CHECK_MS = 5 };
+enum {
+    TICK_MS = 25,
+    REPORT_TICKS = 4,
+    STOP_CHECK_MS = 5,
+    HELD_MAX = 64 << 20,
+    HAND_BACK_MS = 2000,
+};
 
 /* A connection from a proxy (or from whoever speaks its part). */
 struct client {
@@ -117,8 +123,7 @@ static size_t client_data(void *owner, struct conn *conn, struct bytes in)
     c->worker->shard->wall_ms = wall_ms();
     for (;;) {
         struct frame f;
-        int64_t size =
-            frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
+        int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
         int error = size < 0 ? (int)size : client_frame(c, &f);
 
         if (error == RK_MORE)
@@ -160,8 +165,7 @@ static uint32_t free_slot(struct worker *w)
     return slot;
 }
 
-static void client_start(struct worker *w, int fd, const struct welcome *welcome,
-                         struct bytes rest)
+static void client_start(struct worker *w, int fd, const struct welcome *welcome, struct bytes rest)
 {
     uint32_t slot = free_slot(w);
     struct client *c = slot == UINT32_MAX ? NULL : calloc(1, sizeof(*c));
@@ -201,6 +205,13 @@ static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
     return links_have_room(w->links, member, partition);
 }
 
+static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
+{
+    struct worker *w = arg;
+
+    return links_alive(w->links, member, partition);
+}
+
 static void newer_epoch(void *arg, uint64_t epoch)
 {
     struct worker *w = arg;
@@ -210,8 +221,9 @@ static void newer_epoch(void *arg, uint64_t epoch)
 
 /* --- the store ------------------------------------------------------------------------------ */
 
-/* Looks how far the store has synced. A store that failed ends the process at once, before anything more is
- * said: what it could not write must not be acknowledged, and no second attempt can be trusted. */
+/* Looks how far the store has synced. A store that failed ends the process at once, before anything
+ * more is said: what it could not write must not be acknowledged, and no second attempt can be
+ * trusted. */
 static void look_at_store(struct worker *w)
 {
     int error = 0;
@@ -235,7 +247,8 @@ static void store_news(void *arg)
 
     __atomic_store_n(&w->news, 0, __ATOMIC_RELEASE);
 
-    /* When the checkpoint cannot keep up, all writers wait a little rather than some of them long. */
+    /* When the checkpoint cannot keep up, all writers wait a little rather than some of them long.
+     */
     uint64_t delay_ms = store_delay_us(w->store) / 1000;
 
     if (delay_ms)
@@ -416,8 +429,11 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .count = node->folder.shards,
                                           .value_max = (uint32_t)o->max_value,
                                           .history_bytes = (size_t)o->history,
-                                          .history_steps = (uint32_t)o->window};
-    struct shard_host host = {client_out, peer_out, peer_has_room, newer_epoch, w};
+                                          .history_steps = (uint32_t)o->window,
+                                          .held_max = HELD_MAX,
+                                          .candidate_ms = (uint64_t)o->node_timeout_ms * 2,
+                                          .hand_back_ms = HAND_BACK_MS};
+    struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
     struct links_options link_options = {.identity = node->folder.identity,
                                          .shard = index,
                                          .node_timeout_ms = (uint64_t)o->node_timeout_ms,

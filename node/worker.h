@@ -1,5 +1,5 @@
-/* Edge: the thread of one shard. It owns the shard's store, groups, links and proxy connections; nothing of them is
- * locked. */
+/* Edge: the thread of one shard. It owns the shard's store, groups, links and proxy connections;
+ * nothing of them is locked. */
 #ifndef RINGKV_NODE_WORKER_H
 #define RINGKV_NODE_WORKER_H
 
@@ -26,13 +26,15 @@ struct worker *worker_new(struct node *node, uint16_t shard, char *why, size_t w
 /* Starts the thread. 0 or RK_IO. */
 int worker_start(struct worker *w);
 
-/* From any thread. worker_adopt takes over a socket whose HELLO was read and checked, with input read behind it. */
+/* From any thread. worker_adopt takes over a socket whose HELLO was read and checked, with input
+ * read behind it. */
 void worker_adopt(struct worker *w, int fd, const struct hello *hello,
                   const struct welcome *welcome, struct bytes rest);
 void worker_set_ring(struct worker *w, struct ring_ref *ring);
 void worker_report(struct worker *w, struct worker_report *out);
 
-/* Answers what is in flight, for at most so long, then ends the thread. worker_free waits for it, syncs and closes. */
+/* Answers what is in flight, for at most so long, then ends the thread. worker_free waits for it,
+ * syncs and closes. */
 void worker_stop(struct worker *w, uint64_t within_ms);
 void worker_free(struct worker *w);
 

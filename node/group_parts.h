@@ -1,0 +1,51 @@
+/* What the files of a group share; for node/group*.c and node/transfer.c only. */
+#ifndef RINGKV_NODE_GROUP_PARTS_H
+#define RINGKV_NODE_GROUP_PARTS_H
+
+#include "node/group.h"
+
+/* --- group.c --- */
+
+/* Writes changes and the state row in one batch. 0 or the store's error, nothing changed then. */
+int group_apply(struct shard *s, struct group *g, const struct store_change *changes, size_t count,
+                uint64_t *position);
+struct group_peer *group_peer(struct group *g, uint16_t member);
+bool group_is_majority(const struct group *g, uint8_t count);
+
+/* Sends a signal about this group: at once, or once the store has synced `position`. */
+void group_signal_now(struct shard *s, const struct group *g, uint16_t to, enum signal_kind kind,
+                      uint64_t view, struct version last);
+void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signal_kind kind,
+                       uint64_t view, struct version last, uint64_t position);
+
+/* --- group_view.c --- */
+
+void group_step_down(struct shard *s, struct group *g);
+void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
+                   const struct signal *m);
+void group_refused(struct shard *s, struct group *g, const struct signal *m);
+
+/* --- group_primary.c --- */
+
+/* Queues a reply's frame until the operation is committed and the round confirmed. 0 or RK_NOMEM.
+ */
+int group_pend(struct shard *s, struct group *g, const struct pending *p, struct bytes frame);
+void group_pend_abandon(struct shard *s, struct group *g);
+void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m);
+void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
+                     const struct signal *m);
+void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
+                    bool partial);
+void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer);
+bool group_majority_follows(const struct group *g);
+
+/* Asks the replicas, once a turn, whether the view is still the highest; the round to wait for. */
+uint64_t group_confirm(struct shard *s, struct group *g);
+
+/* Makes the next step of the view: applies it here and sends it to those who follow. `step`'s
+ * version fields are filled in. 0; an error of the store or RK_NOMEM, RK_TOOBIG: nothing happened.
+ * RK_CLOSED: it was written, but there is no memory to wait for it. */
+int group_make_step(struct shard *s, struct group *g, struct step *step,
+                    const struct store_change *changes, size_t change_count);
+
+#endif

@@ -1,0 +1,280 @@
+/* The primary's part: steps out, acknowledgements in, commits, and bringing replicas up. */
+#include "node/group_parts.h"
+#include "node/mutant.h"
+#include "node/shard.h"
+#include "shared/error.h"
+#include <stdlib.h>
+
+/* --- replies that wait ---------------------------------------------------------------------- */
+
+static struct pending *pop(struct group *g)
+{
+    struct pending *p = g->pending_first;
+
+    g->pending_first = p->next;
+    if (!p->next)
+        g->pending_last = NULL;
+    g->pending_count--;
+    return p;
+}
+
+int group_pend(struct shard *s, struct group *g, const struct pending *like, struct bytes frame)
+{
+    struct pending *p = malloc(sizeof(*p) + frame.size);
+
+    (void)s;
+    if (!p)
+        return RK_NOMEM;
+    *p = *like;
+    p->next = NULL;
+    p->size = (uint32_t)frame.size;
+    memcpy(p->frame, frame.data, frame.size);
+    if (g->pending_last)
+        g->pending_last->next = p;
+    else
+        g->pending_first = p;
+    g->pending_last = p;
+    g->pending_count++;
+    return 0;
+}
+
+/* This replica leads no more: what was in flight may or may not survive under the next primary. */
+void group_pend_abandon(struct shard *s, struct group *g)
+{
+    while (g->pending_first) {
+        struct pending *p = pop(g);
+
+        s->counters.uncertain += p->writes;
+        shard_refuse(s, p->client, p->id, p->writes ? REFUSAL_UNCERTAIN : REFUSAL_ELSEWHERE,
+                     view_member(g->promised) == s->me ? 0 : g->promised, 0);
+        free(p);
+    }
+}
+
+/* The highest number that a majority has reached; each starts at -1. */
+static int64_t majority_of(int64_t *reached, uint8_t count)
+{
+    /* In descending order; the one in the middle is reached by a majority. */
+    for (uint8_t i = 1; i < count; i++)
+        for (uint8_t j = i; j > 0 && reached[j] > reached[j - 1]; j--) {
+            int64_t swapped = reached[j];
+
+            reached[j] = reached[j - 1];
+            reached[j - 1] = swapped;
+        }
+    return reached[count / 2];
+}
+
+static uint64_t majority_round(const struct group *g)
+{
+    int64_t reached[REPLICAS_MAX];
+    uint8_t count = 0;
+
+    reached[count++] = INT64_MAX;
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        reached[count++] = (int64_t)g->peers[i].confirmed;
+    return (uint64_t)majority_of(reached, count);
+}
+
+static void answer_pending(struct shard *s, struct group *g)
+{
+    uint64_t round = g->pending_first ? majority_round(g) : 0;
+
+    while (g->pending_first && g->started && g->pending_first->op <= g->committed &&
+           g->pending_first->round <= round) {
+        struct pending *p = pop(g);
+        struct buf *out = shard_client_out(s, p->client);
+
+        if (out)
+            buf_append(out, p->frame, p->size);
+        free(p);
+    }
+}
+
+/* --- commit --------------------------------------------------------------------------------- */
+
+static void commit(struct shard *s, struct group *g)
+{
+    int64_t reached[REPLICAS_MAX], op;
+    uint8_t count = 0;
+
+    reached[count++] = g->self_acked ? (int64_t)g->self_op : -1;
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        reached[count++] = g->peers[i].acked ? (int64_t)g->peers[i].acked_op : -1;
+    op = MUTANT(s, COMMIT_ALONE) && g->self_acked ? reached[0] : majority_of(reached, count);
+    if (op < 0)
+        return;
+    g->started = true;
+    if ((uint64_t)op > g->committed)
+        g->committed = (uint64_t)op;
+    answer_pending(s, g);
+}
+
+void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at)
+{
+    if (g->role != GROUP_PRIMARY || view != g->view)
+        return;
+    g->self_acked = true;
+    g->self_op = at.op;
+    commit(s, g);
+}
+
+void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m)
+{
+    if (g->role != GROUP_PRIMARY || m->view != g->view)
+        return;
+    if (peer->state == PEER_UNKNOWN)
+        group_catch_up(s, g, peer, m->last, false);
+    if (m->last.view != g->view || m->last.op > g->last.op)
+        return;
+    if (!peer->acked || m->last.op > peer->acked_op) {
+        peer->acked = true;
+        peer->acked_op = m->last.op;
+        commit(s, g);
+    }
+    /* An acknowledgement from before the transfer does not end it. */
+    if (peer->state == PEER_TRANSFER && peer->transfer->complete &&
+        version_compare(m->last, peer->transfer->at) >= 0) {
+        transfer_stop(peer);
+        peer->state = PEER_FOLLOWING;
+        peer->since_ms = s->now_ms;
+    }
+}
+
+/* --- still the primary? --------------------------------------------------------------------- */
+
+uint64_t group_confirm(struct shard *s, struct group *g)
+{
+    if (g->peer_count == 0)
+        return 0;
+    /* Signals go out with the turn, behind all reads that came in it: one round serves them all. */
+    if (g->round_turn == s->turn && g->round)
+        return g->round;
+    g->round_turn = s->turn;
+    g->round++;
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (g->peers[i].state != PEER_DOWN)
+            group_signal_now(s, g, g->peers[i].member, SIGNAL_CONFIRM, g->view,
+                             (struct version){0, g->round});
+    return g->round;
+}
+
+void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
+                     const struct signal *m)
+{
+    if (g->role != GROUP_PRIMARY || m->view != g->view || m->last.op > g->round)
+        return;
+    if (m->last.op > peer->confirmed)
+        peer->confirmed = m->last.op;
+    answer_pending(s, g);
+}
+
+/* --- bringing replicas up ------------------------------------------------------------------- */
+
+/* Sends the steps from `e` to the end of the line. False when the link is gone or full. */
+static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer,
+                       struct history_entry *e)
+{
+    for (; e; e = e->next) {
+        struct buf *out = shard_peer_out(s, peer->member, g->partition);
+
+        if (!out || !s->host.peer_has_room(s->host.arg, peer->member, g->partition))
+            return false;
+        peer_restamp_step(e->frame, s->ring->epoch, g->view);
+        if (buf_append(out, e->frame, e->size) != 0)
+            return false;
+        s->counters.steps_sent++;
+    }
+    return true;
+}
+
+/* A replica told where it stands: gets what it misses. */
+void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
+                    bool partial)
+{
+    struct history_entry *e = partial ? NULL : history_find(&g->line, last);
+    bool there = !partial && version_compare(last, g->last) == 0;
+
+    transfer_stop(peer);
+    if (there || (e && send_steps(s, g, peer, e))) {
+        peer->state = PEER_FOLLOWING;
+        peer->since_ms = s->now_ms;
+    } else if (e || transfer_begin(s, g, peer) != 0) {
+        peer->state = PEER_LAGGING;
+    }
+}
+
+void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    transfer_stop(peer);
+    peer->state = PEER_UNKNOWN;
+    peer->asked_ms = s->now_ms;
+    group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
+}
+
+bool group_majority_follows(const struct group *g)
+{
+    uint8_t count = 1;
+
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        count += g->peers[i].state == PEER_FOLLOWING;
+    return group_is_majority(g, count);
+}
+
+/* --- steps ---------------------------------------------------------------------------------- */
+
+/* Adds the newest step to the history and sends it to those who follow. */
+static void spread(struct shard *s, struct group *g, const struct step *step, struct bytes frame)
+{
+    /* Without memory for it the replicas are brought up by transfer, and retries are not known. */
+    history_add(&s->history, &g->line, step->from, step->at, step->session, step->number, frame);
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+        bool copying = peer->state == PEER_TRANSFER && peer->transfer->sent > 0;
+        struct buf *out;
+
+        if (peer->state != PEER_FOLLOWING && !copying)
+            continue;
+        out = shard_peer_out(s, peer->member, g->partition);
+        if (!out || !s->host.peer_has_room(s->host.arg, peer->member, g->partition) ||
+            buf_append(out, frame.data, frame.size) != 0) {
+            transfer_stop(peer);
+            peer->state = PEER_LAGGING;
+            continue;
+        }
+        s->counters.steps_sent++;
+    }
+}
+
+int group_make_step(struct shard *s, struct group *g, struct step *step,
+                    const struct store_change *changes, size_t change_count)
+{
+    struct version from = g->last;
+    struct held_item item = {.view = g->view, .partition = g->partition, .kind = HELD_SELF};
+    int error = 0;
+
+    step->epoch = s->ring->epoch;
+    step->view = g->view;
+    step->partition = g->partition;
+    step->from = from;
+    if (step->kind == STEP_OPERATION)
+        step->at = (struct version){g->view, from.op + 1};
+
+    /* All that can fail for want of memory comes before the write. */
+    buf_truncate(&s->scratch, 0);
+    if (g->peer_count)
+        error = peer_put_step(&s->scratch, step, changes, change_count);
+    if (error)
+        return error;
+    g->last = item.at = step->at;
+    error = group_apply(s, g, changes, change_count, &item.position);
+    if (error) {
+        g->last = from;
+        return error;
+    }
+    if (step->kind == STEP_START)
+        g->view_position = item.position;
+    if (g->peer_count)
+        spread(s, g, step, buf_bytes(&s->scratch));
+    return held_add(&s->held, item, (struct bytes){0}) ? RK_CLOSED : 0;
+}

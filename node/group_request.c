@@ -1,0 +1,257 @@
+/* Requests from proxies. */
+#include "node/group_parts.h"
+#include "node/shard.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/operation.h"
+#include "shared/wire.h"
+
+static enum refusal refusal_of(struct shard *s, int error)
+{
+    switch (error) {
+    case RK_NOSPACE:
+        s->counters.refused_nospace++;
+        return REFUSAL_NOSPACE;
+    case RK_CORRUPT:
+        s->counters.damaged++;
+        return REFUSAL_DAMAGED;
+    case RK_TOOBIG:
+    case RK_INVALID:
+        s->counters.refused_malformed++;
+        return REFUSAL_MALFORMED;
+    default:
+        s->counters.refused_busy++;
+        return REFUSAL_BUSY;
+    }
+}
+
+static void refuse(struct shard *s, uint64_t client, const struct request *m, enum refusal refusal)
+{
+    shard_refuse(s, client, m->id, refusal, 0, 0);
+}
+
+static struct execute_view view_of_group(struct shard *s, const struct group *g)
+{
+    return (struct execute_view){s->store,          s->wall_ms,   s->options.value_max,
+                                 g->peer_count > 0, g->last.view, &s->proof};
+}
+
+/* --- reads ---------------------------------------------------------------------------------- */
+
+/* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
+ * read, until a majority has said after the read came that this is still the primary. */
+static bool wait_for_commit(struct shard *s, struct group *g, const struct request *m,
+                            const struct execute_seen *seen, struct pending *p)
+{
+    p->op = seen->newest.view == g->view ? seen->newest.op : 0;
+    p->round = m->level == LEVEL_LINEAR ? group_confirm(s, g) : 0;
+    return !g->started || p->op > g->committed || p->round || g->pending_first;
+}
+
+/* Lets the reply that lies at the end of `out` behind `before` bytes go now or later. */
+static void let_go(struct shard *s, struct group *g, uint64_t client, const struct request *m,
+                   struct buf *out, size_t before, const struct execute_seen *seen)
+{
+    struct bytes frame = bytes_of(buf_head(out) + before, buf_len(out) - before);
+    struct pending p = {.client = client, .id = m->id};
+    struct held_item item = {.position = seen->position, .to = client, .kind = HELD_REPLY};
+    int error = 0;
+
+    if (m->level == LEVEL_LINEAR || m->level == LEVEL_PRIMARY) {
+        if (!wait_for_commit(s, g, m, seen, &p))
+            return;
+        error = group_pend(s, g, &p, frame);
+    } else {
+        /* The view of the state is told as well. */
+        if (m->level != LEVEL_ANY && g->view_position > item.position)
+            item.position = g->view_position;
+        if (item.position <= s->synced)
+            return;
+        error = held_add(&s->held, item, frame);
+    }
+    buf_truncate(out, before);
+    if (error)
+        refuse(s, client, m, REFUSAL_BUSY);
+}
+
+static void request_read(struct shard *s, struct group *g, uint64_t client, const struct request *m)
+{
+    struct buf *out = shard_client_out(s, client);
+    struct execute_view view = view_of_group(s, g);
+    struct execute_seen seen;
+    size_t before;
+    int error;
+
+    if (!out)
+        return;
+    before = buf_len(out);
+    error = execute_read(&view, m, out, &seen);
+    s->counters.reads++;
+    if (error)
+        refuse(s, client, m, refusal_of(s, error));
+    else
+        let_go(s, g, client, m, out, before, &seen);
+}
+
+/* --- writes --------------------------------------------------------------------------------- */
+
+/* Queues the answer of an operation until it is committed. */
+static int answer_when_committed(struct shard *s, struct group *g, uint64_t client,
+                                 struct reply *reply, struct version at)
+{
+    struct pending p = {
+        .op = at.view == g->view ? at.op : 0, .client = client, .id = reply->id, .writes = true};
+    uint8_t proof[PROOF_VERSION_SIZE];
+    int error;
+
+    wire_put_u64(proof, at.view);
+    wire_put_u64(proof + 8, at.op);
+    reply->proof = bytes_of(proof, sizeof(proof));
+    buf_truncate(&s->proof, 0);
+    error = message_put_reply(&s->proof, reply);
+    return error ? error : group_pend(s, g, &p, buf_bytes(&s->proof));
+}
+
+/* A request that was carried out before: its answer is in the history. */
+static void answer_again(struct shard *s, struct group *g, uint64_t client, const struct request *m,
+                         const struct history_entry *e)
+{
+    struct bytes frame = bytes_of(e->frame, e->size);
+    struct reply reply = {.id = m->id};
+    struct frame f;
+    struct step step;
+
+    s->counters.answered_again++;
+    if (frame_read(frame, FRAME_BODY_MAX, &f) <= 0 || peer_get_step(f.body, &step) != 0 ||
+        !step.result_kind) {
+        refuse(s, client, m, REFUSAL_FORGOTTEN);
+        return;
+    }
+    reply.kind = step.result_kind;
+    reply.integer = step.result_integer;
+    reply.data = step.result_data;
+    if (answer_when_committed(s, g, client, &reply, e->at) != 0)
+        refuse(s, client, m, REFUSAL_UNCERTAIN);
+}
+
+/* Whether the history reaches back to before the request was first sent: if so, and it is not
+ * there, it was not carried out. */
+static bool would_be_known(const struct group *g, const struct request *m)
+{
+    struct version base = {m->base_view, m->base_op};
+    struct version floor = g->line.first ? g->line.first->from : g->last;
+
+    return version_compare(floor, base) <= 0;
+}
+
+static int carry_out(struct shard *s, struct group *g, uint64_t client, const struct request *m)
+{
+    struct execute_view view = view_of_group(s, g);
+    struct step step = {.kind = STEP_OPERATION, .session = m->session, .number = m->number};
+    struct effect *e = &s->effect;
+    struct reply *reply = &e->reply;
+    int error = execute_write(&view, m, (struct version){g->view, g->last.op + 1}, e);
+
+    if (error)
+        return error;
+    if (reply->data.size <= STEP_RESULT_MAX) {
+        step.result_kind = reply->kind;
+        step.result_integer = reply->integer;
+        step.result_data = reply->data;
+    }
+    error = group_make_step(s, g, &step, e->changes, e->change_count);
+    if (error)
+        return error;
+    return answer_when_committed(s, g, client, reply, step.at) ? RK_CLOSED : 0;
+}
+
+static void request_write(struct shard *s, struct group *g, uint64_t client,
+                          const struct request *m)
+{
+    struct history_entry *known =
+        m->session ? history_find_request(&s->history, &g->line, m->session, m->number) : NULL;
+    int error;
+
+    if (known) {
+        answer_again(s, g, client, m, known);
+        return;
+    }
+    if ((m->flags & REQUEST_RETRY) && !would_be_known(g, m)) {
+        s->counters.forgotten++;
+        refuse(s, client, m, REFUSAL_FORGOTTEN);
+        return;
+    }
+    if (!group_majority_follows(g)) {
+        s->counters.refused_noquorum++;
+        refuse(s, client, m, REFUSAL_NOQUORUM);
+        return;
+    }
+    if (g->pending_count >= GROUP_PENDING_MAX || buf_len(&s->held.queue) > s->options.held_max) {
+        s->counters.refused_busy++;
+        refuse(s, client, m, REFUSAL_BUSY);
+        return;
+    }
+    s->counters.writes++;
+    error = carry_out(s, g, client, m);
+    if (error == RK_CLOSED) {
+        /* Written, but there was no memory to remember whom to answer. */
+        s->counters.uncertain++;
+        refuse(s, client, m, REFUSAL_UNCERTAIN);
+    } else if (error) {
+        refuse(s, client, m, refusal_of(s, error));
+    }
+}
+
+/* --- where to ------------------------------------------------------------------------------- */
+
+/* The proxy cannot reach the primary. If this replica can, it passes the request on instead of
+ * fighting over the view; else it leads. */
+static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
+                          const struct request *m)
+{
+    uint16_t primary = view_member(g->leader);
+
+    if (g->role == GROUP_BACKUP && g->leader && primary != s->me &&
+        s->host.peer_alive(s->host.arg, primary, g->partition)) {
+        if (m->view == g->leader)
+            shard_relay(s, primary, client, m);
+        else
+            shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
+        return;
+    }
+    if (g->role == GROUP_BACKUP)
+        group_lead(s, g);
+    s->counters.refused_elsewhere++;
+    refuse(s, client, m, REFUSAL_ELSEWHERE);
+}
+
+void group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m)
+{
+    bool writes = operation_info(m->op)->writes;
+
+    if (m->level >= LEVEL_ANY && !writes) {
+        if (g->partial)
+            refuse(s, client, m, REFUSAL_ELSEWHERE);
+        else
+            request_read(s, g, client, m);
+        return;
+    }
+    if (g->role != GROUP_PRIMARY) {
+        if (m->flags & REQUEST_LEAD) {
+            relay_or_lead(s, g, client, m);
+            return;
+        }
+        s->counters.refused_elsewhere++;
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
+    } else if (m->view != g->view) {
+        s->counters.refused_elsewhere++;
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->view, g->last.op);
+    } else if (writes) {
+        request_write(s, g, client, m);
+    } else if (g->started || group_majority_follows(g)) {
+        request_read(s, g, client, m);
+    } else {
+        s->counters.refused_noquorum++;
+        refuse(s, client, m, REFUSAL_NOQUORUM);
+    }
+}

@@ -1,0 +1,161 @@
+/* How a replica comes to lead, and stops. */
+#include "node/group_parts.h"
+#include "node/mutant.h"
+#include "node/shard.h"
+#include "shared/error.h"
+
+void group_step_down(struct shard *s, struct group *g)
+{
+    if (g->role == GROUP_BACKUP)
+        return;
+    g->role = GROUP_BACKUP;
+    g->view = 0;
+    g->since_ms = s->now_ms;
+    group_pend_abandon(s, g);
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        transfer_stop(&g->peers[i]);
+        if (g->peers[i].state == PEER_TRANSFER)
+            g->peers[i].state = PEER_UNKNOWN;
+    }
+}
+
+static void become_primary(struct shard *s, struct group *g)
+{
+    struct step start = {.kind = STEP_START, .at = {g->view, 0}};
+
+    g->role = GROUP_PRIMARY;
+    g->since_ms = s->now_ms;
+    g->leader = g->view;
+    g->started = g->self_acked = false;
+    g->self_op = g->committed = g->round = 0;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        g->peers[i].acked = false;
+        g->peers[i].acked_op = g->peers[i].confirmed = 0;
+        transfer_stop(&g->peers[i]);
+        if (g->peers[i].state != PEER_DOWN)
+            g->peers[i].state = PEER_UNKNOWN;
+    }
+    if (group_make_step(s, g, &start, NULL, 0) != 0) {
+        g->leader = 0;
+        group_step_down(s, g);
+        return;
+    }
+    s->counters.view_changes++;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        if (peer->state == PEER_DOWN)
+            continue;
+        if (peer->promised)
+            group_catch_up(s, g, peer, peer->last, peer->partial);
+        else
+            group_ask_where(s, g, peer);
+    }
+}
+
+/* Looks whether the promises suffice, and who should lead: the replica that is most advanced,
+ * because its state is there already. A replica that is half-way through a transfer promises with
+ * the position it had before; that counts as a promise, but it is no source. */
+static void consider_promises(struct shard *s, struct group *g)
+{
+    uint8_t count = 1;
+    struct version newest = g->last;
+    struct group_peer *best = NULL;
+    bool whole = !g->partial;
+
+    if (!g->self_promised)
+        return;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+        int order;
+
+        if (!peer->promised)
+            continue;
+        count++;
+        order = version_compare(peer->last, newest);
+        if (order > 0 || (order == 0 && !whole && !peer->partial)) {
+            newest = peer->last;
+            whole = !peer->partial;
+            best = peer;
+        }
+    }
+    if (!group_is_majority(g, count) && !MUTANT(s, NO_PROMISES))
+        return;
+    whole = whole || MUTANT(s, PARTIAL_SOURCE);
+    if (whole && (!best || MUTANT(s, OWN_STATE))) {
+        become_primary(s, g);
+    } else if (whole) {
+        uint16_t to = best->member;
+        uint64_t view = g->view;
+
+        group_step_down(s, g);
+        group_signal_now(s, g, to, SIGNAL_LEAD, view, newest);
+    }
+    /* Else the newest state is a mixture's: wait for a promise with a source. */
+}
+
+void group_lead(struct shard *s, struct group *g)
+{
+    uint64_t position, promised = g->promised;
+    uint64_t number = g->highest > view_number(promised) ? g->highest : view_number(promised);
+    struct held_item item = {.partition = g->partition, .kind = HELD_PROMISE};
+
+    group_step_down(s, g);
+    g->promised = view_of(number + 1, s->me);
+    if (group_apply(s, g, NULL, 0, &position) != 0) {
+        g->promised = promised;
+        return;
+    }
+    g->promised_position = position;
+    item.position = position;
+    item.view = g->promised;
+    if (held_add(&s->held, item, (struct bytes){0}) != 0)
+        return;
+    g->highest = number + 1;
+    g->view = g->promised;
+    g->role = GROUP_CANDIDATE;
+    g->since_ms = s->now_ms;
+    g->leader = 0;
+    g->self_promised = false;
+    transfer_forget(&g->incoming);
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        peer->promised = false;
+        peer->asked_ms = s->now_ms;
+        if (peer->state != PEER_DOWN)
+            group_signal_now(s, g, peer->member, SIGNAL_PREPARE, g->view, g->last);
+    }
+}
+
+void group_self_promised(struct shard *s, struct group *g, uint64_t view)
+{
+    if (g->role != GROUP_CANDIDATE || view != g->view)
+        return;
+    g->self_promised = true;
+    consider_promises(s, g);
+}
+
+void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
+                   const struct signal *m)
+{
+    if (m->view != g->view || g->role == GROUP_BACKUP)
+        return;
+    peer->promised = true;
+    peer->partial = m->flags & SIGNAL_PARTIAL;
+    peer->last = m->last;
+    if (g->role == GROUP_CANDIDATE)
+        consider_promises(s, g);
+    else if (peer->state == PEER_UNKNOWN)
+        group_catch_up(s, g, peer, m->last, peer->partial);
+}
+
+void group_refused(struct shard *s, struct group *g, const struct signal *m)
+{
+    if (view_number(m->view) > g->highest)
+        g->highest = view_number(m->view);
+    if (g->role != GROUP_BACKUP && m->view > g->view) {
+        group_step_down(s, g);
+        g->leader = 0;
+    }
+}

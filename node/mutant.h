@@ -1,0 +1,29 @@
+/* The replication rules, each with a switch that breaks it: so that the simulator can show that it
+ * would notice. Only a build with RINGKV_MUTANTS has them; in any other MUTANT() is false, and
+ * costs nothing. */
+#ifndef RINGKV_NODE_MUTANT_H
+#define RINGKV_NODE_MUTANT_H
+
+#define MUTANTS(X)                                                                          \
+    X(LOWER_VIEW, 0)     /* a view below the promised one is not refused */                 \
+    X(UNSYNCED, 1)       /* what a message tells of is not on stable storage yet */         \
+    X(OWN_STATE, 2)      /* a new primary starts from its own state, not from the newest */ \
+    X(PARTIAL_SOURCE, 3) /* a mixture leads */                                              \
+    X(PARTIAL_MARK, 4)   /* a mixture is not marked as one */                               \
+    X(OUT_OF_ORDER, 5)   /* a step is taken though one before it is missing */              \
+    X(COMMIT_ALONE, 6)   /* answered when one replica holds it */                           \
+    X(NO_MIRROR, 7)      /* what the primary does not have stays */                         \
+    X(NO_PROMISES, 8)    /* a candidate leads without a majority */
+
+#ifdef RINGKV_MUTANTS
+enum mutant {
+#define X(name, bit) MUTANT_##name = 1 << (bit),
+    MUTANTS(X)
+#undef X
+};
+#define MUTANT(s, name) (((s)->options.mutants & MUTANT_##name) != 0)
+#else
+#define MUTANT(s, name) false
+#endif
+
+#endif
