@@ -89,6 +89,7 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
             (int)(reply->data.size < ERROR_TEXT_MAX ? reply->data.size : ERROR_TEXT_MAX),
             (const char *)reply->data.data);
     case REPLY_REFUSED:
+    case REPLY_VERSION:
         break;
     }
     return resp_put_error(out, failure_text(FAILURE_MISFIT));
@@ -125,17 +126,23 @@ static void count_failure(struct router *r, const char *text)
 
 static int put_failure(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)
 {
-    enum failure why = (enum failure)slot->failure;
+    const char *why = failure_text((enum failure)slot->failure);
+    int size = (int)strlen(why);
 
-    /* Some keys were written: no text that says 'nothing was done' would be true. */
-    if (slot->writes && slot->succeeded)
-        why = FAILURE_PARTLY;
-    if (why == FAILURE_NODE_ERROR && node_text.size) {
-        counter_add(&r->counters->error_replies, 1);
-        return resp_put_errorf(out, "%.*s", (int)node_text.size, (const char *)node_text.data);
+    if (slot->failure == FAILURE_NODE_ERROR) {
+        why = (const char *)node_text.data;
+        size = (int)node_text.size;
     }
-    count_failure(r, failure_text(why));
-    return resp_put_error(out, failure_text(why));
+    if (slot->writes && slot->succeeded) {
+        /* Some keys were written: that nothing was done, as `why` may say, is true of the others
+         * only. */
+        counter_add(&r->counters->error_replies, 1);
+        counter_add(&r->counters->uncertain, 1);
+        return resp_put_errorf(out, "UNCERTAIN it was done for some of the keys; for others: %.*s",
+                               size, why);
+    }
+    count_failure(r, why);
+    return resp_put_errorf(out, "%.*s", size, why);
 }
 
 static int put_outcome(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)

@@ -40,6 +40,7 @@ static void pause_reading(struct client *c)
     if (!c->paused)
         conn_pause(c->conn);
     c->paused = true;
+    c->more = true;
 }
 
 static void protocol_error(struct client *c)
@@ -108,12 +109,20 @@ static size_t on_data(void *owner, struct conn *conn, struct bytes in)
     if (c->session.ending || c->closing)
         return in.size;
     c->worker->router.now_ms = c->active_ms = loop_now_ms(c->worker->loop);
-    c->trimmed = false;
+    c->trimmed = c->more = false;
     used = run_commands(c, in);
+    if (c->ended && !c->more)
+        c->session.ending = true;
     /* Whatever it is that happened, the end of the turn looks after it. */
     if (c->paused || c->session.ending || c->session.broken)
         router_mark_ready(&c->worker->router, &c->session);
     return c->session.ending ? in.size : used;
+}
+
+static void close_when_flushed(struct client *c)
+{
+    c->closing = true;
+    conn_close_after_flush(c->conn);
 }
 
 static void on_end(void *owner, struct conn *conn, int error)
@@ -122,9 +131,11 @@ static void on_end(void *owner, struct conn *conn, int error)
 
     (void)conn;
     c->ended = true;
-    if (error || c->closing || c->violated)
+    if (error || c->closing)
         client_close(c);
-    else
+    else if (c->linger_until_ms)
+        close_when_flushed(c);
+    else if (!c->more)
         /* It may have closed only its own direction: what it asked for is still answered. */
         client_finish(c);
 }
@@ -270,12 +281,6 @@ static void linger(struct client *c)
     w->lingering_last = c;
     if (w->lingering == c)
         loop_timer_set(w->linger_timer, LINGER_MS);
-}
-
-static void close_when_flushed(struct client *c)
-{
-    c->closing = true;
-    conn_close_after_flush(c->conn);
 }
 
 uint64_t client_end_lingering(struct worker *w, uint64_t now_ms)

@@ -20,6 +20,7 @@ struct client {
     uint64_t active_ms;                           /* when it last sent something */
     uint64_t linger_until_ms;                     /* 0: it does not linger */
     bool paused;   /* not read from until some commands are answered, or the next turn */
+    bool more;     /* the connection keeps input that was not looked at yet */
     bool ended;    /* it sends nothing any more */
     bool violated; /* it broke the protocol */
     bool closing;  /* closed once its output has left */

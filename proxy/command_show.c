@@ -63,7 +63,7 @@ static void put_tips(struct writer *w, const char *tips)
     struct bytes word;
 
     tips = tips ? tips : "";
-    put(w, resp_put_array(w->out, count_words(tips)));
+    put(w, resp_put_set(w->out, count_words(tips), w->version));
     while (next_word(&tips, &word))
         put(w, resp_put_bulk(w->out, word));
 }
@@ -94,7 +94,7 @@ static void put_number(struct writer *w, const char *name, int64_t value)
 
 static void put_key_specs(struct writer *w, const struct command *c)
 {
-    put(w, resp_put_array(w->out, c->first_key ? 1 : 0));
+    put(w, resp_put_set(w->out, c->first_key ? 1 : 0, w->version));
     if (!c->first_key)
         return;
     put_map(w, 3);
@@ -143,7 +143,8 @@ int command_put_info(struct buf *out, const struct command *c, int version)
     put_names(&w, category_names, command_categories(c));
     put_tips(&w, c->tips);
     put_key_specs(&w, c);
-    put(&w, resp_put_array(out, sub_count));
+    /* Redis gives an empty set, but an array of some. */
+    put(&w, sub_count ? resp_put_array(out, sub_count) : resp_put_set(out, 0, version));
     for (size_t i = 0; i < sub_count; i++)
         put(&w, command_put_info(out, &c->subcommands[i], version));
     return w.error;

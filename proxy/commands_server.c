@@ -59,7 +59,7 @@ void run_command_info(struct execution *x)
         if (c)
             put_command(x, command_put_info, c);
         else
-            reply_null_array(x);
+            reply_null(x);
     }
 }
 
@@ -103,7 +103,7 @@ static enum list_filter list_filter_of(const struct execution *x)
 static uint32_t category_of(struct bytes name)
 {
 #define X(id, bit, text)              \
-    if (resp_word_is(name, text + 1)) \
+    if (resp_word_is(name, &text[1])) \
         return 1u << bit;
     COMMAND_CATEGORIES(X)
 #undef X
@@ -138,8 +138,7 @@ static size_t list(struct execution *x, enum list_filter filter, const struct co
             if (write)
                 reply_text(x, c->name);
         }
-        if (filter != LIST_ALL)
-            count += list(x, filter, c->subcommands, write);
+        count += list(x, filter, c->subcommands, write);
     }
     return count;
 }
@@ -152,7 +151,7 @@ void run_command_list(struct execution *x)
         reply_error(x, "ERR syntax error");
         return;
     }
-    reply_set(x, list(x, filter, command_table(), false));
+    reply_array(x, list(x, filter, command_table(), false));
     list(x, filter, command_table(), true);
 }
 

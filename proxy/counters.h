@@ -19,6 +19,10 @@
     X(bytes_out, "bytes of replies given to clients")                          \
     X(requests, "requests sent to nodes, retries included")                    \
     X(retries, "requests sent once more after a refusal or a lost connection") \
+    X(majority_reads, "reads answered by a majority's equal versions")         \
+    X(primary_reads, "reads that a primary had to answer")                     \
+    X(leads, "requests that asked a replica to relay or to lead")              \
+    X(node_timeouts, "requests that a node did not answer in node_timeout")    \
     X(late_replies, "replies of nodes that nobody waited for any more")        \
     X(kept_replies, "replies kept aside until earlier ones were there")        \
     X(timeouts, "commands that ended at request_timeout")                      \

@@ -81,19 +81,6 @@ void reply_map(struct execution *x, size_t pairs)
     REPLY(x, resp_put_map(out, pairs, x->session->resp));
 }
 
-void reply_set(struct execution *x, size_t count)
-{
-    REPLY(x, resp_put_set(out, count, x->session->resp));
-}
-
-void reply_null_array(struct execution *x)
-{
-    if (x->session->resp == 3)
-        reply_null(x);
-    else
-        REPLY(x, buf_append(out, "*-1\r\n", 5));
-}
-
 void reply_verbatim(struct execution *x, struct bytes text)
 {
     REPLY(x, resp_put_verbatim(out, text, x->session->resp));

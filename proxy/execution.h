@@ -30,8 +30,6 @@ void reply_text(struct execution *x, const char *text); /* a bulk */
 void reply_null(struct execution *x);
 void reply_array(struct execution *x, size_t count);
 void reply_map(struct execution *x, size_t pairs);
-void reply_set(struct execution *x, size_t count);
-void reply_null_array(struct execution *x);
 void reply_verbatim(struct execution *x, struct bytes text);
 
 void reply_wrong_arity(struct execution *x);
@@ -40,19 +38,38 @@ void reply_wrong_arity(struct execution *x);
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value);
 
 /* The command functions; the table names them. */
-#define COMMAND_FUNCTIONS(X)                                                                      \
-    X(run_ping)                                                                                   \
-    X(run_echo)                                                                                   \
-    X(run_quit) X(run_select) X(run_hello) X(run_client) X(run_client_getname) X(run_client_help) \
-        X(run_client_id) X(run_client_info) X(run_client_setinfo) X(run_client_setname)           \
-            X(run_command) X(run_command_count) X(run_command_docs) X(run_command_getkeys)        \
-                X(run_command_help) X(run_command_info) X(run_command_list) X(run_config)         \
-                    X(run_config_get) X(run_config_help) X(run_info) X(run_key) X(run_key_value)  \
-                        X(run_set) X(run_keys) X(run_mset) X(run_incr) X(run_decr) X(run_incrby)  \
-                            X(run_decrby) X(run_levelget)
-
-#define X(name) void name(struct execution *x);
-COMMAND_FUNCTIONS(X)
-#undef X
+void run_ping(struct execution *x);
+void run_echo(struct execution *x);
+void run_quit(struct execution *x);
+void run_select(struct execution *x);
+void run_hello(struct execution *x);
+void run_client(struct execution *x);
+void run_client_getname(struct execution *x);
+void run_client_help(struct execution *x);
+void run_client_id(struct execution *x);
+void run_client_info(struct execution *x);
+void run_client_setinfo(struct execution *x);
+void run_client_setname(struct execution *x);
+void run_command(struct execution *x);
+void run_command_count(struct execution *x);
+void run_command_docs(struct execution *x);
+void run_command_getkeys(struct execution *x);
+void run_command_help(struct execution *x);
+void run_command_info(struct execution *x);
+void run_command_list(struct execution *x);
+void run_config(struct execution *x);
+void run_config_get(struct execution *x);
+void run_config_help(struct execution *x);
+void run_info(struct execution *x);
+void run_key(struct execution *x);
+void run_key_value(struct execution *x);
+void run_set(struct execution *x);
+void run_keys(struct execution *x);
+void run_mset(struct execution *x);
+void run_incr(struct execution *x);
+void run_decr(struct execution *x);
+void run_incrby(struct execution *x);
+void run_decrby(struct execution *x);
+void run_levelget(struct execution *x);
 
 #endif

@@ -10,6 +10,7 @@
       "NOQUORUM the node that leads the key's partition cannot be reached; nothing was done")      \
     X(NO_MAJORITY, "NOQUORUM no majority of the key's replicas can be reached; nothing was done")  \
     X(NOT_TAKEN, "NOQUORUM no node took the request within the request timeout; nothing was done") \
+    X(OVERTAKEN, "NOQUORUM no node took the request in its turn; nothing was done")                \
     X(UNANSWERED,                                                                                  \
       "NOQUORUM no answer within the request timeout; nothing was changed, it is safe to retry")   \
     X(NO_SPACE, "NOSPACE the disk of a node that holds the key is full; nothing was written")      \
@@ -26,8 +27,9 @@
       "UNCERTAIN no answer within the request timeout; it is not known whether it was done")       \
     X(DOUBT_LOST,                                                                                  \
       "UNCERTAIN the connection to the node was lost; it is not known whether it was done")        \
-    X(DOUBT_NODE, "UNCERTAIN the node does not know whether it was done")                          \
-    X(PARTLY, "UNCERTAIN it was done for some of the keys, for others it may not have been")
+    X(DOUBT_AGAIN,                                                                                 \
+      "UNCERTAIN the node that may have done it was lost; it is not known whether it was done")    \
+    X(DOUBT_NODE, "UNCERTAIN the node does not know whether it was done")
 
 enum failure {
     FAILURE_NONE,

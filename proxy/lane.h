@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* More requests in flight than this on one lane are refused with -BUSY. */
+/* With so many requests in flight on a lane further ones wait, and end with -BUSY when that takes
+ * too long. */
 enum { LANE_CALLS_MAX = 1 << 16 };
 
 enum lane_state {
@@ -18,11 +19,14 @@ enum lane_state {
 
 struct lane {
     enum lane_state state;
-    struct buf *out;        /* while up: where requests are appended */
-    struct call_list calls; /* in flight, in the order in which they were sent */
+    struct buf *out;      /* while up: where requests are appended */
+    struct leg_list legs; /* in flight, in the order in which they were sent */
     uint32_t in_flight;
-    uint32_t unanswered; /* requests that timed out since the last reply */
-    bool dirty;          /* `out` has grown since the edge last looked */
+    uint64_t heard_ms;  /* when the node last sent something */
+    uint64_t pinged_ms; /* when it was last asked for a sign of life */
+    uint32_t
+        unanswered; /* requests that timed out since the last reply: others are asked instead */
+    bool dirty;     /* `out` has grown since the edge last looked */
     struct lane *next_dirty;
 };
 

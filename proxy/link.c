@@ -98,6 +98,8 @@ static void take_frame(struct link *l, const struct frame *f)
         take_welcome(l, f);
     else if (f->type == MESSAGE_RING)
         worker_want_ring(l->worker);
+    else if (f->type == MESSAGE_PONG)
+        l->lane.unanswered = 0;
     else if (f->type != MESSAGE_REPLY || router_reply(&l->worker->router, &l->lane, f->body) != 0)
         link_down(l, "damaged or unexpected message");
 }
@@ -107,7 +109,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     struct link *l = owner;
     size_t used = 0;
 
-    l->heard_ms = l->worker->router.now_ms = loop_now_ms(l->worker->loop);
+    l->lane.heard_ms = l->worker->router.now_ms = loop_now_ms(l->worker->loop);
     while (l->conn == c) {
         struct frame frame;
         int64_t size =
@@ -216,7 +218,7 @@ void link_flush(struct link *l)
 
 void link_check(struct link *l, uint64_t now_ms, uint64_t silence_ms)
 {
-    if (l->lane.state == LANE_UP && l->lane.unanswered && l->heard_ms + silence_ms < now_ms)
+    if (l->lane.state == LANE_UP && l->lane.unanswered && l->lane.heard_ms + silence_ms < now_ms)
         link_down(l, "requests time out and nothing arrives");
 }
 

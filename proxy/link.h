@@ -19,7 +19,6 @@ struct link {
     struct conn *conn;        /* NULL between attempts */
     struct loop_timer *timer; /* the next attempt, or the end of patience with this one */
     struct link *next;
-    uint64_t heard_ms; /* when the node last sent something */
     uint64_t epoch;    /* of the newest ring that has this link */
     uint32_t failures; /* attempts since it was last up */
     uint16_t shard, port;

@@ -20,6 +20,12 @@ void requests_destroy(struct requests *q)
     assert(q->slots.used == 0 && q->calls.used == 0 && q->bytes == 0);
     for (uint32_t i = 0; i < q->slots.count; i++)
         buf_free(&((struct slot *)pool_at(&q->slots, i))->kept);
+    for (uint32_t i = 0; i < q->calls.count; i++) {
+        struct call *c = pool_at(&q->calls, i);
+
+        buf_free(&c->proof);
+        buf_free(&c->value);
+    }
     pool_destroy(&q->slots);
     pool_destroy(&q->calls);
 }
@@ -45,6 +51,16 @@ static void args_free(struct requests *q, struct call *c)
     c->args_room = CALL_INLINE_SIZE;
 }
 
+/* The buffers stay with the call for the next one, unless they are large. */
+void call_forget_proof(struct call *c)
+{
+    c->proven = c->valued = false;
+    buf_truncate(&c->proof, 0);
+    buf_truncate(&c->value, 0);
+    buf_trim(&c->proof, KEPT_REUSE_MAX);
+    buf_trim(&c->value, KEPT_REUSE_MAX);
+}
+
 void slot_free(struct requests *q, struct slot *slot)
 {
     struct call *c = slot->first;
@@ -53,6 +69,7 @@ void slot_free(struct requests *q, struct slot *slot)
         struct call *sibling = c->sibling;
 
         args_free(q, c);
+        call_forget_proof(c);
         pool_put(&q->calls, c);
         c = sibling;
     }
@@ -72,14 +89,18 @@ struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, ui
         return NULL;
     c->previous = c->next = c->sibling = NULL;
     c->slot = slot;
-    c->lane = NULL;
+    for (uint32_t i = 0; i < CALL_LEGS_MAX; i++)
+        c->legs[i] = (struct leg){.call = c};
     c->number = 0;
+    c->sent_view = c->base_view = c->base_op = 0;
     c->partition = partition;
     c->arg_count = 0;
     c->op = op;
     c->level = 0;
     c->state = CALL_NEW;
-    c->again = false;
+    c->way = c->attempts = c->legs_open = 0;
+    c->detour = c->doubt = c->proven = c->valued = false;
+    c->reason = 0;
     c->args = c->inline_args;
     c->args_size = 0;
     c->args_room = CALL_INLINE_SIZE;
@@ -174,30 +195,72 @@ int call_keep_values(struct requests *q, struct call *c, struct bytes values)
     return 0;
 }
 
-uint64_t call_new_id(struct call *c)
+void call_new_attempt(struct call *c)
 {
     c->item.generation++;
-    return (uint64_t)c->item.generation << 32 | c->item.index;
 }
 
-struct call *call_by_id(const struct requests *q, uint64_t id)
-{
-    struct call *c = pool_at(&q->calls, (uint32_t)id);
+enum { LEG_SHIFT = 24 };
+_Static_assert(CALLS_MAX <= 1 << LEG_SHIFT, "index and leg have room in one number");
 
-    if (!c || c->item.generation != id >> 32 || c->state != CALL_SENT)
+uint64_t leg_id(const struct call *c, const struct leg *leg)
+{
+    return (uint64_t)c->item.generation << 32 | (uint64_t)(leg - c->legs) << LEG_SHIFT |
+           c->item.index;
+}
+
+struct leg *leg_by_id(const struct requests *q, uint64_t id)
+{
+    struct call *c = pool_at(&q->calls, (uint32_t)id & ((1u << LEG_SHIFT) - 1));
+    uint32_t leg = (uint32_t)id >> LEG_SHIFT;
+
+    if (!c || c->item.generation != id >> 32 || c->state != CALL_SENT || leg >= CALL_LEGS_MAX ||
+        !c->legs[leg].lane)
         return NULL;
-    return c;
+    return &c->legs[leg];
 }
 
-void call_list_append(struct call_list *list, struct call *c)
+void leg_list_append(struct leg_list *list, struct leg *leg)
 {
-    c->next = NULL;
-    c->previous = list->last;
+    leg->next = NULL;
+    leg->previous = list->last;
     if (list->last)
-        list->last->next = c;
+        list->last->next = leg;
+    else
+        list->first = leg;
+    list->last = leg;
+}
+
+void leg_list_remove(struct leg_list *list, struct leg *leg)
+{
+    if (leg->previous)
+        leg->previous->next = leg->next;
+    else
+        list->first = leg->next;
+    if (leg->next)
+        leg->next->previous = leg->previous;
+    else
+        list->last = leg->previous;
+    leg->previous = leg->next = NULL;
+}
+
+void call_list_insert(struct call_list *list, struct call *c)
+{
+    struct call *before = list->last;
+
+    /* Nearly always it belongs at the end. */
+    while (before && before->number > c->number)
+        before = before->previous;
+    c->previous = before;
+    c->next = before ? before->next : list->first;
+    if (c->next)
+        c->next->previous = c;
+    else
+        list->last = c;
+    if (before)
+        before->next = c;
     else
         list->first = c;
-    list->last = c;
 }
 
 void call_list_remove(struct call_list *list, struct call *c)

@@ -10,6 +10,7 @@
 #include "shared/buf.h"
 #include "shared/bytes.h"
 #include "shared/limits.h"
+#include "shared/message.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,29 +22,60 @@ enum {
     CALLS_MAX = 1 << 18,
     CALL_INLINE_SIZE = 160,    /* arguments up to this size need no memory of their own */
     CALL_SPLIT_SIZE = 1 << 20, /* a command over many keys is split beyond this many bytes */
-    CALL_VALUES_MAX = 256      /* values that one call asks for, so that its reply stays bounded */
+    CALL_VALUES_MAX = 256,     /* values that one call asks for, so that its reply stays bounded */
+    CALL_LEGS_MAX = REPLICAS_MAX / 2 + 1
 };
 
 enum call_state { CALL_NEW, CALL_SENT, CALL_WAITING, CALL_ANSWERED };
 
+/* How a call reaches the newest state. */
+enum call_way {
+    CALL_TO_ANY,      /* one replica, whichever (LEVEL_ANY) */
+    CALL_TO_MAJORITY, /* a read: the value from one replica, the versions from others */
+    CALL_TO_PRIMARY,
+};
+
+/* One request on its way to one node: an attempt of a call has one leg, a majority read one for
+ * each replica. */
+struct leg {
+    struct leg *previous, *next; /* in its lane, in the order in which they were sent */
+    struct call *call;
+    struct lane *lane; /* NULL: not on its way */
+    uint64_t sent_ms;
+};
+
+struct leg_list {
+    struct leg *first, *last;
+};
+
 struct call {
     struct pool_item item;
-    struct call *previous, *next; /* in its lane's list or the list of waiting calls */
+    struct call *previous, *next; /* in the list of waiting calls */
     struct call *sibling;         /* of the same slot */
     struct slot *slot;
-    struct lane *lane; /* where it was sent */
-    uint64_t number;   /* of the request, the same in every attempt; 0: a read */
-    uint64_t retry_ms; /* when it waits: the time of the next attempt */
+    struct leg legs[CALL_LEGS_MAX];
+    uint64_t number;    /* ascends in the order of the commands; the same in every attempt */
+    uint64_t sent_view; /* that the newest attempt was addressed to */
+    uint64_t base_view, base_op; /* the newest operation known of when it was first sent */
     uint32_t partition;
     uint16_t arg_count;
-    uint8_t op;    /* enum operation */
-    uint8_t level; /* enum request_level */
-    uint8_t state; /* enum call_state */
-    bool again;    /* was sent before */
+    uint8_t op;       /* enum operation */
+    uint8_t level;    /* enum request_level */
+    uint8_t state;    /* enum call_state */
+    uint8_t way;      /* enum call_way */
+    uint8_t attempts; /* stays at 255 */
+    uint8_t legs_open;
+    uint8_t reason; /* enum failure: why it waits, and how it ends when it waits for too long */
+    bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */
+    bool doubt;     /* an earlier attempt may have been, or may yet be, carried out */
+    bool proven;    /* majority read: `proof` is set */
+    bool valued;    /* and `value` */
     uint32_t args_size, args_room;
     uint32_t cursor; /* how far its values were given out */
     uint8_t *args;   /* as in a request: u32 size, bytes; after its answer: the values it brought */
     uint8_t inline_args[CALL_INLINE_SIZE];
+    struct buf proof; /* majority read: what the replicas that have answered saw, */
+    struct buf value; /* and the value's reply, when it came before the last proof */
 };
 
 struct call_list {
@@ -113,13 +145,20 @@ int call_add_value(struct requests *q, struct call *c, struct bytes value);
 /* Replaces the arguments, which are not needed any more, by a copy of `values`. 0 or RK_NOMEM. */
 int call_keep_values(struct requests *q, struct call *c, struct bytes values);
 
-/* Names a call in its next attempt: no number of an earlier one finds it any more. */
-uint64_t call_new_id(struct call *c);
+/* Drops what replicas have answered to a majority read. */
+void call_forget_proof(struct call *c);
 
-/* The call that was sent under this number, or NULL. */
-struct call *call_by_id(const struct requests *q, uint64_t id);
+/* A new attempt: no number of an earlier one finds the call any more. */
+void call_new_attempt(struct call *c);
 
-void call_list_append(struct call_list *list, struct call *c);
+/* The number of a leg in this attempt, and the leg that is on its way under a number, or NULL. */
+uint64_t leg_id(const struct call *c, const struct leg *leg);
+struct leg *leg_by_id(const struct requests *q, uint64_t id);
+void leg_list_append(struct leg_list *list, struct leg *leg);
+void leg_list_remove(struct leg_list *list, struct leg *leg);
+
+/* Puts a call where its number belongs; the list ascends. */
+void call_list_insert(struct call_list *list, struct call *c);
 void call_list_remove(struct call_list *list, struct call *c);
 
 #endif

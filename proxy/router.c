@@ -1,16 +1,18 @@
 #include "proxy/router.h"
 #include "proxy/answer.h"
+#include "proxy/attempt.h"
+#include "proxy/calls.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
 #include <stdlib.h>
+#include <string.h>
 
-int router_init(struct router *r, const struct router_ports *ports, struct counters *counters)
+void router_init(struct router *r, const struct router_ports *ports, struct counters *counters)
 {
     *r = (struct router){.ports = *ports, .counters = counters};
     requests_init(&r->requests);
     command_index_init(&r->commands);
-    return 0;
 }
 
 void router_destroy(struct router *r)
@@ -26,126 +28,7 @@ void router_destroy(struct router *r)
     free(r->lanes);
     free(r->lane_first);
     free(r->open_calls);
-}
-
-/* --- calls ---------------------------------------------------------------------------------- */
-
-static void call_wait(struct router *r, struct call *c)
-{
-    c->state = CALL_WAITING;
-    c->lane = NULL;
-    c->retry_ms = r->now_ms + ROUTER_RETRY_MS;
-    call_list_append(&r->waiting, c);
-}
-
-/* Where a call goes now. The partition's first replica leads it; once views can change, this is
- * where the view that is known of the partition, and a later attempt, lead elsewhere. */
-static struct lane *choose_lane(struct router *r, const struct call *c)
-{
-    const struct ring_replicas *replicas = ring_replicas(r->ring, c->partition);
-    struct lane *first = NULL;
-    uint32_t from = c->level == LEVEL_ANY ? r->spin++ : 0;
-    uint32_t choices = c->level == LEVEL_ANY ? replicas->count : 1;
-
-    for (uint32_t i = 0; i < choices; i++) {
-        uint16_t member = replicas->member[(from + i) % replicas->count];
-        uint32_t shard = c->partition % r->ring->members[member].shards;
-        struct lane *lane = r->lanes[r->lane_first[member] + shard];
-
-        if (lane->state == LANE_UP)
-            return lane;
-        if (!first || lane->state == LANE_OPENING)
-            first = lane;
-    }
-    return first;
-}
-
-/* Appends the request to the lane's output. 0, RK_NOMEM or RK_TOOBIG. */
-static int call_put(struct router *r, struct call *c, struct lane *lane)
-{
-    struct request m = {
-        .id = call_new_id(c),
-        .epoch = r->ring->epoch,
-        .session = c->number ? r->session : 0,
-        .number = c->number,
-        .partition = c->partition,
-        .op = c->op,
-        .level = c->level,
-    };
-    struct bytes rest = {c->args, c->args_size};
-    size_t begun = message_begin_request(lane->out, &m);
-
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
-    for (uint16_t i = 0; i < c->arg_count; i++) {
-        int error = message_add_arg(lane->out, begun, message_next_arg(&rest, NULL));
-
-        if (error)
-            return error;
-    }
-    return message_end_request(lane->out, begun);
-}
-
-static void call_attempt(struct router *r, struct call *c)
-{
-    struct lane *lane = choose_lane(r, c);
-
-    if (lane->state == LANE_OPENING) {
-        call_wait(r, c);
-        return;
-    }
-    if (lane->state == LANE_DOWN) {
-        answer_failure(r, c, FAILURE_NO_LINK);
-        return;
-    }
-    if (lane->in_flight >= LANE_CALLS_MAX || buf_len(lane->out) > r->lane_output_max) {
-        answer_failure(r, c, FAILURE_PROXY_BUSY);
-        return;
-    }
-
-    int error = call_put(r, c, lane);
-
-    if (error) {
-        answer_failure(r, c, error == RK_NOMEM ? FAILURE_NO_MEMORY : FAILURE_TOO_LARGE);
-        return;
-    }
-    c->state = CALL_SENT;
-    c->lane = lane;
-    call_list_append(&lane->calls, c);
-    lane->in_flight++;
-    counter_add(&r->counters->requests, 1);
-    if (c->again)
-        counter_add(&r->counters->retries, 1);
-    c->again = true;
-    if (!lane->dirty) {
-        lane->dirty = true;
-        lane->next_dirty = r->dirty;
-        r->dirty = lane;
-    }
-}
-
-static void call_off_lane(struct call *c)
-{
-    call_list_remove(&c->lane->calls, c);
-    c->lane->in_flight--;
-    c->lane = NULL;
-}
-
-/* Attempts every call that waits, in the order in which they began to. */
-static void retry_due(struct router *r, bool all)
-{
-    struct call *last = r->waiting.last;
-    struct call *c;
-
-    /* A call may come back to the end of the list; only what was there is tried. */
-    while ((c = r->waiting.first) != NULL && (all || c->retry_ms <= r->now_ms)) {
-        bool end = c == last;
-
-        call_list_remove(&r->waiting, c);
-        call_attempt(r, c);
-        if (end)
-            break;
-    }
+    free(r->routes);
 }
 
 /* --- slots ---------------------------------------------------------------------------------- */
@@ -229,8 +112,7 @@ void router_send(struct router *r, struct slot *slot)
     r->newest = slot;
     for (struct call *c = slot->first; c; c = c->sibling) {
         slot->sent_bytes += c->args_size;
-        if (slot->writes)
-            c->number = ++r->last_number;
+        c->number = ++r->last_number;
     }
     slot->session->sent_bytes += slot->sent_bytes;
     for (struct call *c = slot->first; c; c = next) {
@@ -238,32 +120,7 @@ void router_send(struct router *r, struct slot *slot)
 
         /* The slot may be gone after its last call's failure. */
         next = c->sibling;
-        call_attempt(r, c);
-        if (last)
-            break;
-    }
-}
-
-static void slot_time_out(struct router *r, struct slot *slot)
-{
-    struct call *next;
-
-    counter_add(&r->counters->timeouts, 1);
-    for (struct call *c = slot->first; c; c = next) {
-        bool last = slot->open == 1;
-        enum failure why = FAILURE_NOT_TAKEN;
-
-        next = c->sibling;
-        if (c->state == CALL_ANSWERED)
-            continue;
-        if (c->state == CALL_SENT) {
-            why = slot->writes ? FAILURE_DOUBT_TIMEOUT : FAILURE_UNANSWERED;
-            c->lane->unanswered++;
-            call_off_lane(c);
-        } else {
-            call_list_remove(&r->waiting, c);
-        }
-        answer_failure(r, c, why);
+        call_begin(r, c);
         if (last)
             break;
     }
@@ -280,8 +137,17 @@ uint64_t router_next_ms(const struct router *r)
 
     if (r->oldest)
         wait_ms = until(r->oldest->start_ms + r->request_timeout_ms, r->now_ms);
-    if (r->waiting.first && until(r->waiting.first->retry_ms, r->now_ms) < wait_ms)
-        wait_ms = until(r->waiting.first->retry_ms, r->now_ms);
+    for (uint32_t i = 0; r->oldest && i < r->lane_count; i++) {
+        const struct leg *leg = r->lanes[i]->legs.first;
+        uint64_t third = r->node_timeout_ms / 3 + 1;
+        uint64_t look = leg ? until(leg->sent_ms + third, r->now_ms) : UINT64_MAX;
+
+        /* One that is waited for already is looked at from time to time. */
+        look = look ? look : third;
+        wait_ms = look < wait_ms ? look : wait_ms;
+    }
+    if (r->waiting.first && until(r->retry_ms, r->now_ms) < wait_ms)
+        wait_ms = until(r->retry_ms, r->now_ms);
     return wait_ms;
 }
 
@@ -289,47 +155,28 @@ uint64_t router_tick(struct router *r, uint64_t now_ms)
 {
     r->now_ms = now_ms;
     while (r->oldest && r->oldest->start_ms + r->request_timeout_ms <= now_ms)
-        slot_time_out(r, r->oldest);
-    retry_due(r, false);
+        calls_time_out(r, r->oldest);
+    attempt_late(r);
+    if (r->waiting.first && r->retry_ms <= now_ms)
+        calls_retry(r);
     return router_next_ms(r);
 }
 
 /* --- what nodes say ------------------------------------------------------------------------- */
 
-static void take_refusal(struct router *r, struct call *c, const struct reply *reply)
-{
-    static const enum failure failures[] = {
-        [REFUSAL_NOQUORUM] = FAILURE_NO_MAJORITY, [REFUSAL_NOSPACE] = FAILURE_NO_SPACE,
-        [REFUSAL_BUSY] = FAILURE_NODE_BUSY,       [REFUSAL_MALFORMED] = FAILURE_MALFORMED,
-        [REFUSAL_DAMAGED] = FAILURE_DAMAGED,      [REFUSAL_UNCERTAIN] = FAILURE_DOUBT_NODE,
-    };
-
-    if (reply->refusal == REFUSAL_EPOCH || reply->refusal == REFUSAL_ELSEWHERE) {
-        r->ring_wanted = true;
-        call_wait(r, c);
-    } else {
-        answer_failure(r, c, failures[reply->refusal]);
-    }
-}
-
 int router_reply(struct router *r, struct lane *lane, struct bytes body)
 {
     struct reply reply;
-    struct call *c;
+    struct leg *leg;
 
     if (message_get_reply(body, &reply) != 0)
         return RK_CORRUPT;
     lane->unanswered = 0;
-    c = call_by_id(&r->requests, reply.id);
-    if (!c || c->lane != lane) {
+    leg = leg_by_id(&r->requests, reply.id);
+    if (!leg || leg->lane != lane)
         counter_add(&r->counters->late_replies, 1);
-        return 0;
-    }
-    call_off_lane(c);
-    if (reply.kind == REPLY_REFUSED)
-        take_refusal(r, c, &reply);
     else
-        answer_reply(r, c, &reply);
+        attempt_reply(r, leg, &reply, body);
     return 0;
 }
 
@@ -340,7 +187,7 @@ void router_lane_up(struct router *r, struct lane *lane, struct buf *out)
     lane->unanswered = 0;
     counter_add(&r->counters->links_opened, 1);
     counter_add(&r->counters->links, 1);
-    retry_due(r, true);
+    calls_retry(r);
 }
 
 static void forget_dirty(struct router *r, struct lane *lane)
@@ -357,8 +204,6 @@ static void forget_dirty(struct router *r, struct lane *lane)
 
 void router_lane_lost(struct router *r, struct lane *lane)
 {
-    struct call *c;
-
     if (lane->state == LANE_UP) {
         counter_add(&r->counters->links_lost, 1);
         counter_add(&r->counters->links, (uint64_t)-1);
@@ -366,13 +211,7 @@ void router_lane_lost(struct router *r, struct lane *lane)
     lane->state = LANE_OPENING;
     lane->out = NULL;
     forget_dirty(r, lane);
-    while ((c = lane->calls.first) != NULL) {
-        call_off_lane(c);
-        if (c->slot->writes)
-            answer_failure(r, c, FAILURE_DOUBT_LOST);
-        else
-            call_wait(r, c);
-    }
+    attempt_lane_lost(r, lane);
 }
 
 void router_lane_failed(struct router *r, struct lane *lane)
@@ -385,26 +224,36 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
                     uint32_t *lane_first, uint64_t now_ms)
 {
     struct call **open_calls = calloc(ring_partitions(ring), sizeof(struct call *));
+    struct route *routes = calloc(ring_partitions(ring), sizeof(struct route));
     struct positioner *positioner = positioner_new(ring->hash);
 
-    if (!open_calls || !positioner) {
+    if (!open_calls || !positioner || !routes) {
         free(open_calls);
+        free(routes);
         positioner_free(positioner);
         free(lanes);
         free(lane_first);
         return RK_NOMEM;
     }
+    /* What is known of the partitions' views stays true, whoever their replicas are now. */
+    if (r->routes && ring_partitions(r->ring) == ring_partitions(ring))
+        memcpy(routes, r->routes, ring_partitions(ring) * sizeof(*routes));
     free(r->open_calls);
+    free(r->routes);
     free(r->lanes);
     free(r->lane_first);
     positioner_free(r->positioner);
+    r->routes = routes;
+    r->lane_count = 0;
+    for (uint32_t i = 0; i < ring->member_count; i++)
+        r->lane_count += ring->members[i].shards;
     r->open_calls = open_calls;
     r->positioner = positioner;
     r->lanes = lanes;
     r->lane_first = lane_first;
     r->ring = ring;
     r->now_ms = now_ms;
-    retry_due(r, true);
+    calls_retry(r);
     return 0;
 }
 
@@ -453,7 +302,7 @@ void router_leave(struct router *r, struct session *s)
             slot_free(&r->requests, slot);
     }
     s->last = NULL;
-    s->pending = 0;
+    s->pending = s->sent = s->waiting = 0;
     s->kept = 0;
 }
 

@@ -21,11 +21,17 @@
 #include <stdint.h>
 
 enum {
-    ROUTER_RETRY_MS = 20,         /* between attempts of a refused request */
+    ROUTER_RETRY_MS = 10,         /* between attempts of a refused request */
     ROUTER_BYTES_MAX = 256 << 20, /* of arguments in flight; beyond it -BUSY */
 };
 
 struct facts;
+
+/* What is known of who leads a partition. */
+struct route {
+    uint64_t view;               /* the newest heard of; 0: none */
+    uint64_t base_view, base_op; /* the newest operation heard of */
+};
 
 /* What commands about the proxy itself ask of the edge. */
 struct router_ports {
@@ -39,15 +45,18 @@ struct router {
     struct router_ports ports;
     struct counters *counters;
     uint64_t request_timeout_ms;
-    size_t lane_output_max; /* bytes waiting on a lane; beyond it -BUSY */
-    uint64_t session;       /* random, names this thread's writes */
-    uint64_t now_ms;        /* as of the last call that brought the time */
+    uint64_t node_timeout_ms; /* a request not answered in that time is tried elsewhere */
+    size_t lane_output_max;   /* bytes waiting on a lane; beyond it requests wait here */
+    uint64_t session;         /* random, names this thread's writes */
+    uint64_t now_ms;          /* as of the last call that brought the time */
     struct command_index commands;
 
     const struct ring *ring; /* NULL: none yet */
     struct positioner *positioner;
     struct lane **lanes; /* of member m and shard s: lanes[lane_first[m] + s] */
     uint32_t *lane_first;
+    uint32_t lane_count;
+    struct route *routes;     /* per partition */
     struct call **open_calls; /* per partition: while a command is split, its last call there */
     uint32_t spin;            /* spreads reads of any replica */
     bool ring_wanted;         /* a node refused by its ring: fetch it. The edge clears it */
@@ -55,13 +64,15 @@ struct router {
     struct requests requests;
     uint64_t last_number; /* of this session's writes */
     struct slot *oldest, *newest;
-    struct call_list waiting;
-    struct lane *dirty;    /* the edge empties it */
-    struct session *ready; /* likewise, with router_next_ready */
+    struct call_list waiting; /* calls, in the order of their numbers */
+    uint64_t retry_ms;        /* when those are tried again */
+    uint64_t retry_pass;      /* rounds of retries so far */
+    struct lane *dirty;       /* the edge empties it */
+    struct session *ready;    /* likewise, with router_next_ready */
 };
 
-/* 0 or RK_NOMEM. `counters` must outlive the router. */
-int router_init(struct router *r, const struct router_ports *ports, struct counters *counters);
+/* `counters` must outlive the router. */
+void router_init(struct router *r, const struct router_ports *ports, struct counters *counters);
 void router_destroy(struct router *r);
 
 /* Routes by another ring from now on, and sends what waited for it. The ring and the lanes must
@@ -88,9 +99,6 @@ int router_reply(struct router *r, struct lane *lane, struct bytes body);
 void router_lane_up(struct router *r, struct lane *lane, struct buf *out);
 void router_lane_lost(struct router *r, struct lane *lane);
 void router_lane_failed(struct router *r, struct lane *lane);
-
-/* The lane must be in no ring any more; nothing may be in flight on it. */
-void router_lane_forget(struct router *r, struct lane *lane);
 
 /* Ends what has timed out and sends what is due. Returns after how many milliseconds it wants to be
  * called again, UINT64_MAX: nothing is in flight. */

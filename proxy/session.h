@@ -22,13 +22,20 @@ struct session {
     struct slot *first, *last; /* commands not answered yet, in the client's order */
     struct session *next_ready, **ready_at;
     uint64_t id;
-    size_t kept;        /* bytes of replies that wait until earlier ones are there */
-    size_t sent_bytes;  /* bytes of arguments of its commands in flight */
-    size_t reply_guess; /* how large the next reply of a node may be */
-    uint32_t pending;   /* slots between first and last */
-    uint8_t resp;       /* 2 or 3 */
-    bool ending;        /* reads no more commands; closed when everything is answered */
-    bool broken;        /* out of memory: a reply is lost, so it is closed at once */
+    size_t kept;          /* bytes of replies that wait until earlier ones are there */
+    size_t sent_bytes;    /* bytes of arguments of its commands in flight */
+    size_t reply_guess;   /* how large the next reply of a node may be */
+    uint32_t pending;     /* slots between first and last */
+    uint32_t sent;        /* calls of its commands in flight */
+    uint32_t waiting;     /* calls of its commands that wait for another attempt */
+    uint8_t wait_reason;  /* enum failure: why the last of them began to wait */
+    uint64_t held_pass;   /* the last round of retries in which one of them had to go on waiting */
+    uint32_t writes_sent; /* of those in flight: writes, */
+    uint32_t majority_reads; /* and reads from a majority */
+    uint64_t last_sent;      /* the highest number of a call in flight */
+    uint8_t resp;            /* 2 or 3 */
+    bool ending;             /* reads no more commands; closed when everything is answered */
+    bool broken;             /* out of memory: a reply is lost, so it is closed at once */
     char *texts[SESSION_TEXTS];
 };
 

@@ -1,0 +1,144 @@
+#include "proxy/calls.h"
+#include "proxy/attempt.h"
+
+void call_wait(struct router *r, struct call *c, enum failure reason)
+{
+    struct session *s = c->slot->session;
+
+    c->state = CALL_WAITING;
+    c->reason = (uint8_t)reason;
+    if (s) {
+        s->waiting++;
+        s->wait_reason = c->reason;
+    }
+    if (!r->waiting.first)
+        r->retry_ms = r->now_ms + ROUTER_RETRY_MS;
+    call_list_insert(&r->waiting, c);
+}
+
+static void stop_waiting(struct router *r, struct call *c)
+{
+    call_list_remove(&r->waiting, c);
+    if (c->slot->session)
+        c->slot->session->waiting--;
+}
+
+void call_under_way(struct call *c)
+{
+    struct session *s = c->slot->session;
+
+    if (!s)
+        return;
+    s->sent++;
+    s->writes_sent += c->slot->writes;
+    s->majority_reads += c->way == CALL_TO_MAJORITY;
+    s->last_sent = c->number > s->last_sent ? c->number : s->last_sent;
+}
+
+void call_came_back(struct router *r, struct call *c)
+{
+    struct session *s = c->slot->session;
+
+    if (!s)
+        return;
+    s->sent--;
+    s->writes_sent -= c->slot->writes;
+    s->majority_reads -= c->way == CALL_TO_MAJORITY;
+    if (s->sent == 0)
+        s->last_sent = 0;
+    /* Somebody may wait for just that. */
+    if (s->waiting && s->majority_reads == 0)
+        r->retry_ms = r->now_ms;
+}
+
+/* Whether a later call of the same client is in flight, or an earlier read that could see this
+ * write. */
+static bool must_hold(const struct router *r, const struct call *c)
+{
+    const struct session *s = c->slot->session;
+
+    if (!s || !s->sent)
+        return false;
+    return s->last_sent > c->number || (c->slot->writes && s->majority_reads &&
+                                        ring_replicas(r->ring, c->partition)->count > 1);
+}
+
+void call_begin(struct router *r, struct call *c)
+{
+    const struct session *s = c->slot->session;
+
+    if (s->waiting)
+        call_wait(r, c, (enum failure)s->wait_reason);
+    else if (must_hold(r, c))
+        call_wait(r, c, FAILURE_NOT_TAKEN);
+    else
+        attempt_next(r, c);
+}
+
+void calls_retry(struct router *r)
+{
+    struct call *next;
+
+    r->retry_ms = r->now_ms + ROUTER_RETRY_MS;
+    r->retry_pass++;
+    for (struct call *c = r->waiting.first; c; c = next) {
+        struct session *s = c->slot->session;
+
+        /* When it has to wait again it comes back to the same place, before the next, and those of
+         * its client that are behind it wait with it. */
+        next = c->next;
+        if (s && s->held_pass == r->retry_pass) {
+            c->reason = s->wait_reason;
+            continue;
+        }
+        if (!must_hold(r, c)) {
+            uint32_t waiting = s ? --s->waiting : 0;
+
+            call_list_remove(&r->waiting, c);
+            attempt_next(r, c);
+            if (!s || s->waiting == waiting)
+                continue;
+        }
+        if (s)
+            s->held_pass = r->retry_pass;
+    }
+}
+
+void call_passed(struct router *r, const struct call *c)
+{
+    const struct session *s = c->slot->session;
+    struct call *next;
+
+    if (!s || !s->waiting)
+        return;
+    for (struct call *w = r->waiting.first; w && w->number < c->number; w = next) {
+        next = w->next;
+        if (w->slot->session != s || w->partition != c->partition)
+            continue;
+        stop_waiting(r, w);
+        attempt_fail(r, w,
+                     w->reason == FAILURE_NOT_TAKEN ? FAILURE_OVERTAKEN : (enum failure)w->reason);
+    }
+}
+
+void calls_time_out(struct router *r, struct slot *slot)
+{
+    struct call *next;
+
+    counter_add(&r->counters->timeouts, 1);
+    for (struct call *c = slot->first; c; c = next) {
+        bool last = slot->open == 1;
+
+        next = c->sibling;
+        if (c->state == CALL_ANSWERED)
+            continue;
+        if (c->state == CALL_WAITING)
+            stop_waiting(r, c);
+        else
+            call_passed(r, c);
+        attempt_time_out(r, c);
+        /* The slot is gone now. */
+        if (last)
+            break;
+    }
+}

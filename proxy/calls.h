@@ -1,0 +1,38 @@
+/* In which order a client's calls go, when they go once more, and when they are given up.
+ *
+ * A client that sends several commands without waiting may count on their order. So a call that was
+ * refused is tried again only while no later call of the same client is under way that could take
+ * effect before it, later commands of that client queue up behind it, and when a later one was done
+ * on the same partition all the same, the refusal is what the client gets: nothing was done, and
+ * nothing can be done in its turn any more. A write waits until the client's earlier reads from
+ * majorities are answered, which could see it otherwise; a read behind a write goes to the primary.
+ */
+#ifndef RINGKV_PROXY_CALLS_H
+#define RINGKV_PROXY_CALLS_H
+
+#include "proxy/failure.h"
+#include "proxy/request.h"
+#include "proxy/router.h"
+
+/* Sends a new call, or lets it wait behind earlier ones. Its slot may be gone afterwards. */
+void call_begin(struct router *r, struct call *c);
+
+/* A call, in no list, goes once more later; if that does not help in time, it ends with `reason`.
+ */
+void call_wait(struct router *r, struct call *c, enum failure reason);
+
+/* A call was done, or may have been: earlier ones of its client that wait for the same partition
+ * have missed their turn. */
+void call_passed(struct router *r, const struct call *c);
+
+/* For attempt.c: a call's first leg was sent, its last one has come back. */
+void call_under_way(struct call *c);
+void call_came_back(struct router *r, struct call *c);
+
+/* Tries the calls that wait. */
+void calls_retry(struct router *r);
+
+/* Ends a slot that took too long. */
+void calls_time_out(struct router *r, struct slot *slot);
+
+#endif

@@ -1,0 +1,157 @@
+/* The command table: every row makes sense, and names are found whatever their case. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/command.h"
+#include "shared/operation.h"
+#include <cmocka.h>
+#include <ctype.h>
+#include <stdlib.h>
+
+static struct command_index index_;
+
+static int start(void **state)
+{
+    (void)state;
+    command_index_init(&index_);
+    return 0;
+}
+
+static void check_row(const struct command *c)
+{
+    assert_true(c->arity != 0);
+    assert_non_null(c->run);
+    assert_non_null(c->group);
+    assert_non_null(c->since);
+    assert_non_null(c->complexity);
+    assert_non_null(c->syntax);
+    assert_true(strlen(c->summary) > 0);
+}
+
+static void check_keys(const struct command *c)
+{
+    bool writes = c->flags & COMMAND_WRITE, reads = c->flags & COMMAND_READONLY;
+
+    assert_int_equal(c->op != 0, c->first_key != 0);
+    if (!c->op) {
+        assert_false(writes || reads);
+        return;
+    }
+    assert_true(writes != reads);
+    assert_int_equal(operation_info(c->op)->writes, writes);
+    assert_true(c->key_step > 0);
+    assert_non_null(c->key_access);
+    /* The fewest arguments that are taken reach to the last key. */
+    assert_true(abs(c->arity) > c->first_key);
+    assert_true(c->last_key < 0 || c->last_key >= c->first_key);
+}
+
+static void test_rows(void **state)
+{
+    uint32_t count = 0;
+
+    (void)state;
+    for (const struct command *c = command_table(); c->name; c++, count++) {
+        check_row(c);
+        check_keys(c);
+        assert_true(strlen(c->name) <= COMMAND_NAME_MAX);
+        for (const char *at = c->name; *at; at++)
+            assert_true(*at >= 'a' && *at <= 'z'); /* command_find's folding relies on it */
+        assert_true(!c[1].name || strcmp(c->name, c[1].name) < 0);
+    }
+    assert_int_equal(count, command_count());
+}
+
+static void test_subcommands(void **state)
+{
+    (void)state;
+    for (const struct command *c = command_table(); c->name; c++) {
+        for (const struct command *sub = c->subcommands; sub && sub->name; sub++) {
+            size_t size = strlen(c->name);
+
+            check_row(sub);
+            assert_int_equal(sub->first_key, 0);
+            assert_memory_equal(sub->name, c->name, size);
+            assert_int_equal(sub->name[size], '|');
+            assert_ptr_equal(command_find_sub(c, bytes_from(sub->name + size + 1)), sub);
+        }
+    }
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    for (const struct command *c = command_table(); c->name; c++) {
+        char name[COMMAND_NAME_MAX + 2];
+        size_t size = strlen(c->name);
+
+        for (int capitals = 0; capitals < 3; capitals++) {
+            for (size_t i = 0; i < size; i++)
+                name[i] = capitals == 0 || (capitals == 2 && i % 2)
+                              ? c->name[i]
+                              : (char)toupper((unsigned char)c->name[i]);
+            assert_ptr_equal(command_find(&index_, bytes_of(name, size)), c);
+        }
+        /* One more byte, whatever it folds to, is another name. */
+        name[size] = '\0';
+        assert_null(command_find(&index_, bytes_of(name, size + 1)));
+        name[size] = ' ';
+        assert_null(command_find(&index_, bytes_of(name, size + 1)));
+    }
+}
+
+static void test_not_found(void **state)
+{
+    static const char *const names[] = {"",     "g",      "ge",
+                                        "gett", "nosuch", "a-very-long-name-of-nothing"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_null(command_find(&index_, bytes_from(names[i])));
+    /* Bytes that become letters when bit 5 is set. */
+    assert_null(command_find(&index_, bytes_of("\x47\x45\x14", 3)));
+    assert_null(command_find_sub(command_find(&index_, bytes_from("client")), bytes_from("")));
+    assert_null(command_find_sub(command_find(&index_, bytes_from("client")), bytes_from("i")));
+    assert_null(command_find_sub(command_find(&index_, bytes_from("get")), bytes_from("x")));
+}
+
+static void test_arity(void **state)
+{
+    struct command exact = {.arity = 3}, least = {.arity = -2};
+
+    (void)state;
+    assert_false(command_takes(&exact, 2));
+    assert_true(command_takes(&exact, 3));
+    assert_false(command_takes(&exact, 4));
+    assert_false(command_takes(&least, 1));
+    assert_true(command_takes(&least, 2));
+    assert_true(command_takes(&least, 1000));
+}
+
+static void test_table_for_people(void **state)
+{
+    struct buf out = {0};
+    char *text;
+
+    (void)state;
+    assert_int_equal(command_put_table(&out), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    text = (char *)buf_head(&out);
+    assert_non_null(strstr(text, "| `GET key` | string |"));
+    assert_non_null(strstr(text, "| `CLIENT ID` | connection |"));
+    assert_non_null(strstr(text, "LIB-NAME name \\| LIB-VER version"));
+    buf_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),  cmocka_unit_test(test_subcommands),
+        cmocka_unit_test(test_find),  cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_arity), cmocka_unit_test(test_table_for_people),
+    };
+
+    return cmocka_run_group_tests(tests, start, NULL);
+}
