@@ -202,7 +202,7 @@ int client_put_ring(struct client *c, uint64_t expected_epoch, const struct ring
 
 struct bytes status_text(struct bytes status, const char *name)
 {
-    const char *at = (const char *)status.data, *end = at + status.size;
+    const char *at = (const char *)status.data, *end = status.size ? at + status.size : at;
     size_t length = strlen(name);
 
     while (at < end) {
@@ -224,6 +224,8 @@ uint64_t status_number(struct bytes status, const char *name)
     uint64_t value = 0;
 
     for (size_t i = 0; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++)
-        value = value * 10 + (uint64_t)(text.data[i] - '0');
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, text.data[i] - '0', &value))
+            return UINT64_MAX;
     return value;
 }

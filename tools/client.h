@@ -37,6 +37,7 @@ int client_put_ring(struct client *c, uint64_t expected_epoch, const struct ring
 
 /* The value of a line "name=value" in a status text; size 0 when there is none. */
 struct bytes status_text(struct bytes status, const char *name);
+/* The number that the value begins with; 0 when there is none, UINT64_MAX when it is larger. */
 uint64_t status_number(struct bytes status, const char *name);
 
 #endif

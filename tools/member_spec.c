@@ -1,6 +1,7 @@
 #include "tools/member_spec.h"
 #include "shared/config.h"
 #include "shared/error.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static int parse_weight(const char *text, struct ring_member *m, char *why, size
     char *end;
     long weight = strtol(text, &end, 10);
 
-    if (!*text || *end || weight < 1 || weight > WEIGHT_MAX) {
+    /* strtol would take blanks and signs, too. */
+    if (!isdigit((unsigned char)*text) || *end || weight < 1 || weight > WEIGHT_MAX) {
         snprintf(why, why_size, "the weight of %s is '%s'; a weight is a number from 1 to %d",
                  m->name, text, WEIGHT_MAX);
         return RK_INVALID;
@@ -57,6 +59,10 @@ static int parse_place(char *rest, struct ring_member *m, char *why, size_t why_
     }
     memcpy(m->host, host, strlen(host) + 1);
     free(host);
+    if (strcmp(m->host, "*") == 0) {
+        snprintf(why, why_size, "'*' is no address to connect to; name the machine of %s", m->name);
+        return RK_INVALID;
+    }
     if (zone && *zone) {
         if (!ring_name_valid(zone)) {
             snprintf(why, why_size, "'%s' is not a zone; a zone is 1 to %d letters, digits, '-', "

@@ -1,14 +1,15 @@
 #include "tools/plan.h"
 #include "shared/error.h"
 #include "shared/ring_check.h"
-#include "tools/plan_change.h"
 #include "tools/plan_first.h"
-#include "tools/plan_repair.h"
+#include "tools/plan_least.h"
+#include "tools/plan_search.h"
+#include "tools/plan_settle.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-/* In partitions looked at: some seconds at the most. */
-enum { REPAIR_WORK = 20 << 20 };
+/* Moves beyond the least for which the search goes on: one in so many. */
+enum { ENOUGH_PART = 100 };
 
 static int refuse(const char *text, char *why, size_t why_size)
 {
@@ -24,7 +25,7 @@ static int check_change(const struct ring *now, const uint16_t *heirs, const str
 
     if (next->bits < now->bits)
         return refuse("partitions can be split, not joined", why, why_size);
-    for (uint32_t i = 0; i < now->member_count; i++) {
+    for (uint32_t i = 0; heirs && i < now->member_count; i++) {
         if (heirs[i] == PLAN_NOBODY)
             continue;
         if (heirs[i] >= next->member_count || taken[heirs[i]])
@@ -43,44 +44,47 @@ static void first_owners(struct ring *next, const struct plan_shares *shares)
 }
 
 static int improve(struct ring *next, const struct plan_shares *shares,
-                   struct ring_replicas *before)
+                   const struct plan_origin *origin)
 {
     struct plan_state s;
-    int error = plan_state_init(&s, next, shares, before);
+    uint64_t enough = 0;
+    int error = plan_state_init(&s, next, shares, origin);
 
     if (error)
         return error;
-    plan_settle(&s);
-    plan_repair(&s, REPAIR_WORK);
-    memcpy(next->owners, s.owners, s.partitions * sizeof(*s.owners));
+    if (origin)
+        enough = plan_least(shares, origin, ring_partitions(next));
+    error = plan_settle(&s);
+    if (!error)
+        error = plan_search(&s, enough + enough / ENOUGH_PART, next->owners);
     plan_state_free(&s);
-    return 0;
+    return error;
 }
 
 static int plan(const struct ring *now, const uint16_t *heirs, struct ring *next,
                 const struct plan_shares *shares)
 {
-    struct ring_replicas *before;
+    struct plan_origin origin;
+    int error = plan_origin_init(&origin, now, heirs, next);
 
-    if (!now || !plan_inherit(now, heirs, next)) {
+    if (error)
+        return error;
+    if (plan_inherit(&origin, next)) {
+        error = improve(next, shares, &origin);
+    } else {
         first_owners(next, shares);
-        return improve(next, shares, NULL);
+        error = improve(next, shares, NULL);
     }
-    before = plan_before(now, heirs, next);
-    return before ? improve(next, shares, before) : RK_NOMEM;
+    plan_origin_free(&origin);
+    return error;
 }
 
 int plan_owners(const struct ring *now, const uint16_t *heirs, struct ring *next, char *why,
                 size_t why_size)
 {
-    uint16_t by_number[MEMBERS_MAX];
     struct plan_shares *shares;
     int error = ring_check(next, why, why_size);
 
-    if (now && !heirs) {
-        plan_heirs(now, next, by_number);
-        heirs = by_number;
-    }
     if (!error && now)
         error = check_change(now, heirs, next, why, why_size);
     if (error)

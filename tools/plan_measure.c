@@ -1,13 +1,11 @@
 #include "shared/error.h"
 #include "tools/plan.h"
-#include "tools/plan_change.h"
-#include "tools/plan_share.h"
+#include "tools/plan_least.h"
 #include <stdlib.h>
 
 struct count {
     const struct plan_shares *shares;
-    uint32_t owned[MEMBERS_MAX], held[MEMBERS_MAX], held_before[MEMBERS_MAX];
-    int64_t growth; /* replicas wanted beyond those that the heirs hold */
+    uint32_t owned[MEMBERS_MAX], held[MEMBERS_MAX];
 };
 
 static uint64_t milli(uint64_t share)
@@ -18,67 +16,6 @@ static uint64_t milli(uint64_t share)
 static uint32_t distance(uint64_t a, uint64_t b)
 {
     return (uint32_t)(a > b ? a - b : b - a);
-}
-
-/* The distinct zones among the heirs of a partition's replicas. */
-static uint32_t zones_of(const struct plan_shares *shares, const struct ring_replicas *set)
-{
-    uint32_t count = 0;
-
-    for (uint16_t i = 0; i < set->count; i++) {
-        bool seen = false;
-
-        for (uint16_t j = 0; j < i; j++)
-            seen |= shares->zones[set->member[i]] == shares->zones[set->member[j]];
-        count += !seen;
-    }
-    return count;
-}
-
-/* The replicas that a partition must get anew whatever else happens: those that are missing, and
- * those that stand in a zone twice while another zone has none. */
-static uint32_t least_here(const struct plan_shares *shares, const struct ring_replicas *before)
-{
-    uint32_t zones = shares->zone_count < shares->replicas ? shares->zone_count : shares->replicas;
-    uint32_t missing = shares->replicas > before->count ? shares->replicas - before->count : 0;
-    uint32_t covered = zones_of(shares, before);
-    uint32_t lacking = zones > covered ? zones - covered : 0;
-
-    return missing > lacking ? missing : lacking;
-}
-
-/* Two bounds: what partitions lack one by one, and what members lack or have too much. Every
- * replica that one loses another gains, so the gains are at least as many as either. */
-static uint64_t least_moves(const struct count *c, const struct ring_replicas *before,
-                            uint32_t partitions)
-{
-    uint64_t here = 0;
-    int64_t lacking = 0, spare = c->growth;
-
-    for (uint32_t p = 0; p < partitions; p++)
-        here += least_here(c->shares, &before[p]);
-    for (uint32_t i = 0; i < c->shares->member_count; i++) {
-        const struct plan_range *range = &c->shares->replica_range[i];
-
-        if (c->held_before[i] < range->low)
-            lacking += range->low - c->held_before[i];
-        if (c->held_before[i] > range->high)
-            spare += c->held_before[i] - range->high;
-    }
-    if (spare > lacking)
-        lacking = spare;
-    return (int64_t)here > lacking ? here : (uint64_t)lacking;
-}
-
-static void count_now(struct count *c, const struct ring *next, const struct ring_replicas *before)
-{
-    c->growth = (int64_t)ring_partitions(next) * c->shares->replicas;
-
-    for (uint32_t p = 0; p < ring_partitions(next); p++)
-        for (uint16_t i = 0; i < before[p].count; i++) {
-            c->held_before[before[p].member[i]]++;
-            c->growth--;
-        }
 }
 
 static uint64_t count_moves(struct count *c, const struct ring *next,
@@ -128,13 +65,12 @@ static uint32_t count_broken(const struct ring *r)
     return broken;
 }
 
-static uint32_t count_owners_moved(const struct ring *now, const uint16_t *heirs,
-                                   const struct ring *next)
+static uint32_t count_owners_moved(const struct plan_origin *origin, const struct ring *next)
 {
     uint32_t moved = 0;
 
     for (uint32_t p = 0; p < ring_partitions(next); p++)
-        moved += !now || heirs[now->owners[p >> (next->bits - now->bits)]] != next->owners[p];
+        moved += origin->owners[p] != next->owners[p];
     return moved;
 }
 
@@ -143,31 +79,24 @@ int plan_measure(const struct ring *now, const uint16_t *heirs, const struct rin
 {
     struct plan_shares *shares = malloc(sizeof(*shares));
     struct count *c = calloc(1, sizeof(*c));
-    struct ring_replicas *before = NULL;
-    uint16_t by_number[MEMBERS_MAX];
+    struct plan_origin origin = {0};
     int error = RK_NOMEM;
 
     *figures = (struct plan_figures){0};
-    if (now && !heirs) {
-        plan_heirs(now, next, by_number);
-        heirs = by_number;
-    }
-    if (shares && c)
-        before =
-            now ? plan_before(now, heirs, next) : calloc(ring_partitions(next), sizeof(*before));
-    if (!before)
+    if (!shares || !c)
+        goto out;
+    error = plan_origin_init(&origin, now, heirs, next);
+    if (error)
         goto out;
     plan_shares(next, shares);
     c->shares = shares;
-    count_now(c, next, before);
-    figures->moved = count_moves(c, next, before);
-    figures->moved_least = least_moves(c, before, ring_partitions(next));
-    figures->owners_moved = count_owners_moved(now, heirs, next);
+    figures->moved = count_moves(c, next, origin.sets);
+    figures->moved_least = plan_least(shares, &origin, ring_partitions(next));
+    figures->owners_moved = count_owners_moved(&origin, next);
     figures->broken_windows = count_broken(next);
     measure_balance(c, figures);
-    error = 0;
 out:
-    free(before);
+    plan_origin_free(&origin);
     free(c);
     free(shares);
     return error;

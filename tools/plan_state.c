@@ -45,8 +45,10 @@ static void count_held(struct plan_state *s, uint32_t partition, uint16_t member
     s->cost -= held_cost(s, member);
     s->held[member] += (uint32_t)change;
     s->cost += held_cost(s, member);
-    if (s->before && !ring_replicas_has(&s->before[partition], member))
+    if (s->origin && !ring_replicas_has(&s->origin->sets[partition], member)) {
         s->cost += PLAN_COST_MOVE * change;
+        s->moved += (uint64_t)(int64_t)change;
+    }
 }
 
 /* How often the owner of a partition, or its zone, comes again within a window on either side. */
@@ -170,12 +172,12 @@ static void start_counting(struct plan_state *s)
 }
 
 int plan_state_init(struct plan_state *s, const struct ring *r, const struct plan_shares *shares,
-                    struct ring_replicas *before)
+                    const struct plan_origin *origin)
 {
     uint8_t zones =
         shares->zone_count < shares->replicas ? (uint8_t)shares->zone_count : shares->replicas;
 
-    *s = (struct plan_state){.shares = shares, .before = before};
+    *s = (struct plan_state){.shares = shares, .origin = origin};
     s->partitions = ring_partitions(r);
     s->replicas = r->replicas;
     /* Where all members hold everything there is nothing to keep apart, and owners that follow each
@@ -199,6 +201,5 @@ void plan_state_free(struct plan_state *s)
     free(s->owners);
     free(s->walks);
     free(s->sets);
-    free(s->before);
     *s = (struct plan_state){0};
 }

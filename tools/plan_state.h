@@ -5,6 +5,7 @@
 
 #include "shared/ring.h"
 #include "shared/ring_walk.h"
+#include "tools/plan_origin.h"
 #include "tools/plan_share.h"
 
 /* What one unit of each fault costs. A replica out of bounds is worth a few moves, and a move is
@@ -25,18 +26,18 @@ struct plan_state {
     uint16_t *owners;
     struct ring_walk *walks;
     struct ring_replicas *sets;
-    struct ring_replicas *before; /* what is held now and costs no move; NULL: nothing costs */
-    bool *freed;                  /* partitions whose owner leaves; NULL: none */
+    const struct plan_origin *origin; /* what is held now and costs no move; NULL: nothing costs */
     uint32_t owned[MEMBERS_MAX];
     uint32_t held[MEMBERS_MAX];
     int64_t cost;
-    uint64_t work; /* partitions looked at so far, for bounding the search */
+    uint64_t moved; /* replicas that their members do not have now */
+    uint64_t work;  /* partitions looked at so far, for bounding the search */
 };
 
-/* Makes the state for a ring's owners, each of which is a member. `before` is taken over, on
- * failure too. 0 or RK_NOMEM. */
+/* Makes the state for a ring's owners, each of which is a member. What it points to has to stay.
+ * 0 or RK_NOMEM. */
 int plan_state_init(struct plan_state *s, const struct ring *r, const struct plan_shares *shares,
-                    struct ring_replicas *before);
+                    const struct plan_origin *origin);
 void plan_state_free(struct plan_state *s);
 
 /* Gives a partition to another member. Assigning back restores the state exactly. */

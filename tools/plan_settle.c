@@ -1,50 +1,8 @@
-#include "tools/plan_change.h"
+#include "tools/plan_settle.h"
 #include "shared/error.h"
 #include "tools/plan.h"
 #include "tools/plan_first.h"
 #include <stdlib.h>
-
-void plan_heirs(const struct ring *now, const struct ring *next, uint16_t heirs[MEMBERS_MAX])
-{
-    for (uint32_t i = 0; i < now->member_count; i++) {
-        int index = ring_member_by_number(next, now->members[i].number);
-
-        heirs[i] = index < 0 ? (uint16_t)PLAN_NOBODY : (uint16_t)index;
-    }
-}
-
-bool plan_inherit(const struct ring *now, const uint16_t *heirs, struct ring *next)
-{
-    uint32_t count = ring_partitions(next);
-    uint8_t split = (uint8_t)(next->bits - now->bits);
-    uint16_t met = PLAN_NOBODY;
-
-    for (uint32_t p = 2 * count; p-- > 0;) {
-        uint16_t heir = heirs[now->owners[(p & (count - 1)) >> split]];
-
-        if (heir != PLAN_NOBODY)
-            met = heir;
-        next->owners[p & (count - 1)] = met;
-    }
-    return met != PLAN_NOBODY;
-}
-
-struct ring_replicas *plan_before(const struct ring *now, const uint16_t *heirs,
-                                  const struct ring *next)
-{
-    uint32_t count = ring_partitions(next);
-    uint8_t split = (uint8_t)(next->bits - now->bits);
-    struct ring_replicas *before = calloc(count, sizeof(*before));
-
-    for (uint32_t p = 0; before && p < count; p++) {
-        const struct ring_replicas *set = ring_replicas(now, p >> split);
-
-        for (uint16_t i = 0; i < set->count; i++)
-            if (heirs[set->member[i]] != PLAN_NOBODY)
-                before[p].member[before[p].count++] = heirs[set->member[i]];
-    }
-    return before;
-}
 
 enum { SAMPLES = 24 };
 
@@ -150,7 +108,7 @@ static void collect(const struct plan_state *s, struct offers offers[2], bool wi
     offers[0].count = offers[1].count = 0;
     for (uint32_t p = 0; p < s->partitions; p++)
         if (can_give(s, p, within)) {
-            struct offers *to = &offers[!s->freed || !s->freed[p]];
+            struct offers *to = &offers[!s->origin || s->origin->owners[p] != PLAN_NOBODY];
 
             to->partitions[to->count++] = p;
         }

@@ -1,0 +1,174 @@
+#include "tools/plan_search.h"
+#include "shared/error.h"
+#include "tools/plan_first.h"
+#include <stdlib.h>
+
+/* In partitions looked at, of which a few tens of millions make a second. */
+enum {
+    WORK_MAX = 16 << 20,
+    WORK_IDLE_MAX = 1 << 20, /* without any success, and more on large rings: */
+    WORK_IDLE_EACH = 64,
+    TRIES_A_LIST = 2048,
+};
+
+/* What an exchange may make worse at first; less and less the longer nothing is gained. A little
+ * untidiness lets it around corners; a whole move would let it stray. */
+enum { SLACK_MAX = 3 * PLAN_COST_CLOSE };
+
+struct search {
+    struct plan_state *state;
+    uint32_t *places; /* partitions where something could be better */
+    uint32_t place_count;
+    uint64_t tries;
+    int64_t slack;
+    int64_t best_cost;
+    uint64_t best_work; /* when that was reached */
+    uint16_t *best;     /* the owners then */
+};
+
+static bool in_range(const struct plan_range *range, uint32_t count)
+{
+    return count >= range->low && count <= range->high;
+}
+
+static bool member_fits(const struct plan_state *s, uint16_t member)
+{
+    return in_range(&s->shares->primaries[member], s->owned[member]) &&
+           in_range(&s->shares->replica_range[member], s->held[member]);
+}
+
+static bool all_fit(const struct plan_state *s)
+{
+    for (uint32_t i = 0; i < s->shares->member_count; i++)
+        if (!member_fits(s, (uint16_t)i))
+            return false;
+    return true;
+}
+
+/* A replica moves here, or a replica is of a member that has too many or too few. */
+static bool is_place(const struct plan_state *s, uint32_t partition, bool moves)
+{
+    const struct ring_replicas *set = &s->sets[partition];
+
+    for (uint16_t i = 0; i < set->count; i++) {
+        if (!member_fits(s, set->member[i]))
+            return true;
+        if (moves && !ring_replicas_has(&s->origin->sets[partition], set->member[i]))
+            return true;
+    }
+    return false;
+}
+
+static void list_places(struct search *w)
+{
+    const struct plan_state *s = w->state;
+
+    w->place_count = 0;
+    for (uint32_t p = 0; p < s->partitions; p++)
+        if (is_place(s, p, s->origin != NULL))
+            w->places[w->place_count++] = p;
+}
+
+/* A partition whose owner may be one of a place's replicas. */
+static uint32_t near_place(const struct search *w, uint64_t random)
+{
+    uint32_t place = w->places[(random >> 8) % w->place_count];
+
+    return (place + (uint32_t)(random & 0xff) % w->state->replicas) & (w->state->partitions - 1);
+}
+
+static void try_swap(struct search *w, uint32_t a, uint32_t b)
+{
+    struct plan_state *s = w->state;
+    int64_t cost = s->cost + w->slack;
+
+    if (s->owners[a] == s->owners[b])
+        return;
+    plan_state_swap(s, a, b);
+    if (s->cost > cost)
+        plan_state_swap(s, a, b);
+}
+
+static void try_give(struct search *w, uint32_t partition, uint16_t taker)
+{
+    struct plan_state *s = w->state;
+    uint16_t owner = s->owners[partition];
+    int64_t cost = s->cost + w->slack;
+
+    if (owner == taker || s->owned[owner] < 2)
+        return;
+    plan_state_assign(s, partition, taker);
+    if (s->cost > cost)
+        plan_state_assign(s, partition, owner);
+}
+
+static void try_one(struct search *w)
+{
+    struct plan_state *s = w->state;
+    uint64_t random = plan_mix(w->tries, 1), other = plan_mix(w->tries, 2);
+    uint32_t a = near_place(w, random), mask = s->partitions - 1;
+
+    w->tries++;
+    s->work++;
+    switch (random >> 61) {
+    case 0:
+    case 1:
+    case 2:
+        try_swap(w, a, (a + 1 + (uint32_t)(other % (2u * s->replicas))) & mask);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        try_swap(w, a, near_place(w, other));
+        break;
+    case 6:
+        try_swap(w, a, (uint32_t)other & mask);
+        break;
+    default:
+        try_give(w, a, s->owners[near_place(w, other)]);
+    }
+}
+
+static void keep_best(struct search *w)
+{
+    const struct plan_state *s = w->state;
+
+    if (s->cost >= w->best_cost)
+        return;
+    w->best_cost = s->cost;
+    w->best_work = s->work;
+    memcpy(w->best, s->owners, s->partitions * sizeof(*w->best));
+}
+
+static void run(struct search *w, uint64_t enough)
+{
+    struct plan_state *s = w->state;
+    uint64_t idle_max = WORK_IDLE_MAX + (uint64_t)s->partitions * WORK_IDLE_EACH;
+    uint64_t end = s->work + WORK_MAX;
+
+    while (s->work < end && !(s->moved <= enough && all_fit(s))) {
+        uint64_t idle = s->work - w->best_work;
+
+        list_places(w);
+        if (w->place_count == 0 || idle >= idle_max)
+            return;
+        w->slack = SLACK_MAX - (int64_t)(SLACK_MAX * idle / idle_max);
+        for (uint32_t i = 0; i < TRIES_A_LIST; i++)
+            try_one(w);
+        s->work += s->partitions / 8; /* the list's making */
+        keep_best(w);
+    }
+}
+
+int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
+{
+    struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX};
+
+    w.places = malloc(s->partitions * sizeof(*w.places));
+    if (!w.places)
+        return RK_NOMEM;
+    keep_best(&w);
+    run(&w, enough);
+    free(w.places);
+    return 0;
+}
