@@ -1,0 +1,113 @@
+"""What is served while one node of three is dead, and how it comes back."""
+
+import pytest
+from frames import held_by
+from harness import RawClient, bulk, wait_for
+
+KEYS = [f"available:{number}" for number in range(90)]
+SAMPLE = 24  # keys for each role of a node
+
+
+@pytest.fixture
+def cluster(make_cluster):
+    cluster = make_cluster()
+    with cluster.client() as client:
+        for key in KEYS:
+            assert client.ask("SET", key, "before") == b"+OK\r\n"
+    return cluster
+
+
+def by_leader(cluster):
+    """{name of the preferred primary: its keys}, so many each."""
+    found = {name: [] for name in cluster.nodes()}
+    for key in KEYS:
+        found[cluster.locate(key)[0]].append(key)
+    assert all(len(keys) >= SAMPLE // 3 for keys in found.values())
+    return {name: keys[:SAMPLE] for name, keys in found.items()}
+
+
+def test_dead_primary(cluster):
+    """Its partitions say so within the request timeout, the others serve, and all serve when it is
+    back, with everything that was written before and meanwhile."""
+    led = by_leader(cluster)
+    cluster.kill("n1")
+    others = led["n2"] + led["n3"]
+    with cluster.client() as client:
+        for key in others:
+            assert client.ask("GET", key) == bulk(b"before")
+            assert client.ask("SET", key, "meanwhile") == b"+OK\r\n"
+        client.send(b"".join(b"GET %s\r\n" % key.encode() for key in led["n1"]))
+        for _ in led["n1"]:
+            assert client.reply().startswith(b"-NOQUORUM ")
+        assert client.ask("SET", led["n1"][0], "never").startswith((b"-NOQUORUM ", b"-UNCERTAIN "))
+        for key in others:
+            assert client.ask("GET", key) == bulk(b"meanwhile")
+
+        cluster.start("n1")
+        for key in led["n1"]:
+            wait_for(lambda: client.ask("GET", key) == bulk(b"before"), "n1 to serve")
+            wait_for(lambda: client.ask("SET", key, "after") == b"+OK\r\n", "n1 to serve")
+        for key in others:
+            assert client.ask("GET", key) == bulk(b"meanwhile")
+
+
+def test_dead_backup_catches_up(cluster):
+    """A backup misses writes and deletes while it is dead; afterwards it holds what the others do."""
+    led = by_leader(cluster)
+    served = led["n1"] + led["n2"]
+    deleted, kept = served[::2], served[1::2]
+    new = [f"{{{key}}}:new" for key in served]  # in the same partition as the key
+    cluster.kill("n3")
+    with cluster.client() as client:
+        for key in deleted:
+            assert client.ask("DEL", key) == b":1\r\n"
+        for key in new:
+            assert client.ask("SET", key, "x") == b"+OK\r\n"
+    cluster.start("n3")
+    port = cluster.port_of("n3")
+
+    def caught_up():
+        return held_by(port, encoded(new + kept)) == len(new + kept) and not held_by(
+            port, encoded(deleted)
+        )
+
+    wait_for(caught_up, "n3 to hold what was written and not what was deleted")
+
+
+def encoded(keys):
+    return [key.encode() for key in keys]
+
+
+def test_no_majority(cluster):
+    """With two of three dead nothing is acknowledged, and nothing that was is lost."""
+    led = by_leader(cluster)
+    cluster.kill("n2")
+    cluster.kill("n3")
+    with cluster.client() as client:
+        for key in led["n1"][:3]:
+            reply = client.ask("SET", key, "alone")
+            assert reply.startswith((b"-NOQUORUM ", b"-UNCERTAIN ")), reply
+        cluster.start("n2")
+        for key in led["n1"][3:]:
+            wait_for(lambda: client.ask("SET", key, "two") == b"+OK\r\n", "a majority")
+        for key in led["n1"][:3]:
+            assert client.ask("GET", key) in (bulk(b"before"), bulk(b"alone"))
+        cluster.start("n3")
+        for key in led["n3"]:
+            wait_for(lambda: client.ask("GET", key) == bulk(b"before"), "n3 to serve")
+
+
+def test_stopped_node(cluster):
+    """A node that hangs (SIGSTOP) stops nobody who does not need it, and goes on when it goes on."""
+    led = by_leader(cluster)
+    cluster.kill("n1", "STOP")
+    try:
+        with RawClient(cluster.port) as client:
+            for key in led["n2"] + led["n3"]:
+                assert client.ask("SET", key, "meanwhile") == b"+OK\r\n"
+        with RawClient(cluster.port) as client:
+            assert client.ask("GET", led["n1"][0]).startswith(b"-NOQUORUM ")
+    finally:
+        cluster.kill("n1", "CONT")
+    with RawClient(cluster.port) as client:
+        wait_for(lambda: client.ask("GET", led["n1"][0]) == bulk(b"before"), "n1 to serve again")

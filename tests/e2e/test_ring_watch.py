@@ -1,0 +1,108 @@
+"""A proxy learns the ring from the nodes that it is told of, and lives without them afterwards."""
+
+import pytest
+from harness import BIN, HOST, Program, RawClient, bulk, run, wait_for
+
+
+def serves(port, key="watch:probe"):
+    try:
+        with RawClient(port) as client:
+            return client.ask("SET", key, "1") == b"+OK\r\n"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def proxy_of(tmp_path):
+    """proxy_of(PORT, ADDRESSES) starts a ringproxy of the test's own."""
+    started = []
+
+    def start(port, addresses):
+        path = tmp_path / f"proxy-{port}.conf"
+        path.write_text(f"[proxy]\nlisten = {HOST}:{port}\n[cluster]\nnodes = {addresses}\n")
+        program = Program("ringproxy", "-c", path).__enter__()
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        alive = program.process.poll() is None
+        program.__exit__()
+        assert alive, "a proxy ended"
+
+
+def test_proxy_before_the_ring(make_cluster, proxy_of):
+    """It waits, says so to clients, and serves when there is a ring."""
+    cluster = make_cluster("--nodes", 1, "--replicas", 1)
+    addresses = [cluster.ringlocal("spawn", name).stdout.strip() for name in ("s1", "s2", "s3")]
+    port = cluster.ports.other()
+    proxy_of(port, ", ".join(addresses))
+    with wait_for(lambda: connected(port), "the proxy to listen") as client:
+        assert client.ask("PING") == b"+PONG\r\n"
+        assert client.ask("GET", "watch:a").startswith(b"-NOQUORUM")
+        words = [f"s{number}={address}" for number, address in enumerate(addresses, 1)]
+        done = run(BIN / "ringctl", "init", *words, "--partitions", "16")
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: client.ask("SET", "watch:a", "x") == b"+OK\r\n", "the ring to be noticed")
+        assert client.ask("GET", "watch:a") == bulk(b"x")
+
+
+def connected(port):
+    try:
+        return RawClient(port)
+    except OSError:
+        return None
+
+
+def test_proxy_before_the_nodes(make_cluster, proxy_of):
+    """Started while no node runs: it keeps trying."""
+    cluster = make_cluster()
+    cluster.down()
+    port = cluster.ports.other()
+    proxy_of(port, cluster.addresses())
+    with wait_for(lambda: connected(port), "the proxy to listen") as client:
+        assert client.ask("GET", "watch:b").startswith(b"-NOQUORUM")
+        cluster.up()
+        wait_for(lambda: client.ask("SET", "watch:b", "x") == b"+OK\r\n", "the proxy to serve")
+
+
+def test_configured_nodes_gone(make_cluster, proxy_of):
+    """The one node that a proxy was told of dies: what others lead is served, as before."""
+    cluster = make_cluster()
+    port = cluster.ports.other()
+    proxy_of(port, f"{HOST}:{cluster.port_of('n1')}")
+    wait_for(lambda: serves(port), "the proxy to serve")
+    keys = [f"watch:c:{number}" for number in range(60)]
+    led_by_others = [key for key in keys if cluster.locate(key)[0] != "n1"]
+    assert led_by_others
+    cluster.kill("n1")
+    with RawClient(port) as client:
+        for key in led_by_others:
+            wait_for(lambda: client.ask("SET", key, "x") == b"+OK\r\n", f"{key} to be served", 10)
+
+
+def test_seed_that_is_no_node(make_cluster, proxy_of):
+    """Among the configured addresses one where nobody listens and one that is a proxy."""
+    cluster = make_cluster()
+    port = cluster.ports.other()
+    nobody = f"{HOST}:{cluster.ports.other(1)}"
+    proxy_of(port, f"{nobody}, {HOST}:{cluster.port}, {HOST}:{cluster.port_of('n2')}")
+    wait_for(lambda: serves(port), "the proxy to serve")
+
+
+def test_two_proxies(make_cluster):
+    """What one wrote the other reads at once."""
+    cluster = make_cluster("--proxies", 2)
+    with cluster.client(1) as one, cluster.client(2) as two:
+        for number in range(300):
+            writer, reader = (one, two) if number % 2 else (two, one)
+            assert writer.ask("SET", "watch:shared", number) == b"+OK\r\n"
+            assert reader.ask("GET", "watch:shared") == bulk(b"%d" % number)
+        one.ask("SET", "watch:count", "0")
+        for _ in range(100):
+            one.ask("INCR", "watch:count")
+            two.ask("INCR", "watch:count")
+        assert one.ask("GET", "watch:count") == bulk(b"200")
+    cluster.kill("proxy1")
+    with cluster.client(2) as two:
+        assert two.ask("GET", "watch:count") == bulk(b"200")

@@ -1,0 +1,191 @@
+/* What goes wrong, and how it is mended at the end. */
+#include "node/store_memory.h"
+#include "tests/sim/world.h"
+
+enum fault {
+    FAULT_KILL,
+    FAULT_POWER,
+    FAULT_RESET,
+    FAULT_SILENCE,
+    FAULT_ISOLATE,
+    FAULT_PAUSE,
+    FAULT_FULL,
+    FAULT_SYNC_FAIL,
+    FAULT_SLOW,
+    FAULTS,
+};
+
+static void weights(const struct shape *s, uint32_t out[FAULTS])
+{
+    out[FAULT_KILL] = s->kill;
+    out[FAULT_POWER] = s->power;
+    out[FAULT_RESET] = s->reset;
+    out[FAULT_SILENCE] = s->silence;
+    out[FAULT_ISOLATE] = s->isolate;
+    out[FAULT_PAUSE] = s->pause;
+    out[FAULT_FULL] = s->full;
+    out[FAULT_SYNC_FAIL] = s->sync_fail;
+    out[FAULT_SLOW] = s->slow;
+}
+
+static bool pick_fault(struct world *w, enum fault *out)
+{
+    uint32_t all[FAULTS], sum = 0;
+    uint64_t at;
+
+    weights(&w->shape, all);
+    for (int i = 0; i < FAULTS; i++)
+        sum += all[i];
+    if (!sum)
+        return false;
+    at = sim_random_below(&w->random, sum);
+    for (*out = 0; at >= all[*out]; at -= all[(*out)++])
+        ;
+    return true;
+}
+
+/* How long it lasts: often shorter than it takes to notice, sometimes much longer. */
+static uint64_t span(struct world *w)
+{
+    uint64_t silence = w->shape.silence_us;
+
+    return sim_random_chance(&w->random, 400) ? sim_random_range(&w->random, 100, silence)
+                                              : sim_random_range(&w->random, silence, 5 * silence);
+}
+
+static void isolate(struct world *w, uint32_t node)
+{
+    uint64_t base = span(w);
+
+    TRACE(w, "fault: n%u is cut off", node + 1);
+    for (uint32_t i = 0; i < w->pipe_count; i++) {
+        struct pipe *pipe = &w->pipes[i];
+
+        for (int side = 0; side < 2; side++) {
+            const struct place *p = pipe->sides[side].place;
+
+            if (p->is_proxy || p->owner != node)
+                continue;
+            /* Cuts heal one by one. */
+            net_block(w, pipe, side, base + sim_random_below(&w->random, base));
+            net_block(w, pipe, !side, base + sim_random_below(&w->random, base));
+        }
+    }
+}
+
+static void silence(struct world *w, struct pipe *pipe)
+{
+    int from = (int)sim_random_below(&w->random, 2);
+    char a[16], b[16];
+
+    TRACE(w, "fault: %s is not heard by %s", place_name(pipe->sides[from].place, a),
+          place_name(pipe->sides[!from].place, b));
+    net_block(w, pipe, from, span(w));
+}
+
+static void reset(struct world *w, struct pipe *pipe)
+{
+    char a[16], b[16];
+
+    TRACE(w, "fault: the connection of %s and %s breaks", place_name(pipe->sides[0].place, a),
+          place_name(pipe->sides[1].place, b));
+    net_reset(w, pipe);
+}
+
+static void disk_fault(struct world *w, uint32_t node, enum fault fault)
+{
+    struct sim_node *n = &w->nodes[node];
+    uint32_t shard = (uint32_t)sim_random_below(&w->random, n->shards);
+
+    TRACE(w, "fault: n%u's disk %s", node + 1,
+          fault == FAULT_FULL   ? "is full"
+          : fault == FAULT_SLOW ? "is slow"
+                                : "will fail a sync");
+    if (fault == FAULT_SYNC_FAIL) {
+        w->places[n->first_place + shard].sync_fails = true;
+        return;
+    }
+    if (fault == FAULT_FULL)
+        for (uint32_t i = 0; i < n->shards; i++)
+            store_memory_set_nospace(w->places[n->first_place + i].store, true);
+    else
+        n->sync_factor = (uint32_t)sim_random_range(&w->random, 2, 30);
+    events_put(&w->events, w->now_us + span(w), EVENT_DISK_FREE, node, 0, 0);
+}
+
+static void pause_node(struct world *w, uint32_t node)
+{
+    TRACE(w, "fault: n%u stands still", node + 1);
+    w->nodes[node].paused_until_us = w->now_us + span(w);
+}
+
+/* Mostly a minority is down at a time; sometimes all of them. */
+static bool may_die(struct world *w)
+{
+    uint32_t down = 0;
+
+    for (uint32_t i = 0; i < w->shape.nodes; i++)
+        down += !w->nodes[i].up;
+    return down < (w->shape.replicas - 1) / 2 || sim_random_chance(&w->random, 150);
+}
+
+static void jump_clock(struct world *w, uint32_t node)
+{
+    w->nodes[node].wall_offset_ms = (int64_t)sim_random_below(&w->random, 20000000) - 10000000;
+}
+
+void faults_next(struct world *w)
+{
+    uint32_t node = (uint32_t)sim_random_below(&w->random, w->shape.nodes);
+    struct pipe *pipe = &w->pipes[sim_random_below(&w->random, w->pipe_count)];
+    enum fault fault;
+
+    if (w->faults_over || !pick_fault(w, &fault))
+        return;
+    switch (fault) {
+    case FAULT_KILL:
+    case FAULT_POWER:
+        if (may_die(w))
+            node_kill(w, node, fault == FAULT_POWER);
+        break;
+    case FAULT_RESET:
+        reset(w, pipe);
+        break;
+    case FAULT_SILENCE:
+        silence(w, pipe);
+        break;
+    case FAULT_ISOLATE:
+        isolate(w, node);
+        break;
+    case FAULT_PAUSE:
+        pause_node(w, node);
+        break;
+    default:
+        disk_fault(w, node, fault);
+    }
+    jump_clock(w, (uint32_t)sim_random_below(&w->random, w->shape.nodes));
+    faults_start(w);
+}
+
+void faults_start(struct world *w)
+{
+    if (w->shape.fault_us)
+        events_put(&w->events,
+                   w->now_us + 1 + sim_random_below(&w->random, 2 * (uint64_t)w->shape.fault_us),
+                   EVENT_FAULT, 0, 0, 0);
+}
+
+void faults_heal(struct world *w)
+{
+    TRACE(w, "everything is healed");
+    w->faults_over = true;
+    for (uint32_t i = 0; i < w->pipe_count; i++) {
+        net_unblock(w, &w->pipes[i], OPENER);
+        net_unblock(w, &w->pipes[i], ACCEPTOR);
+    }
+    for (uint32_t i = 0; i < w->shape.nodes; i++) {
+        node_disk_free(w, i);
+        if (!w->nodes[i].up)
+            node_start(w, i);
+    }
+}

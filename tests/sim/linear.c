@@ -1,0 +1,414 @@
+#include "tests/sim/linear.h"
+#include "tests/sim/linear_model.h"
+#include <stdlib.h>
+
+enum { WORDS_MAX = LINEAR_OPS_MAX / 64 };
+
+/* One configuration: which operations have taken effect, and the state they made. */
+struct configuration {
+    uint64_t done[WORDS_MAX];
+    uint32_t state[LINEAR_KEYS_MAX];
+    /* 1 + the operation without an answer that came last: what follows must need it (0: none). */
+    uint32_t guess;
+};
+
+struct search {
+    struct model *model;
+    const struct linear_op **ops; /* those with an answer by invocation, then those without */
+    size_t count, answered;
+    uint16_t *masks; /* per operation: its keys, as bits */
+    uint16_t keys[LINEAR_KEYS_MAX];
+    size_t key_count, words;
+    size_t left; /* configurations that may still be looked at */
+    size_t guesses_max;
+    bool guesses_missed; /* more guesses would have been tried */
+    /* The configurations seen: packed, found through a table of their indexes. */
+    uint8_t *seen;
+    size_t seen_count, seen_room, packed_size;
+    uint32_t *table;
+    size_t table_size;
+};
+
+static void *grow(void *array, size_t size)
+{
+    void *more = realloc(array, size);
+
+    if (!more)
+        abort();
+    return more;
+}
+
+/* --- configurations seen -------------------------------------------------------------------- */
+
+static uint64_t hash_bytes(const uint8_t *at, size_t size)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < size; i += 4) {
+        uint32_t word;
+
+        memcpy(&word, at + i, 4);
+        h = (h ^ word) * 0x9e3779b97f4a7c15;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static void table_put(struct search *s, uint32_t index)
+{
+    size_t at = hash_bytes(s->seen + index * s->packed_size, s->packed_size) % s->table_size;
+
+    while (s->table[at])
+        at = (at + 1) % s->table_size;
+    s->table[at] = index + 1;
+}
+
+static void table_grow(struct search *s)
+{
+    s->table_size = s->table_size ? s->table_size * 2 : 1024;
+    free(s->table);
+    s->table = calloc(s->table_size, sizeof(*s->table));
+    if (!s->table)
+        abort();
+    for (size_t i = 0; i < s->seen_count; i++)
+        table_put(s, (uint32_t)i);
+}
+
+/* True when it is new. */
+static bool remember(struct search *s, const struct configuration *c)
+{
+    uint8_t packed[sizeof(*c)];
+    size_t done_size = s->words * 8, at;
+
+    memcpy(packed, c->done, done_size);
+    memcpy(packed + done_size, &c->guess, 4);
+    memcpy(packed + done_size + 4, c->state, s->key_count * 4);
+    if ((s->seen_count + 1) * 2 > s->table_size)
+        table_grow(s);
+    at = hash_bytes(packed, s->packed_size) % s->table_size;
+    for (; s->table[at]; at = (at + 1) % s->table_size)
+        if (memcmp(s->seen + (s->table[at] - 1) * s->packed_size, packed, s->packed_size) == 0)
+            return false;
+    if (s->seen_count == s->seen_room) {
+        s->seen_room = s->seen_room ? s->seen_room * 2 : 256;
+        s->seen = grow(s->seen, s->seen_room * s->packed_size);
+    }
+    memcpy(s->seen + s->seen_count * s->packed_size, packed, s->packed_size);
+    s->table[at] = (uint32_t)++s->seen_count;
+    return true;
+}
+
+/* --- the search ----------------------------------------------------------------------------- */
+
+static bool is_done(const struct configuration *c, size_t i)
+{
+    return c->done[i / 64] >> (i % 64) & 1;
+}
+
+static void set_done(struct configuration *c, size_t i)
+{
+    c->done[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+/* Its effect does not depend on what was there, nor does its answer. */
+static bool is_blind(const struct search *s, size_t i)
+{
+    switch (s->ops[i]->op) {
+    case OP_SET:
+    case OP_MSET:
+        return true;
+    case OP_GETSET:
+    case OP_DEL:
+        return i >= s->answered;
+    default:
+        return false;
+    }
+}
+
+/* Whether operation i can come right after the guess. An operation without an answer has no end, so
+ * it can as well come after one that does not touch its keys, and is not needed at all before one
+ * that overwrites what it did. */
+static bool needs_guess(const struct search *s, const struct configuration *c, size_t i)
+{
+    uint16_t guessed;
+
+    if (!c->guess)
+        return true;
+    guessed = s->masks[c->guess - 1];
+    /* Guesses side by side that do not touch each other come in one order. */
+    if (i >= s->answered && (guessed & s->masks[i]) == 0)
+        return i >= c->guess;
+    return (guessed & s->masks[i]) && !(is_blind(s, i) && (guessed & ~s->masks[i]) == 0);
+}
+
+static bool are_alike(const struct linear_op *a, const struct linear_op *b)
+{
+    if (a->op != b->op || a->key_count != b->key_count || a->by != b->by)
+        return false;
+    for (uint8_t k = 0; k < a->key_count; k++)
+        if (a->keys[k] != b->keys[k] || !bytes_equal(a->values[k], b->values[k]))
+            return false;
+    return true;
+}
+
+/* Of several alike without an answer only the first has to be tried. */
+static bool has_twin(const struct search *s, const struct configuration *c, size_t i)
+{
+    for (size_t j = s->answered; j < i; j++)
+        if (!is_done(c, j) && are_alike(s->ops[i], s->ops[j]))
+            return true;
+    return false;
+}
+
+/* How many operations without an answer have taken effect. */
+static size_t guesses(const struct search *s, const struct configuration *c)
+{
+    size_t count = 0;
+
+    for (size_t i = s->answered; i < s->count; i++)
+        count += is_done(c, i);
+    return count;
+}
+
+/* The operations that may be the next to take effect: begun before any that is not done has ended.
+ * Those that must end first come first. */
+static size_t candidates(struct search *s, const struct configuration *c, size_t first,
+                         uint16_t *out)
+{
+    uint64_t end = LINEAR_NEVER;
+    size_t count = 0;
+
+    for (size_t i = first; i < s->answered && s->ops[i]->invoked < end; i++) {
+        size_t at = count;
+
+        if (is_done(c, i))
+            continue;
+        if (s->ops[i]->returned < end)
+            end = s->ops[i]->returned;
+        for (; at && s->ops[out[at - 1]]->returned > s->ops[i]->returned; at--)
+            out[at] = out[at - 1];
+        out[at] = (uint16_t)i;
+        count++;
+    }
+    bool may_guess = guesses(s, c) < s->guesses_max;
+
+    for (size_t i = s->answered; i < s->count; i++) {
+        if (is_done(c, i) || s->ops[i]->invoked > end || has_twin(s, c, i))
+            continue;
+        if (may_guess)
+            out[count++] = (uint16_t)i;
+        else
+            s->guesses_missed = true;
+    }
+    return count;
+}
+
+enum taken { TAKEN_IMPOSSIBLE, TAKEN_UNCHANGED, TAKEN_CHANGED };
+
+static enum taken take(const struct search *s, const struct configuration *c, size_t i,
+                       struct configuration *next)
+{
+    memcpy(next->done, c->done, s->words * 8);
+    memcpy(next->state, c->state, s->key_count * 4);
+    next->guess = i < s->answered ? 0 : (uint32_t)i + 1;
+    if (!needs_guess(s, c, i))
+        return TAKEN_IMPOSSIBLE;
+    if (!model_step(s->model, s->ops[i], s->keys, s->key_count, next->state, i < s->answered))
+        return TAKEN_IMPOSSIBLE;
+    set_done(next, i);
+    return memcmp(next->state, c->state, s->key_count * 4) ? TAKEN_CHANGED : TAKEN_UNCHANGED;
+}
+
+static bool is_read(const struct linear_op *op)
+{
+    return !operation_info(op->op)->writes;
+}
+
+/* By its answer it had no effect, whatever was there. */
+static bool only_looked(const struct linear_op *op)
+{
+    return is_read(op) || op->kind == REPLY_ERROR ||
+           ((op->op == OP_SETNX || op->op == OP_DEL) && op->integer == 0);
+}
+
+static enum linear_verdict search_from(struct search *s, const struct configuration *c,
+                                       size_t first)
+{
+    struct configuration next;
+    uint16_t order[LINEAR_OPS_MAX];
+    enum linear_verdict worst = LINEAR_NO;
+
+    while (first < s->answered && is_done(c, first))
+        first++;
+    if (first == s->answered)
+        return LINEAR_YES;
+    if (!remember(s, c))
+        return LINEAR_NO;
+    if (s->left == 0)
+        return LINEAR_UNDECIDED;
+    s->left--;
+
+    size_t count = candidates(s, c, first, order);
+
+    /* One that only looks, and fits, can come now as well as later: no need to try others. */
+    for (size_t i = 0; i < count && order[i] < s->answered; i++)
+        if (only_looked(s->ops[order[i]]) && take(s, c, order[i], &next) == TAKEN_UNCHANGED)
+            return search_from(s, &next, first);
+    for (size_t i = 0; i < count; i++) {
+        enum taken taken = take(s, c, order[i], &next);
+
+        /* One without an answer that changes nothing need not be placed at all. */
+        if (taken == TAKEN_IMPOSSIBLE || (taken == TAKEN_UNCHANGED && order[i] >= s->answered))
+            continue;
+
+        enum linear_verdict verdict = search_from(s, &next, first);
+
+        if (verdict == LINEAR_YES)
+            return LINEAR_YES;
+        if (verdict == LINEAR_UNDECIDED)
+            worst = LINEAR_UNDECIDED;
+    }
+    return worst;
+}
+
+/* --- keys that are tied together ------------------------------------------------------------ */
+
+static uint16_t root_of(const uint16_t *parents, uint16_t key)
+{
+    while (parents[key] != key)
+        key = parents[key];
+    return key;
+}
+
+static uint16_t key_max(const struct linear_op *ops, size_t count)
+{
+    uint16_t most = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (uint8_t k = 0; k < ops[i].key_count; k++)
+            if (ops[i].keys[k] > most)
+                most = ops[i].keys[k];
+    return most;
+}
+
+static uint16_t *tie_keys(const struct linear_op *ops, size_t count)
+{
+    uint16_t *parents = grow(NULL, ((size_t)key_max(ops, count) + 1) * sizeof(*parents));
+
+    for (size_t i = 0; i < count; i++)
+        for (uint8_t k = 0; k < ops[i].key_count; k++)
+            parents[ops[i].keys[k]] = ops[i].keys[k];
+    for (size_t i = 0; i < count; i++)
+        for (uint8_t k = 1; k < ops[i].key_count; k++)
+            parents[root_of(parents, ops[i].keys[k])] = root_of(parents, ops[i].keys[0]);
+    return parents;
+}
+
+static int by_invocation(const void *a, const void *b)
+{
+    const struct linear_op *x = *(const struct linear_op *const *)a;
+    const struct linear_op *y = *(const struct linear_op *const *)b;
+    bool x_never = x->returned == LINEAR_NEVER, y_never = y->returned == LINEAR_NEVER;
+
+    if (x_never != y_never)
+        return x_never ? 1 : -1;
+    return (x->invoked > y->invoked) - (x->invoked < y->invoked);
+}
+
+static void add_key(struct search *s, uint16_t key)
+{
+    for (size_t i = 0; i < s->key_count; i++)
+        if (s->keys[i] == key)
+            return;
+    if (s->key_count == LINEAR_KEYS_MAX)
+        abort();
+    s->keys[s->key_count++] = key;
+}
+
+static uint16_t mask_of(const struct search *s, const struct linear_op *op)
+{
+    unsigned mask = 0;
+
+    for (uint8_t k = 0; k < op->key_count; k++)
+        for (size_t i = 0; i < s->key_count; i++)
+            if (s->keys[i] == op->keys[k])
+                mask |= 1u << i;
+    return (uint16_t)mask;
+}
+
+/* Gathers the operations on the keys tied to `root`. */
+static void gather(struct search *s, const struct linear_op *ops, size_t count,
+                   const uint16_t *parents, uint16_t root)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (root_of(parents, ops[i].keys[0]) != root)
+            continue;
+        if (ops[i].returned == LINEAR_NEVER && is_read(&ops[i]))
+            continue;
+        if (s->count == LINEAR_OPS_MAX)
+            abort();
+        s->ops[s->count++] = &ops[i];
+        s->answered += ops[i].returned != LINEAR_NEVER;
+        for (uint8_t k = 0; k < ops[i].key_count; k++)
+            add_key(s, ops[i].keys[k]);
+    }
+    if (s->count)
+        qsort(s->ops, s->count, sizeof(const struct linear_op *), by_invocation);
+    for (size_t i = 0; i < s->count; i++)
+        s->masks[i] = mask_of(s, s->ops[i]);
+    s->words = (s->count + 63) / 64;
+    s->packed_size = s->words * 8 + 4 + s->key_count * 4;
+}
+
+static enum linear_verdict check_tied(struct model *model, const struct linear_op *ops,
+                                      size_t count, const uint16_t *parents, uint16_t root,
+                                      size_t max)
+{
+    const struct linear_op *gathered[LINEAR_OPS_MAX];
+    uint16_t masks[LINEAR_OPS_MAX];
+    struct search s = {.model = model, .ops = gathered, .masks = masks};
+    struct configuration start = {0};
+    enum linear_verdict verdict;
+
+    gather(&s, ops, count, parents, root);
+    /* Few of the operations without an answer are needed, mostly: those with few guesses are looked
+     * for first. */
+    s.guesses_max = 1;
+    do {
+        s.guesses_max *= 2;
+        s.guesses_missed = false;
+        s.left = max;
+        s.seen_count = 0;
+        if (s.table_size)
+            memset(s.table, 0, s.table_size * sizeof(*s.table));
+        verdict = search_from(&s, &start, 0);
+    } while (verdict != LINEAR_YES && s.guesses_missed);
+    free(s.seen);
+    free(s.table);
+    return verdict;
+}
+
+enum linear_verdict linear_check(const struct linear_op *ops, size_t count,
+                                 size_t configurations_max, uint16_t *key)
+{
+    uint16_t *parents = tie_keys(ops, count);
+    uint8_t *checked = calloc((size_t)key_max(ops, count) + 1, 1);
+    struct model *model = model_new();
+    enum linear_verdict verdict = LINEAR_YES;
+
+    if (!checked)
+        abort();
+    for (size_t i = 0; i < count && verdict == LINEAR_YES; i++) {
+        uint16_t root = root_of(parents, ops[i].keys[0]);
+
+        if (checked[root])
+            continue;
+        checked[root] = 1;
+        verdict = check_tied(model, ops, count, parents, root, configurations_max);
+        *key = ops[i].keys[0];
+    }
+    model_free(model);
+    free(parents);
+    free(checked);
+    return verdict;
+}

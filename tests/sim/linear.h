@@ -1,0 +1,48 @@
+/* Is a history linearizable? Wing and Gong's search (1993) with Lowe's memory of configurations
+ * (2017), over a map of keys: the keys that multi-key operations tie together are checked
+ * together, the others each by itself (Herlihy and Wing: linearizability is local).
+ */
+#ifndef RINGKV_TESTS_SIM_LINEAR_H
+#define RINGKV_TESTS_SIM_LINEAR_H
+
+#include "shared/bytes.h"
+#include "shared/message.h"
+#include "shared/operation.h"
+#include <stdint.h>
+
+enum {
+    LINEAR_OP_KEYS_MAX = 4, /* of one operation */
+    LINEAR_KEYS_MAX = 16,   /* tied together */
+    LINEAR_OPS_MAX = 1024,  /* on keys tied together */
+};
+
+#define LINEAR_NEVER UINT64_MAX
+
+struct linear_op {
+    uint8_t op; /* enum operation */
+    uint8_t key_count;
+    uint16_t keys[LINEAR_OP_KEYS_MAX];
+    struct bytes values[LINEAR_OP_KEYS_MAX]; /* SET, MSET, SETNX, GETSET, APPEND */
+    int64_t by;                              /* INCRBY */
+
+    /* Moments of one clock, all different. returned = LINEAR_NEVER: there was no answer, so it may
+     * have taken effect at any time after, or never; then the rest is not looked at. */
+    uint64_t invoked, returned;
+    uint8_t kind; /* enum reply_kind: OK, NIL, INTEGER, BULK, ARRAY, ERROR */
+    int64_t integer;
+    struct bytes results[LINEAR_OP_KEYS_MAX]; /* BULK, ARRAY */
+    uint8_t nils;                             /* ARRAY: bit i: results[i] is nil */
+};
+
+enum linear_verdict {
+    LINEAR_YES,
+    LINEAR_NO,
+    LINEAR_UNDECIDED, /* more configurations than `configurations_max` */
+};
+
+/* All keys are absent at first. *key, when NO or UNDECIDED: one of the keys concerned. Out of
+ * memory, or a history beyond the limits above, ends the program. */
+enum linear_verdict linear_check(const struct linear_op *ops, size_t count,
+                                 size_t configurations_max, uint16_t *key);
+
+#endif

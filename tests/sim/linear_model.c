@@ -1,0 +1,202 @@
+#include "tests/sim/linear_model.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct model {
+    struct bytes *values;
+    uint32_t count, size;
+    uint32_t *table; /* of twice the size; finds values by their hash */
+};
+
+static uint64_t hash_value(struct bytes value)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < value.size; i++)
+        h = (h ^ value.data[i]) * 0x100000001b3;
+    return h;
+}
+
+static void grow(struct model *m)
+{
+    m->size = m->size ? m->size * 2 : 64;
+    free(m->table);
+    m->table = calloc(2 * m->size, sizeof(*m->table));
+    m->values = realloc(m->values, m->size * sizeof(*m->values));
+    if (!m->table || !m->values)
+        abort();
+    for (uint32_t i = 1; i < m->count; i++) {
+        size_t at = hash_value(m->values[i]) % (2 * m->size);
+
+        while (m->table[at])
+            at = (at + 1) % (2 * m->size);
+        m->table[at] = i;
+    }
+}
+
+struct model *model_new(void)
+{
+    struct model *m = calloc(1, sizeof(*m));
+
+    if (!m)
+        abort();
+    m->count = 1;
+    grow(m);
+    return m;
+}
+
+void model_free(struct model *m)
+{
+    for (uint32_t i = 1; i < m->count; i++)
+        free((void *)m->values[i].data);
+    free(m->values);
+    free(m->table);
+    free(m);
+}
+
+/* The number of a value; new ones are copied. */
+static uint32_t value_number(struct model *m, struct bytes value)
+{
+    uint8_t *copy;
+
+    if (m->count == m->size)
+        grow(m);
+
+    size_t at = hash_value(value) % (2 * m->size);
+
+    for (; m->table[at]; at = (at + 1) % (2 * m->size))
+        if (bytes_equal(m->values[m->table[at]], value))
+            return m->table[at];
+    copy = malloc(value.size + 1);
+    if (!copy)
+        abort();
+    if (value.size)
+        memcpy(copy, value.data, value.size);
+    m->values[m->count] = bytes_of(copy, value.size);
+    m->table[at] = m->count;
+    return m->count++;
+}
+
+/* The decimal form without leading zeros of an int64; strtoll's idea of one, narrowed by printing
+ * it again. */
+static bool integer_of(struct bytes value, int64_t *out)
+{
+    char text[24], again[24];
+
+    if (value.size == 0 || value.size >= sizeof(text))
+        return false;
+    memcpy(text, value.data, value.size);
+    text[value.size] = 0;
+    *out = strtoll(text, NULL, 10);
+    snprintf(again, sizeof(again), "%" PRId64, *out);
+    return strcmp(text, again) == 0;
+}
+
+static bool is_value(struct model *m, uint32_t value, uint8_t kind, struct bytes result)
+{
+    if (value == 0)
+        return kind == REPLY_NIL;
+    return kind == REPLY_BULK && bytes_equal(m->values[value], result);
+}
+
+static bool step_incrby(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
+{
+    int64_t value = 0;
+    char text[24];
+    int size;
+
+    if ((*slot && !integer_of(m->values[*slot], &value)) ||
+        __builtin_add_overflow(value, op->by, &value))
+        return !answered || op->kind == REPLY_ERROR;
+    size = snprintf(text, sizeof(text), "%" PRId64, value);
+    *slot = value_number(m, bytes_of(text, (size_t)size));
+    return !answered || (op->kind == REPLY_INTEGER && op->integer == value);
+}
+
+static bool step_append(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
+{
+    struct bytes old = *slot ? m->values[*slot] : (struct bytes){0};
+    size_t size = old.size + op->values[0].size;
+    uint8_t *joined = malloc(size + 1);
+
+    if (!joined)
+        abort();
+    if (old.size)
+        memcpy(joined, old.data, old.size);
+    if (op->values[0].size)
+        memcpy(joined + old.size, op->values[0].data, op->values[0].size);
+    *slot = value_number(m, bytes_of(joined, size));
+    free(joined);
+    return !answered || (op->kind == REPLY_INTEGER && op->integer == (int64_t)size);
+}
+
+/* Operations on several keys: DEL and EXISTS count, MGET shows, MSET sets. */
+static bool step_many(struct model *m, const struct linear_op *op, uint32_t **slots, bool answered)
+{
+    int64_t count = 0;
+    bool fits = true;
+
+    for (uint8_t k = 0; k < op->key_count; k++) {
+        uint32_t *slot = slots[k];
+
+        count += *slot != 0;
+        if (op->op == OP_MGET)
+            fits = fits &&
+                   is_value(m, *slot, op->nils >> k & 1 ? REPLY_NIL : REPLY_BULK, op->results[k]);
+        else if (op->op == OP_DEL)
+            *slot = 0;
+        else if (op->op == OP_MSET)
+            *slot = value_number(m, op->values[k]);
+    }
+    if (!answered)
+        return true;
+    if (op->op == OP_MGET)
+        return fits && op->kind == REPLY_ARRAY;
+    if (op->op == OP_MSET)
+        return op->kind == REPLY_OK;
+    return op->kind == REPLY_INTEGER && op->integer == count;
+}
+
+static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
+{
+    uint32_t old = *slot;
+
+    switch (op->op) {
+    case OP_GET:
+        return !answered || is_value(m, old, op->kind, op->results[0]);
+    case OP_STRLEN:
+        return !answered || (op->kind == REPLY_INTEGER &&
+                             op->integer == (old ? (int64_t)m->values[old].size : 0));
+    case OP_SET:
+        *slot = value_number(m, op->values[0]);
+        return !answered || op->kind == REPLY_OK;
+    case OP_SETNX:
+        if (!old)
+            *slot = value_number(m, op->values[0]);
+        return !answered || (op->kind == REPLY_INTEGER && op->integer == !old);
+    case OP_GETSET:
+        *slot = value_number(m, op->values[0]);
+        return !answered || is_value(m, old, op->kind, op->results[0]);
+    case OP_INCRBY:
+        return step_incrby(m, op, slot, answered);
+    case OP_APPEND:
+        return step_append(m, op, slot, answered);
+    default:
+        abort();
+    }
+}
+
+bool model_step(struct model *m, const struct linear_op *op, const uint16_t *keys, size_t key_count,
+                uint32_t *state, bool answered)
+{
+    uint32_t *slots[LINEAR_OP_KEYS_MAX] = {0};
+
+    for (uint8_t k = 0; k < op->key_count; k++)
+        for (size_t i = 0; i < key_count; i++)
+            if (keys[i] == op->keys[k])
+                slots[k] = &state[i];
+    if (op->op == OP_MGET || op->op == OP_MSET || op->op == OP_DEL || op->op == OP_EXISTS)
+        return step_many(m, op, slots, answered);
+    return step_one(m, op, slots[0], answered);
+}

@@ -1,0 +1,128 @@
+#include "tests/sim/shape.h"
+#include "shared/error.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t pick(struct sim_random *r, uint32_t low, uint32_t high)
+{
+    return (uint32_t)sim_random_range(r, low, high);
+}
+
+/* Mostly absent, else of some weight: runs with few kinds of faults show what a kind can do. */
+static uint32_t weight(struct sim_random *r)
+{
+    return sim_random_chance(r, 500) ? 0 : pick(r, 1, 10);
+}
+
+static void draw_cluster(struct shape *s, struct sim_random *r)
+{
+    static const uint32_t replicas[] = {3, 3, 3, 3, 3, 3, 5, 5, 5, 1};
+
+    s->replicas = replicas[sim_random_below(r, 10)];
+    s->nodes = s->replicas == 5 ? pick(r, 5, 7) : pick(r, 3, 5);
+    s->shards = pick(r, 1, 3);
+    s->bits = pick(r, 2, 4);
+    s->proxies = pick(r, 1, 3);
+    s->clients = pick(r, 2, 8);
+    s->ops = pick(r, 30, 150);
+    s->keys = pick(r, 1, 4);
+    s->tags = pick(r, 1, 6);
+    s->history_steps = pick(r, 1, 12);
+    s->chunk_records = pick(r, 1, 6);
+}
+
+static void draw_times(struct shape *s, struct sim_random *r)
+{
+    s->think_us = pick(r, 1, 20) * 1000;
+    s->timeout_us = pick(r, 50, 400) * 1000;
+    s->attempt_us = pick(r, 10, 80) * 1000;
+    s->delay_us = pick(r, 50, 1500);
+    s->delay_rare_us = pick(r, 1, 30) * 1000;
+    s->silence_us = pick(r, 20, 150) * 1000;
+    s->sync_us = pick(r, 50, 4000);
+    s->tick_us = pick(r, 5, 25) * 1000;
+    s->room = sim_random_chance(r, 300) ? pick(r, 100, 1000) : 100000;
+}
+
+static void draw_faults(struct shape *s, struct sim_random *r)
+{
+    s->fault_us = sim_random_chance(r, 20) ? 0 : pick(r, 5, 120) * 1000;
+    s->kill = weight(r);
+    s->power = weight(r);
+    s->reset = weight(r);
+    s->silence = weight(r);
+    s->isolate = weight(r);
+    s->pause = weight(r);
+    s->full = weight(r);
+    s->sync_fail = weight(r) / 3;
+    s->slow = weight(r);
+}
+
+static bool set_field(struct shape *s, const char *name, size_t size, uint32_t value)
+{
+#define X(field, text)                                               \
+    if (strlen(#field) == size && memcmp(name, #field, size) == 0) { \
+        s->field = value;                                            \
+        return true;                                                 \
+    }
+    SHAPE_FIELDS(X)
+#undef X
+    return false;
+}
+
+/* Returns what could not be understood, or NULL. */
+static const char *set_fields(struct shape *s, const char *settings)
+{
+    while (settings && *settings) {
+        size_t name = strcspn(settings, "=,");
+        char *end;
+        unsigned long value;
+
+        if (settings[name] != '=')
+            return settings;
+        value = strtoul(settings + name + 1, &end, 0);
+        if (end == settings + name + 1 || (*end && *end != ',') ||
+            !set_field(s, settings, name, (uint32_t)value))
+            return settings;
+        settings = *end ? end + 1 : end;
+    }
+    return NULL;
+}
+
+void shape_draw(struct shape *s, struct sim_random *r, const char *settings)
+{
+    *s = (struct shape){0};
+    draw_cluster(s, r);
+    draw_times(s, r);
+    draw_faults(s, r);
+    set_fields(s, settings);
+    if (s->nodes < s->replicas)
+        s->nodes = s->replicas;
+}
+
+int shape_check(const char *settings, char *why, size_t why_size)
+{
+    struct shape s = {.nodes = 3,
+                      .replicas = 3,
+                      .shards = 1,
+                      .proxies = 1,
+                      .clients = 1,
+                      .keys = 1,
+                      .tags = 1,
+                      .bits = 2};
+    const char *bad = set_fields(&s, settings);
+
+    if (bad) {
+        snprintf(why, why_size, "cannot be understood: %s", bad);
+        return RK_INVALID;
+    }
+    if (s.nodes < 1 || s.nodes > 7 || s.replicas < 1 || s.replicas > 7 || s.shards < 1 ||
+        s.shards > 3 || s.bits < 1 || s.bits > 4 || s.proxies < 1 || s.proxies > 4 ||
+        s.clients < 1 || s.clients > 16 || s.keys < 1 || s.keys > 4 || s.tags < 1 || s.ops > 800) {
+        snprintf(why, why_size, "a number is out of range");
+        return RK_INVALID;
+    }
+    return 0;
+}

@@ -1,0 +1,139 @@
+/* What must be true at the end. */
+#include "node/store_memory.h"
+#include "shared/wire.h"
+#include "tests/sim/world.h"
+#include <stdlib.h>
+
+/* --- replicas ------------------------------------------------------------------------------- */
+
+static int append_record(void *arg, struct bytes key, const struct store_record *record)
+{
+    struct buf *out = arg;
+    uint8_t head[40] = {0};
+
+    wire_put_u64(head, record->version.view);
+    wire_put_u64(head + 8, record->version.op);
+    wire_put_i64(head + 16, record->expire_ms);
+    head[24] = record->deleted;
+    wire_put_u32(head + 28, (uint32_t)key.size);
+    wire_put_u32(head + 32, (uint32_t)record->value.size);
+    if (buf_append(out, head, sizeof(head)) != 0 || buf_append(out, key.data, key.size) != 0 ||
+        buf_append(out, record->value.data, record->value.size) != 0)
+        abort();
+    return 0;
+}
+
+/* All of a partition's records as one replica has them. */
+static void image(struct world *w, struct place *p, uint32_t partition, struct buf *out)
+{
+    uint8_t from[POSITION_SIZE], to[STORE_KEY_SIZE_MAX];
+
+    memset(to, 0xff, sizeof(to));
+    wire_put_position(from, ring_first_position(w->ring, partition));
+    wire_put_position(to, ring_last_position(w->ring, partition));
+    buf_truncate(out, 0);
+    if (store_scan(p->store, bytes_of(from, sizeof(from)), bytes_of(to, sizeof(to)), false,
+                   append_record, out) != 0)
+        world_violated(w, "n%u cannot read its records of partition %u", p->owner + 1, partition);
+}
+
+static struct place *replica(struct world *w, uint32_t partition, uint16_t i)
+{
+    const struct sim_node *n = &w->nodes[ring_replicas(w->ring, partition)->member[i]];
+
+    return &w->places[n->first_place + partition % n->shards];
+}
+
+static void verify_group(struct world *w, struct place *p, uint32_t partition,
+                         const struct group *first)
+{
+    const struct group *g = shard_group(p->shard, partition);
+
+    if (g->partial || version_compare(g->last, first->last) != 0)
+        world_violated(w,
+                       "n%u is not up to date in partition %u: partial=%d, at %llx/%llu, the "
+                       "first replica at %llx/%llu",
+                       p->owner + 1, partition, g->partial, (unsigned long long)g->last.view,
+                       (unsigned long long)g->last.op, (unsigned long long)first->last.view,
+                       (unsigned long long)first->last.op);
+    if (g->pending_count)
+        world_violated(w, "n%u still has %u replies pending in partition %u", p->owner + 1,
+                       g->pending_count, partition);
+}
+
+static void verify_partition(struct world *w, uint32_t partition, struct buf *a, struct buf *b)
+{
+    uint16_t count = ring_replicas(w->ring, partition)->count, primaries = 0;
+    const struct group *first = shard_group(replica(w, partition, 0)->shard, partition);
+
+    image(w, replica(w, partition, 0), partition, a);
+    for (uint16_t i = 0; i < count; i++) {
+        struct place *p = replica(w, partition, i);
+
+        primaries += shard_group(p->shard, partition)->role == GROUP_PRIMARY;
+        verify_group(w, p, partition, first);
+        image(w, p, partition, b);
+        if (!bytes_equal(buf_bytes(a), buf_bytes(b)))
+            world_violated(w, "n%u and n%u differ in partition %u", p->owner + 1,
+                           replica(w, partition, 0)->owner + 1, partition);
+    }
+    if (primaries != 1)
+        world_violated(w, "partition %u has %u primaries in quiet times", partition, primaries);
+}
+
+static void verify_place(struct world *w, const struct place *p)
+{
+    const struct shard *s = p->shard;
+
+    if (s->held.count)
+        world_violated(w, "n%u holds %llu messages in quiet times", p->owner + 1,
+                       (unsigned long long)s->held.count);
+    if (s->history.bytes > s->history.bytes_max)
+        world_violated(w, "n%u's history is larger than allowed", p->owner + 1);
+    if (s->counters.bad_messages)
+        world_violated(w, "n%u counts bad messages", p->owner + 1);
+}
+
+void verify_replicas(struct world *w)
+{
+    struct buf a = {0}, b = {0};
+
+    for (uint32_t i = 0; i < w->place_count && !w->violation[0]; i++)
+        if (!w->places[i].is_proxy)
+            verify_place(w, &w->places[i]);
+    for (uint32_t p = 0; p < ring_partitions(w->ring) && !w->violation[0]; p++)
+        verify_partition(w, p, &a, &b);
+    buf_free(&a);
+    buf_free(&b);
+}
+
+/* --- histories ------------------------------------------------------------------------------ */
+
+enum { CONFIGURATIONS_MAX = 200000 };
+
+void verify_history(struct world *w)
+{
+    struct linear_op *ops = calloc(w->op_count + 1, sizeof(*ops));
+
+    if (!ops)
+        abort();
+    for (uint32_t p = 0; p < ring_partitions(w->ring) && !w->violation[0]; p++) {
+        size_t count = 0;
+        uint16_t key = 0;
+
+        for (size_t i = 0; i < w->op_count; i++)
+            if (!w->ops[i].dropped && w->ops[i].partition == p)
+                ops[count++] = w->ops[i].linear;
+        switch (linear_check(ops, count, CONFIGURATIONS_MAX, &key)) {
+        case LINEAR_YES:
+            break;
+        case LINEAR_NO:
+            world_violated(w, "the history of key %s in partition %u is not linearizable",
+                           w->keys->keys[key].text, p);
+            break;
+        case LINEAR_UNDECIDED:
+            w->undecided++;
+        }
+    }
+    free(ops);
+}

@@ -1,0 +1,171 @@
+/* A cluster with its proxies and clients in one thread, from one seed.
+ *
+ * The nodes' replication code is the daemon's (node/shard.h and what stands behind it) over the
+ * store's forgetful twin; what is around it is simulated: loop turns, the sync thread, links,
+ * clocks, death. The files beside this one each hold one of those concepts; this header has what
+ * they share.
+ */
+#ifndef RINGKV_TESTS_SIM_WORLD_H
+#define RINGKV_TESTS_SIM_WORLD_H
+
+#include "node/shard.h"
+#include "tests/sim/events.h"
+#include "tests/sim/keys.h"
+#include "tests/sim/linear.h"
+#include "tests/sim/net.h"
+#include "tests/sim/proxy.h"
+#include "tests/sim/random.h"
+#include "tests/sim/shape.h"
+#include <stdio.h>
+
+enum { NODES_MAX = 7, SHARDS_OF_NODE_MAX = 2, PLACES_MAX = 20, CLIENTS_MAX = 16 };
+
+/* Something with connections: a shard of a node, or a proxy. */
+struct place {
+    uint32_t index;
+    bool is_proxy;
+    uint32_t owner; /* node or proxy */
+    uint16_t shard_index;
+
+    /* Of a node's shard. */
+    struct store *store;
+    struct shard *shard; /* NULL: the process is dead */
+    uint64_t life;       /* tells events of this process from those of its predecessors */
+    bool turn_open, syncing;
+    bool sync_fails; /* the next one */
+    uint64_t sync_to;
+
+    uint16_t dirty[PLACES_MAX * 2]; /* pipes with output of this turn */
+    uint32_t dirty_count;
+    struct world *world;
+};
+
+struct sim_node {
+    bool up, doomed; /* doomed: a restart is scheduled */
+    uint64_t paused_until_us;
+    uint32_t rate;      /* of its clock, thousandths */
+    uint64_t offset_us; /* of its monotonic clock */
+    int64_t wall_offset_ms;
+    uint32_t sync_factor; /* how slow the disk is */
+    uint16_t shards;
+    uint32_t first_place;
+};
+
+/* A client's operation. */
+struct sim_op {
+    uint32_t client, partition;
+    bool dropped; /* refused: must not have had an effect */
+    bool must;    /* of the last phase: has to succeed */
+    struct linear_op linear;
+};
+
+struct sim_client {
+    uint32_t proxy;
+    bool busy;
+    size_t op;
+};
+
+struct world {
+    uint64_t seed;
+    struct shape shape;
+    const struct sim_keys *keys;
+    FILE *trace; /* NULL: none */
+    struct sim_random random;
+    struct events events;
+    uint64_t now_us;
+    uint64_t event_count;
+    struct ring *ring;
+    struct sim_node nodes[NODES_MAX];
+    struct place places[PLACES_MAX];
+    uint32_t place_count;
+    struct pipe *pipes;
+    uint32_t pipe_count;
+    uint16_t pipe_of[PLACES_MAX][PLACES_MAX]; /* 1 + index; 0: these two have none */
+    uint32_t next_connection;
+    size_t messages; /* on the way */
+
+    const struct proxy_kind *proxy_kind;
+    void *proxies[4];
+    struct sim_client clients[CLIENTS_MAX];
+    struct sim_op *ops;
+    size_t op_count, op_size, ops_wanted, ops_open;
+    uint16_t tags[KEYS_TAGS];   /* those in use come first */
+    size_t must_next, must_end; /* what the last phase still asks: keys; see workload.c */
+    uint64_t clock;             /* counts invocations and answers */
+    void **kept;                /* memory that lives as long as the world */
+    size_t kept_count, kept_size;
+    bool faults_over;
+    uint32_t undecided;  /* histories that the checker gave up on */
+    char violation[512]; /* "": none */
+};
+
+struct world *world_new(uint64_t seed, const char *settings, const struct sim_keys *keys,
+                        FILE *trace);
+void world_free(struct world *w);
+
+/* Runs it all: what was violated is in w->violation afterwards. */
+void world_run(struct world *w);
+
+/* Handles events until the given time or until something is violated. */
+void world_run_until(struct world *w, uint64_t until_us);
+
+/* The first one counts. */
+void world_violated(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A copy that lives as long as the world. */
+struct bytes world_keep(struct world *w, struct bytes bytes);
+
+void world_trace(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define TRACE(w, ...) ((w)->trace ? world_trace(w, __VA_ARGS__) : (void)0)
+
+/* "n2/0", "proxy1"; in `name`. */
+const char *place_name(const struct place *p, char name[16]);
+
+/* --- node.c --------------------------------------------------------------------------------- */
+
+void node_start(struct world *w, uint32_t node);
+/* power: the machine dies, nobody is told. */
+void node_kill(struct world *w, uint32_t node, bool power);
+/* The disk has room and its usual speed again. */
+void node_disk_free(struct world *w, uint32_t node);
+void node_link_up(struct place *p, struct place *other);
+void node_link_down(struct place *p, struct place *other);
+void node_room(struct place *p, struct place *other);
+void node_frames(struct place *p, struct pipe *pipe, struct place *from, struct bytes frames);
+void node_tick(struct place *p);
+void node_turn_end(struct place *p);
+void node_sync(struct place *p);
+void node_sync_told(struct place *p);
+
+/* --- workload.c ----------------------------------------------------------------------------- */
+
+enum outcome { OUTCOME_ANSWERED, OUTCOME_REFUSED, OUTCOME_UNCERTAIN };
+
+void workload_start(struct world *w);
+/* A client has nothing to do: what comes next. */
+void workload_client(struct world *w, uint32_t client);
+/* The proxy's last word about a client's operation; `reply` when answered. */
+void workload_done(struct world *w, uint32_t client, enum outcome outcome,
+                   const struct reply *reply);
+/* Asks for every key, and writes one of every partition, until all have been answered. */
+void workload_final(struct world *w);
+
+/* --- faults.c ------------------------------------------------------------------------------- */
+
+void faults_start(struct world *w);
+void faults_next(struct world *w);
+void faults_heal(struct world *w);
+
+/* --- verify.c ------------------------------------------------------------------------------- */
+
+/* After the end: the replicas are equal, and nothing is held or unbounded. */
+void verify_replicas(struct world *w);
+void verify_history(struct world *w);
+
+/* --- trace.c -------------------------------------------------------------------------------- */
+
+void trace_frames(struct world *w, const struct place *from, const struct place *to,
+                  struct bytes frames, const char *verb);
+void trace_groups(struct world *w);
+
+#endif

@@ -1,0 +1,202 @@
+/* Reads against the store's twin in memory: what they answer, and what their answers have to wait
+ * for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/execute_rig.h"
+
+/* --- reads ---------------------------------------------------------------------------------- */
+
+static void test_get(void **state)
+{
+    (void)state;
+    assert_value("a", NULL);
+    plant("a", "value", 0, false);
+    assert_value("a", "value");
+    plant("a", "", 0, false);
+    assert_value("a", "");
+    plant("a", NULL, 0, true);
+    assert_value("a", NULL);
+    assert_value("b", NULL);
+}
+
+/* A record is there until its time, and not at it. */
+static void test_expiry(void **state)
+{
+    (void)state;
+    plant("a", "1", NOW + 1, false);
+    plant("b", "2", NOW, false);
+    plant("c", "3", NOW - 1, false);
+    plant("d", "4", INT64_MAX, false);
+    assert_value("a", "1");
+    assert_value("b", NULL);
+    assert_value("c", NULL);
+    assert_value("d", "4");
+    begin();
+    add_key("a");
+    add_key("b");
+    add_key("c");
+    add_key("d");
+    assert_int_equal(read_op(OP_EXISTS).integer, 2);
+    assert_int_equal(read_one(OP_STRLEN, "b").integer, 0);
+}
+
+static void test_mget(void **state)
+{
+    struct reply reply;
+    bool nil;
+
+    (void)state;
+    plant("a", "1", 0, false);
+    plant("b", NULL, 0, true);
+    plant("c", "", 0, false);
+    begin();
+    add_key("c");
+    add_key("a");
+    add_key("b");
+    add_key("none");
+    add_key("a");
+    reply = read_op(OP_MGET);
+    assert_int_equal(reply.kind, REPLY_ARRAY);
+    assert_int_equal(reply.count, 5);
+    assert_true(message_next_arg(&reply.data, &nil).size == 0 && !nil);
+    assert_true(bytes_equal(message_next_arg(&reply.data, &nil), bytes_from("1")) && !nil);
+    message_next_arg(&reply.data, &nil);
+    assert_true(nil);
+    message_next_arg(&reply.data, &nil);
+    assert_true(nil);
+    assert_true(bytes_equal(message_next_arg(&reply.data, &nil), bytes_from("1")) && !nil);
+}
+
+static void test_exists_and_strlen(void **state)
+{
+    (void)state;
+    plant("a", "12345", 0, false);
+    plant("b", NULL, 0, true);
+    plant("c", "", 0, false);
+    begin();
+    add_key("a");
+    add_key("a");
+    add_key("b");
+    add_key("c");
+    add_key("none");
+    assert_int_equal(read_op(OP_EXISTS).integer, 3);
+    assert_int_equal(read_one(OP_STRLEN, "a").integer, 5);
+    assert_int_equal(read_one(OP_STRLEN, "b").integer, 0);
+    assert_int_equal(read_one(OP_STRLEN, "c").integer, 0);
+    assert_int_equal(read_one(OP_STRLEN, "none").integer, 0);
+}
+
+/* What is damaged is not answered, and nothing of an answer is left behind. */
+static void test_damaged(void **state)
+{
+    static const enum operation reads[] = {OP_GET, OP_MGET, OP_EXISTS, OP_STRLEN};
+    static const enum operation writes[] = {OP_SETNX, OP_GETSET, OP_APPEND, OP_DEL};
+    struct request m;
+
+    (void)state;
+    plant("a", "1", 0, false);
+    assert_int_equal(store_memory_damage(view.store, store_key("a")), 0);
+    assert_int_equal(buf_append(&out, "before", 6), 0);
+    begin();
+    add_key("a");
+    for (int i = 0; i < 4; i++) {
+        m = request_of(reads[i]);
+        assert_int_equal(execute_read(&view, &m, &out, &seen), RK_CORRUPT);
+        assert_int_equal(buf_len(&out), 6);
+    }
+    add_value("value");
+    for (int i = 0; i < 4; i++) {
+        m = request_of(writes[i]);
+        m.arg_count = writes[i] == OP_DEL ? 1 : 2;
+        assert_int_equal(execute_write(&view, &m, (struct version){2, 1}, &effect), RK_CORRUPT);
+        assert_int_equal(effect.change_count, 0);
+    }
+    begin();
+    add_key("a");
+    add_arg(bytes_of("\1\0\0\0\0\0\0\0", 8), (struct bytes){0});
+    m = request_of(OP_INCRBY);
+    assert_int_equal(execute_write(&view, &m, (struct version){2, 1}, &effect), RK_CORRUPT);
+    /* A SET does not look, and mends it. */
+    write_one(OP_SET, "a", "new");
+    assert_value("a", "new");
+}
+
+/* --- what an answer waits for --------------------------------------------------------------- */
+
+static void test_seen(void **state)
+{
+    (void)state;
+    plant("old", "1", 0, false);
+    plant("dead", NULL, 0, true);
+    store_submit(view.store);
+    store_memory_sync(view.store, position);
+    read_one(OP_GET, "old");
+    assert_int_equal(seen.position, 0);
+    assert_true(seen.newest.view == 1 && seen.newest.op == 1);
+    read_one(OP_GET, "none");
+    assert_true(seen.position == 0 && seen.newest.view == 0 && seen.newest.op == 0);
+    /* That a key is gone is told by its tombstone. */
+    read_one(OP_GET, "dead");
+    assert_true(seen.position == 0 && seen.newest.view == 1 && seen.newest.op == 2);
+
+    write_one(OP_SET, "new", "2");
+    begin();
+    add_key("old");
+    add_key("new");
+    add_key("dead");
+    read_op(OP_MGET);
+    assert_int_equal(seen.position, position);
+    assert_true(seen.newest.view == 2 && seen.newest.op == 3);
+    read_op(OP_EXISTS);
+    assert_int_equal(seen.position, position);
+    assert_true(seen.newest.view == 2 && seen.newest.op == 3);
+    /* What an earlier call saw does not count. */
+    read_one(OP_GET, "old");
+    assert_true(seen.position == 0 && seen.newest.op == 1);
+
+    write_one(OP_SETNX, "new", "3");
+    assert_int_equal(effect.change_count, 0);
+    assert_int_equal(effect.position, position);
+    assert_true(effect.newest.view == 2 && effect.newest.op == 3);
+    write_one(OP_DEL, "none", NULL);
+    assert_true(effect.position == 0 && effect.newest.view == 0);
+    write_one(OP_DEL, "dead", NULL);
+    assert_int_equal(effect.change_count, 0);
+    assert_true(effect.newest.view == 1 && effect.newest.op == 2);
+}
+
+/* A key that was forgotten without a trace still has a write to wait for. */
+static void test_seen_forgotten(void **state)
+{
+    (void)state;
+    view.keep_tombstones = false;
+    write_one(OP_SET, "a", "1");
+    write_one(OP_DEL, "a", NULL);
+    assert_value("a", NULL);
+    assert_int_equal(seen.position, position);
+    store_submit(view.store);
+    store_memory_sync(view.store, position);
+    assert_value("a", NULL);
+    assert_int_equal(seen.position, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_get, start, finish),
+        cmocka_unit_test_setup_teardown(test_expiry, start, finish),
+        cmocka_unit_test_setup_teardown(test_mget, start, finish),
+        cmocka_unit_test_setup_teardown(test_exists_and_strlen, start, finish),
+        cmocka_unit_test_setup_teardown(test_damaged, start, finish),
+        cmocka_unit_test_setup_teardown(test_seen, start, finish),
+        cmocka_unit_test_setup_teardown(test_seen_forgotten, start, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,274 @@
+/* Requests: operations, their arguments and their limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/message.h"
+#include "shared/operation.h"
+#include "shared/wire.h"
+#include <cmocka.h>
+#include <string.h>
+
+enum { HEAD = 56, PARTITION_AT = 40, OP_AT = 44, LEVEL_AT = 45, COUNT_AT = 46, RESERVED_AT = 48 };
+
+static struct buf out;
+
+static int start(void **state)
+{
+    (void)state;
+    out = (struct buf){0};
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    buf_free(&out);
+    return 0;
+}
+
+static void put_args(uint8_t op, const struct bytes *args, size_t count)
+{
+    struct request m = {.id = 1, .op = op};
+    size_t begun;
+
+    buf_truncate(&out, 0);
+    begun = message_begin_request(&out, &m);
+    assert_int_not_equal(begun, SIZE_MAX);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(message_add_arg(&out, begun, args[i]), 0);
+    assert_int_equal(message_end_request(&out, begun), 0);
+}
+
+static uint8_t *body(void)
+{
+    return buf_head(&out) + FRAME_HEADER_SIZE;
+}
+
+static int decode(void)
+{
+    struct request m;
+    size_t size = buf_len(&out) - FRAME_HEADER_SIZE;
+    uint8_t *copy = malloc(size);
+    int error;
+
+    assert_non_null(copy);
+    memcpy(copy, body(), size);
+    error = message_get_request(bytes_of(copy, size), &m);
+    free(copy);
+    return error;
+}
+
+/* As many arguments as wanted, such as the operation's letters ask for. */
+static void put_fitting(uint8_t op, size_t count)
+{
+    static const uint8_t key[9] = {0}, number[8] = {0};
+    static struct bytes args[MESSAGE_ARGS_MAX];
+    const char *letters = operation_info(op)->args;
+    size_t period = strcspn(letters, "*");
+
+    for (size_t i = 0; i < count; i++)
+        args[i] = letters[i % period] == 'k'   ? bytes_of(key, sizeof(key))
+                  : letters[i % period] == 'i' ? bytes_of(number, sizeof(number))
+                                               : (struct bytes){0};
+    put_args(op, args, count);
+}
+
+static void test_operations(void **state)
+{
+    (void)state;
+    for (int op = 0; op < 256; op++) {
+        const struct operation_info *info = operation_info((uint8_t)op);
+
+        if (op < OP_GET || op > OP_APPEND) {
+            assert_null(info);
+            put_fitting(OP_GET, 1);
+            body()[OP_AT] = (uint8_t)op;
+            assert_int_equal(decode(), RK_CORRUPT);
+            continue;
+        }
+        assert_non_null(info);
+        assert_int_equal(info->writes, op >= OP_SET);
+        for (size_t count = 0; count <= 5; count++) {
+            size_t period = strcspn(info->args, "*");
+            bool repeats = info->args[period] == '*';
+
+            put_fitting((uint8_t)op, count);
+            assert_int_equal(decode(), count && count % period == 0 && (repeats || count == period)
+                                           ? 0
+                                           : RK_CORRUPT);
+        }
+    }
+    assert_string_equal(operation_info(OP_MSET)->name, "MSET");
+    assert_string_equal(operation_info(OP_GET)->name, "GET");
+}
+
+static void test_fields(void **state)
+{
+    struct request in = {.id = UINT64_MAX,
+                         .epoch = UINT64_MAX - 1,
+                         .view = UINT64_MAX - 2,
+                         .session = UINT64_MAX - 3,
+                         .number = UINT64_MAX - 4,
+                         .partition = PARTITIONS_MAX - 1,
+                         .op = OP_SET,
+                         .level = LEVEL_ANY},
+                   m;
+    size_t begun = message_begin_request(&out, &in);
+    struct bytes arg;
+    bool nil = true;
+
+    (void)state;
+    assert_int_equal(message_add_key(&out, begun, UINT64_C(0x0102030405060708), bytes_from("k\0y")),
+                     0);
+    assert_int_equal(message_add_arg(&out, begun, bytes_of("v\0\r\n", 4)), 0);
+    assert_int_equal(message_end_request(&out, begun), 0);
+    assert_int_equal(message_get_request(bytes_of(body(), buf_len(&out) - FRAME_HEADER_SIZE), &m),
+                     0);
+    assert_true(m.id == in.id && m.epoch == in.epoch && m.view == in.view);
+    assert_true(m.session == in.session && m.number == in.number && m.partition == in.partition);
+    assert_true(m.op == OP_SET && m.level == LEVEL_ANY && m.arg_count == 2);
+    arg = message_next_arg(&m.args, &nil);
+    assert_false(nil);
+    assert_true(bytes_equal(arg, bytes_from("\1\2\3\4\5\6\7\10k")));
+    assert_true(wire_get_position(arg.data) == UINT64_C(0x0102030405060708));
+    assert_true(bytes_equal(message_next_arg(&m.args, NULL), bytes_of("v\0\r\n", 4)));
+    assert_int_equal(m.args.size, 0);
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    for (int level = 0; level < 256; level++) {
+        put_fitting(OP_GET, 1);
+        body()[LEVEL_AT] = (uint8_t)level;
+        assert_int_equal(decode(), level <= LEVEL_ANY ? 0 : RK_CORRUPT);
+    }
+    for (int i = 0; i < 8; i++) {
+        put_fitting(OP_GET, 1);
+        body()[RESERVED_AT + i] = 1;
+        assert_int_equal(decode(), RK_CORRUPT);
+    }
+    put_fitting(OP_GET, 1);
+    wire_put_u32(body() + PARTITION_AT, PARTITIONS_MAX - 1);
+    assert_int_equal(decode(), 0);
+    wire_put_u32(body() + PARTITION_AT, PARTITIONS_MAX);
+    assert_int_equal(decode(), RK_CORRUPT);
+    wire_put_u32(body() + PARTITION_AT, UINT32_MAX);
+    assert_int_equal(decode(), RK_CORRUPT);
+}
+
+/* A count, or a size, that is not that of the data. */
+static void test_wrong_sizes(void **state)
+{
+    static const uint32_t sizes[] = {0, 8, 10, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+
+    (void)state;
+    for (uint32_t count = 0; count <= UINT16_MAX; count += count < 8 ? 1 : 509) {
+        put_fitting(OP_MGET, 4);
+        wire_put_u16(body() + COUNT_AT, (uint16_t)count);
+        assert_int_equal(decode(), count == 4 ? 0 : RK_CORRUPT);
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        put_fitting(OP_MGET, 1);
+        wire_put_u32(body() + HEAD, sizes[i]);
+        assert_int_equal(decode(), RK_CORRUPT);
+        put_fitting(OP_MGET, 3);
+        wire_put_u32(body() + HEAD + 2 * 13, sizes[i]);
+        assert_int_equal(decode(), RK_CORRUPT);
+    }
+}
+
+static void test_argument_sizes(void **state)
+{
+    uint8_t *data = calloc(1, VALUE_SIZE_MAX + 1);
+    struct bytes args[2];
+
+    (void)state;
+    assert_non_null(data);
+    for (size_t size = 0; size <= STORE_KEY_SIZE_MAX + 2; size++) {
+        args[0] = bytes_of(data, size);
+        put_args(OP_GET, args, 1);
+        assert_int_equal(decode(),
+                         size > POSITION_SIZE && size <= STORE_KEY_SIZE_MAX ? 0 : RK_CORRUPT);
+    }
+    args[0] = bytes_of(data, POSITION_SIZE + 1);
+    for (size_t size = 0; size <= 16; size++) {
+        args[1] = bytes_of(data, size);
+        put_args(OP_INCRBY, args, 2);
+        assert_int_equal(decode(), size == 8 ? 0 : RK_CORRUPT);
+    }
+    args[1] = bytes_of(data, VALUE_SIZE_MAX);
+    put_args(OP_SET, args, 2);
+    assert_int_equal(decode(), 0);
+    args[1] = bytes_of(data, VALUE_SIZE_MAX + 1);
+    put_args(OP_SET, args, 2);
+    assert_int_equal(decode(), RK_CORRUPT);
+    free(data);
+}
+
+static void test_count_max(void **state)
+{
+    struct request m = {.op = OP_DEL};
+    size_t begun, before;
+
+    (void)state;
+    put_fitting(OP_DEL, MESSAGE_ARGS_MAX);
+    assert_int_equal(decode(), 0);
+    before = buf_len(&out);
+    begun = message_begin_request(&out, &m);
+    for (int i = 0; i < MESSAGE_ARGS_MAX; i++)
+        assert_int_equal(message_add_key(&out, begun, 0, bytes_from("k")), 0);
+    assert_int_equal(message_add_key(&out, begun, 0, bytes_from("k")), RK_TOOBIG);
+    assert_int_equal(buf_len(&out), before);
+    /* The decoder has a bound of its own. */
+    put_fitting(OP_DEL, MESSAGE_ARGS_MAX);
+    assert_int_equal(buf_append(&out, "\11\0\0\0\0\0\0\0\0\0\0\0k", 13), 0);
+    wire_put_u16(body() + COUNT_AT, MESSAGE_ARGS_MAX + 1);
+    assert_int_equal(decode(), RK_CORRUPT);
+}
+
+static void test_add_too_big(void **state)
+{
+    uint8_t *data = calloc(1, FRAME_BODY_MAX);
+    struct request m = {.op = OP_MSET};
+    size_t begun, before;
+
+    (void)state;
+    assert_non_null(data);
+    put_fitting(OP_GET, 1);
+    before = buf_len(&out);
+    for (size_t left = 0; left < 8; left++) {
+        begun = message_begin_request(&out, &m);
+        assert_int_equal(
+            message_add_arg(&out, begun, bytes_of(data, FRAME_BODY_MAX - HEAD - 4 - left)), 0);
+        assert_int_equal(message_add_key(&out, begun, 0, bytes_of(data, FRAME_BODY_MAX)),
+                         RK_TOOBIG);
+        assert_int_equal(buf_len(&out), before);
+    }
+    begun = message_begin_request(&out, &m);
+    assert_int_equal(message_add_key(&out, begun, 0, bytes_of(data, FRAME_BODY_MAX - HEAD - 12)),
+                     0);
+    assert_int_equal(message_end_request(&out, begun), 0);
+    assert_int_equal(buf_len(&out), before + FRAME_HEADER_SIZE + FRAME_BODY_MAX);
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_operations, start, finish),
+        cmocka_unit_test_setup_teardown(test_fields, start, finish),
+        cmocka_unit_test_setup_teardown(test_ranges, start, finish),
+        cmocka_unit_test_setup_teardown(test_wrong_sizes, start, finish),
+        cmocka_unit_test_setup_teardown(test_argument_sizes, start, finish),
+        cmocka_unit_test_setup_teardown(test_count_max, start, finish),
+        cmocka_unit_test_setup_teardown(test_add_too_big, start, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

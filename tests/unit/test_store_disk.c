@@ -1,0 +1,574 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "node/store_disk.h"
+#include "node/tree_record.h"
+#include "shared/error.h"
+#include "shared/wire.h"
+#include "tests/unit/store_support.h"
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct store *open_with(const struct store_disk_options *options)
+{
+    char why[STORE_WHY_SIZE];
+    struct store *s = NULL;
+    int error = store_disk_open(options, &s, why, sizeof(why));
+
+    if (error)
+        print_message("open: %s: %s\n", rk_error_text(error), why);
+    assert_int_equal(error, 0);
+    return s;
+}
+
+static struct store *open_in(const char *folder)
+{
+    struct store_disk_options options = test_options(folder);
+
+    return open_with(&options);
+}
+
+static void expect_refusal(const struct store_disk_options *options, int error, const char *text)
+{
+    char why[STORE_WHY_SIZE];
+    struct store *s = NULL;
+
+    assert_int_equal(store_disk_open(options, &s, why, sizeof(why)), error);
+    if (!strstr(why, text))
+        print_message("'%s' does not tell of '%s'\n", why, text);
+    assert_non_null(strstr(why, text));
+    assert_null(s);
+}
+
+static void advance(struct model *m, struct store *s)
+{
+    struct model_batch batch;
+    uint64_t position;
+    int error;
+
+    model_next(m, &batch);
+    while ((error = store_apply(s, &batch.batch, &position)) == RK_FULL)
+        store_submit(s);
+    assert_int_equal(error, 0);
+    model_advance(m);
+    assert_int_equal(position, m->applied);
+}
+
+/* Opens, writes, checks, closes again and again, with checkpoints whenever they please. */
+static void run_model(uint64_t seed, const struct store_disk_options *options, int rounds)
+{
+    uint64_t random = seed;
+    struct model m;
+
+    model_init(&m, seed, true);
+    for (int round = 0; round < rounds; round++) {
+        struct store *s = open_with(options);
+
+        assert_int_equal(model_remembered(s), m.applied);
+        model_check(&m, s);
+        for (uint64_t i = model_random(&random) % 150; i > 0; i--) {
+            advance(&m, s);
+            if (model_random(&random) % 8 == 0)
+                store_submit(s);
+            if (model_random(&random) % 40 == 0)
+                model_check(&m, s);
+            if (model_random(&random) % 40 == 0)
+                assert_int_equal(test_sync(s, m.applied), 0);
+        }
+        model_check(&m, s);
+        store_close(s);
+    }
+    struct store *s = open_with(options);
+    uint64_t applied = m.applied;
+
+    advance(&m, s);
+    test_write_down(s);
+    model_check(&m, s);
+    model_check_counts(&m, s);
+    assert_int_equal(m.applied, applied + 1);
+    store_close(s);
+}
+
+static void test_holds_what_the_model_holds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        char folder[512];
+        struct store_disk_options options;
+
+        snprintf(folder, sizeof(folder), "%s", test_folder_new());
+        options = test_options(folder);
+        options.scrub_rate = seed % 2 ? 100 << 20 : 0;
+        options.sync = seed % 3 == 0   ? STORE_SYNC_INTERVAL
+                       : seed % 3 == 1 ? STORE_SYNC_ALWAYS
+                                       : STORE_SYNC_NEVER;
+        options.sync_interval_ms = 3;
+        run_model(seed, &options, 12);
+        test_folder_remove(folder);
+    }
+}
+
+static struct store_change put_of(struct bytes key, struct bytes value)
+{
+    return (struct store_change){STORE_PUT, key, {.version = {1, 1}, .value = value}};
+}
+
+static int apply_one(struct store *s, struct store_change change, uint64_t *position)
+{
+    struct store_batch batch = {.changes = &change, .change_count = 1};
+
+    return store_apply(s, &batch, position);
+}
+
+static struct bytes number_key(uint64_t number, uint8_t key[16])
+{
+    uint64_t random = number;
+
+    wire_put_position(key, model_random(&random));
+    wire_put_position(key + 8, number);
+    return bytes_of(key, 16);
+}
+
+static void put_number(struct store *s, uint64_t number, struct bytes value)
+{
+    uint64_t position;
+    uint8_t key[16];
+    int error;
+
+    while ((error = apply_one(s, put_of(number_key(number, key), value), &position)) == RK_FULL ||
+           error == RK_NOSPACE)
+        store_submit(s);
+    assert_int_equal(error, 0);
+}
+
+static void expect_number(struct store *s, uint64_t number, struct bytes value)
+{
+    struct store_record record;
+    uint64_t position;
+    uint8_t key[16];
+
+    assert_int_equal(store_get(s, number_key(number, key), &record, &position), 0);
+    assert_true(bytes_equal(record.value, value));
+}
+
+static void test_map_grows_and_memory_is_bounded(void **state)
+{
+    char folder[512];
+    struct store_stats stats;
+    uint8_t value[300];
+    struct store *s;
+    enum { COUNT = 40000 };
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    s = open_in(folder);
+    memset(value, 'v', sizeof(value));
+    for (uint64_t i = 0; i < COUNT; i++) {
+        put_number(s, i, bytes_of(value, 1 + i % sizeof(value)));
+        if (i % 16 == 0) {
+            store_submit(s);
+            store_stats(s, &stats);
+            assert_true(stats.memory_bytes <= stats.memory_max);
+        }
+    }
+    test_write_down(s);
+    store_stats(s, &stats);
+    assert_true(stats.file_bytes > 4 << 20);
+    for (uint64_t i = 0; i < COUNT; i += 7)
+        expect_number(s, i, bytes_of(value, 1 + i % sizeof(value)));
+    store_close(s);
+    s = open_in(folder);
+    for (uint64_t i = 0; i < COUNT; i += 7)
+        expect_number(s, i, bytes_of(value, 1 + i % sizeof(value)));
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+static void test_large_values_get_segments_of_their_own(void **state)
+{
+    enum { SIZE = 5 << 20 };
+    uint8_t *value = malloc(SIZE);
+    char folder[512];
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    s = open_in(folder);
+    for (size_t i = 0; i < SIZE; i++)
+        value[i] = (uint8_t)(i * i >> 7);
+    for (uint64_t i = 0; i < 6; i++) {
+        put_number(s, i, bytes_of(value + i, SIZE - 6));
+        put_number(s, 100 + i, bytes_of(value, 10));
+    }
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < 6; i++) {
+            expect_number(s, i, bytes_of(value + i, SIZE - 6));
+            expect_number(s, 100 + i, bytes_of(value, 10));
+        }
+        store_close(s);
+        s = open_in(folder);
+    }
+    store_close(s);
+    free(value);
+    test_folder_remove(folder);
+}
+
+static void test_a_folder_has_one_owner(void **state)
+{
+    char folder[512];
+    struct store_disk_options options;
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    s = open_with(&options);
+    expect_refusal(&options, RK_BUSY, folder);
+    store_close(s);
+    s = open_with(&options);
+    store_close(s);
+    test_folder_remove(folder);
+    expect_refusal(&options, RK_IO, folder);
+}
+
+static void test_a_folder_that_may_not_be_written(void **state)
+{
+    char folder[512];
+    struct store_disk_options options;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    store_close(open_with(&options));
+    assert_int_equal(chmod(folder, 0500), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char why[STORE_WHY_SIZE];
+        struct store *s;
+
+        /* The lock file must not be there to be opened either. */
+        if (geteuid() == 0 && setuid(65534) != 0)
+            _exit(2);
+        _exit(store_disk_open(&options, &s, why, sizeof(why)) == RK_READONLY && strstr(why, folder)
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(chmod(folder, 0700), 0);
+    test_folder_remove(folder);
+}
+
+static void test_options_have_ranges(void **state)
+{
+    struct store_disk_options options = test_options("/nowhere");
+
+    (void)state;
+    options.memory_table = 1000;
+    expect_refusal(&options, RK_INVALID, "memory_table");
+    options = test_options("/nowhere");
+    options.log_segment = 100;
+    expect_refusal(&options, RK_INVALID, "log_segment");
+}
+
+/* Changes a row of the tree behind the store's back. */
+static void edit_tree(const char *folder, const char *table, struct bytes key, size_t at,
+                      uint8_t flip)
+{
+    char path[1024];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val k = {key.size, (void *)key.data}, v;
+    uint8_t *copy;
+
+    snprintf(path, sizeof(path), "%s/tree", folder);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);
+    assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    assert_int_equal(mdb_get(txn, dbi, &k, &v), 0);
+    copy = malloc(v.mv_size);
+    memcpy(copy, v.mv_data, v.mv_size);
+    assert_true(at < v.mv_size);
+    copy[at] ^= flip;
+    v.mv_data = copy;
+    assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    free(copy);
+}
+
+static void test_another_version_is_refused(void **state)
+{
+    struct store_disk_options options;
+    char folder[512];
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    store_close(open_with(&options));
+    edit_tree(folder, "meta", bytes_from("store"), 0, 2);
+    expect_refusal(&options, RK_VERSION, folder);
+    edit_tree(folder, "meta", bytes_from("store"), 0, 2);
+    edit_tree(folder, "meta", bytes_from("store"), 9, 2);
+    expect_refusal(&options, RK_CORRUPT, folder);
+    test_folder_remove(folder);
+}
+
+static void write_numbers(const char *folder, uint64_t count)
+{
+    struct store *s = open_in(folder);
+
+    for (uint64_t i = 0; i < count; i++)
+        put_number(s, i, bytes_from("value"));
+    test_write_down(s);
+    store_close(s);
+}
+
+static int count_damaged(void *arg, struct bytes key, const struct store_record *record)
+{
+    uint8_t damaged[16];
+
+    if (!record) {
+        assert_true(bytes_equal(key, number_key(5, damaged)));
+        ++*(int *)arg;
+    }
+    return 0;
+}
+
+static void test_damaged_records_are_never_served(void **state)
+{
+    struct store_disk_options options;
+    uint8_t last[8], key[STORE_KEY_SIZE_MAX], five[16];
+    struct store_record record;
+    struct store_stats stats;
+    char folder[512];
+    struct store *s;
+    uint64_t position;
+    int damaged = 0;
+    size_t size;
+
+    (void)state;
+    memset(last, 0xff, sizeof(last));
+    for (size_t byte = 0; byte < 26; byte++) {
+        snprintf(folder, sizeof(folder), "%s", test_folder_new());
+        write_numbers(folder, 100);
+        edit_tree(folder, "records", number_key(5, five), byte, 0x10);
+        options = test_options(folder);
+        options.scrub_rate = byte % 2 ? 0 : 100 << 20;
+        s = open_with(&options);
+        if (options.scrub_rate) {
+            do {
+                store_stats(s, &stats);
+            } while (stats.scrub_damaged == 0);
+        } else {
+            assert_int_equal(store_get(s, number_key(5, five), &record, &position), RK_CORRUPT);
+            assert_null(record.value.data);
+        }
+        assert_int_equal(store_damaged(s, key, &size), 0);
+        assert_true(bytes_equal(bytes_of(key, size), number_key(5, five)));
+        damaged = 0;
+        assert_int_equal(
+            store_scan(s, bytes_of(NULL, 0), bytes_of(last, 8), false, count_damaged, &damaged),
+            RK_CORRUPT);
+        assert_int_equal(damaged, 1);
+        expect_number(s, 6, bytes_from("value"));
+        put_number(s, 5, bytes_from("value"));
+        expect_number(s, 5, bytes_from("value"));
+        test_write_down(s);
+        expect_number(s, 5, bytes_from("value"));
+        store_close(s);
+        test_folder_remove(folder);
+    }
+}
+
+static void test_damaged_state_rows_are_never_served(void **state)
+{
+    uint8_t row[STORE_STATE_MAX], key[TREE_STATE_KEY_SIZE];
+    struct store_batch batch = {.partition = 77, .state = bytes_from("state")};
+    char folder[512];
+    struct store *s;
+    uint64_t position;
+    size_t size;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    s = open_in(folder);
+    assert_int_equal(store_apply(s, &batch, &position), 0);
+    test_write_down(s);
+    assert_int_equal(store_state(s, 77, row, &size), 0);
+    assert_int_equal(size, 5);
+    store_close(s);
+    tree_state_key(77, key);
+    edit_tree(folder, "states", bytes_of(key, sizeof(key)), 6, 1);
+    s = open_in(folder);
+    assert_int_equal(store_state(s, 77, row, &size), RK_CORRUPT);
+    assert_int_equal(size, 0);
+    assert_int_equal(store_state(s, 78, row, &size), RK_NOTFOUND);
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+static void note_number(void *arg, const struct store_batch *batch)
+{
+    uint64_t *expected = arg;
+
+    assert_int_equal(wire_get_u64(batch->note.data), *expected);
+    assert_int_equal(wire_get_u64(batch->state.data), *expected);
+    *expected += 2;
+}
+
+static void test_notes_are_handed_back(void **state)
+{
+    struct store_disk_options options;
+    uint64_t expected = 1;
+    char folder[512];
+    struct store *s;
+    struct model m;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    model_init(&m, 9, false);
+    s = open_in(folder);
+    for (int i = 0; i < 20; i++)
+        advance(&m, s);
+    /* The tree has them, the log's newest segment as well. */
+    test_write_down(s);
+    store_close(s);
+    options = test_options(folder);
+    options.replayed = note_number;
+    options.replayed_arg = &expected;
+    s = open_with(&options);
+    assert_int_equal(expected, 21);
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+static void test_log_is_given_up_and_used_again(void **state)
+{
+    struct store_disk_options options;
+    struct store_stats stats;
+    uint8_t value[500];
+    char folder[512];
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    memset(value, 1, sizeof(value));
+    options = test_options(folder);
+    s = open_with(&options);
+    for (uint64_t i = 0; i < 20000; i++) {
+        put_number(s, i % 500, bytes_of(value, sizeof(value)));
+        if (i % 64 == 0)
+            assert_int_equal(test_sync(s, i), 0);
+    }
+    put_number(s, 1, bytes_from("x"));
+    test_write_down(s);
+    store_stats(s, &stats);
+    /* What is not written down yet, one segment kept, the spares: not the 10 MB that were written.
+     */
+    assert_true(stats.log_bytes < 4 << 20);
+    assert_true(stats.syncs > 0);
+    assert_int_equal(stats.writes, 20001);
+    store_close(s);
+    s = open_with(&options);
+    expect_number(s, 499, bytes_of(value, sizeof(value)));
+    expect_number(s, 1, bytes_from("x"));
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+static void test_writers_are_slowed_down_before_they_are_refused(void **state)
+{
+    struct store_disk_options options;
+    struct faulty_files faulty;
+    uint64_t slowest = 0, position, number = 0;
+    struct store_stats stats;
+    uint8_t value[1000] = {0};
+    char folder[512];
+    struct store *s;
+    int error;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    faulty_files_init(&faulty);
+    options = test_options(folder);
+    options.files = &faulty.files;
+    options.memory_table = 8 << 20;
+    options.checkpoint_ms = 0;
+    options.log_segment = 32 << 20;
+    s = open_with(&options);
+    assert_int_equal(store_delay_us(s), 0);
+    /* The checkpoint finds the disk full, so it waits. */
+    faulty.error = ENOSPC;
+    faulty.all = true;
+    do {
+        uint64_t delay = store_delay_us(s);
+        uint8_t key[16];
+
+        assert_true(delay >= slowest || number < 10);
+        slowest = delay;
+        error = apply_one(s, put_of(number_key(number++, key), bytes_of(value, sizeof(value))),
+                          &position);
+        if (number == 1) {
+            assert_int_equal(test_sync(s, 1), 0);
+            atomic_store(&faulty.until, 1);
+            faulty.kinds = FAULT_ALLOCATE;
+        }
+        store_submit(s);
+    } while (!error);
+    assert_int_equal(error, RK_FULL);
+    assert_true(slowest > STORE_DELAY_US_MAX / 2);
+    store_stats(s, &stats);
+    assert_true(stats.slowdowns > 100);
+    assert_int_equal(stats.full_refusals, 1);
+    assert_true(stats.memory_bytes <= stats.memory_max);
+    assert_true(stats.delay_us > STORE_DELAY_US_MAX / 2);
+    /* There is room again: the checkpoint goes on by itself. */
+    faulty.kinds = 0;
+    do {
+        store_submit(s);
+        store_stats(s, &stats);
+    } while (stats.checkpoints == 0);
+    put_number(s, number, bytes_from("after"));
+    expect_number(s, number, bytes_from("after"));
+    expect_number(s, 0, bytes_of(value, sizeof(value)));
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_holds_what_the_model_holds),
+        cmocka_unit_test(test_map_grows_and_memory_is_bounded),
+        cmocka_unit_test(test_large_values_get_segments_of_their_own),
+        cmocka_unit_test(test_a_folder_has_one_owner),
+        cmocka_unit_test(test_a_folder_that_may_not_be_written),
+        cmocka_unit_test(test_options_have_ranges),
+        cmocka_unit_test(test_another_version_is_refused),
+        cmocka_unit_test(test_damaged_records_are_never_served),
+        cmocka_unit_test(test_damaged_state_rows_are_never_served),
+        cmocka_unit_test(test_notes_are_handed_back),
+        cmocka_unit_test(test_log_is_given_up_and_used_again),
+        cmocka_unit_test(test_writers_are_slowed_down_before_they_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
