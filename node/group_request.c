@@ -109,7 +109,12 @@ static int answer_when_committed(struct shard *s, struct group *g, uint64_t clie
     reply->proof = bytes_of(proof, sizeof(proof));
     buf_truncate(&s->proof, 0);
     error = message_put_reply(&s->proof, reply);
-    return error ? error : group_pend(s, g, &p, buf_bytes(&s->proof));
+    if (!error)
+        error = group_pend(s, g, &p, buf_bytes(&s->proof));
+    /* It may be committed already, and then nothing else would come to release it. */
+    if (!error)
+        group_answer_pending(s, g);
+    return error;
 }
 
 /* A request that was carried out before: its answer is in the history. */
@@ -144,6 +149,20 @@ static bool would_be_known(const struct group *g, const struct request *m)
     return version_compare(floor, base) <= 0;
 }
 
+/* The first attempt may arrive after a later one was carried out and forgotten again, so it is no
+ * better known than that. But its proxy, if nothing else is under way, can send it with a newer base. */
+static void refuse_unknown(struct shard *s, struct group *g, uint64_t client,
+                           const struct request *m)
+{
+    if (m->flags & REQUEST_RETRY) {
+        s->counters.forgotten++;
+        refuse(s, client, m, REFUSAL_FORGOTTEN);
+    } else {
+        s->counters.refused_elsewhere++;
+        shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->view, g->last.op);
+    }
+}
+
 static int carry_out(struct shard *s, struct group *g, uint64_t client, const struct request *m)
 {
     struct execute_view view = view_of_group(s, g);
@@ -176,9 +195,8 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
         answer_again(s, g, client, m, known);
         return;
     }
-    if ((m->flags & REQUEST_RETRY) && !would_be_known(g, m)) {
-        s->counters.forgotten++;
-        refuse(s, client, m, REFUSAL_FORGOTTEN);
+    if (m->session && !would_be_known(g, m)) {
+        refuse_unknown(s, g, client, m);
         return;
     }
     if (!group_majority_follows(g)) {
@@ -219,7 +237,10 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
             shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
         return;
     }
-    if (g->role == GROUP_BACKUP)
+    /* One that has just been promised a view gets the time to lead it: two that take the view from each other
+     * are slower than one. */
+    if (g->role == GROUP_BACKUP &&
+        (!g->promised_ms || s->now_ms - g->promised_ms >= s->options.candidate_ms))
         group_lead(s, g);
     s->counters.refused_elsewhere++;
     refuse(s, client, m, REFUSAL_ELSEWHERE);

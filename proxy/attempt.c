@@ -7,7 +7,7 @@
 
 /* Attempts that may follow each other without a pause: enough to learn of a view, few enough that
  * nodes that send each other's clients around are not asked in a tight circle. */
-enum { ATTEMPTS_AT_ONCE = 4 };
+enum { ATTEMPTS_AT_ONCE = 4, ATTEMPTS_PER_CANDIDATE = 32 };
 
 /* A node that gives signs of life may take so many node_timeouts for a request before another one
  * is asked. */
@@ -206,7 +206,8 @@ static struct lane *choose_primary(struct router *r, const struct call *c, struc
         return lane;
     m->flags |= REQUEST_LEAD;
     for (uint32_t i = 0; i < set->count; i++) {
-        uint32_t turn = (i + (c->attempts > 2 ? c->attempts : 0)) % set->count;
+        /* All proxies ask the same one, and another one only when that does not help. */
+        uint32_t turn = (i + c->attempts / ATTEMPTS_PER_CANDIDATE) % set->count;
         struct lane *other = lane_of(r, set->member[turn], c->partition);
 
         if (other != lane && other->state == LANE_UP && !other->unanswered) {

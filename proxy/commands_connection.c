@@ -38,6 +38,18 @@ void run_quit(struct execution *x)
     x->session->ending = true;
 }
 
+void run_readonly(struct execution *x)
+{
+    x->session->any_replica = true;
+    reply_simple(x, "OK");
+}
+
+void run_readwrite(struct execution *x)
+{
+    x->session->any_replica = false;
+    reply_simple(x, "OK");
+}
+
 void run_select(struct execution *x)
 {
     int64_t index;

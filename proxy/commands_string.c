@@ -25,6 +25,14 @@ static bool value_valid(struct execution *x, struct bytes value)
     return false;
 }
 
+/* What a read asks for, unless the command says so itself. */
+static uint8_t read_level(const struct execution *x)
+{
+    bool writes = x->command->flags & COMMAND_WRITE;
+
+    return !writes && x->session->any_replica ? LEVEL_ANY : LEVEL_LINEAR;
+}
+
 /* A command on one key, with a value unless it is NULL. */
 static void run_one(struct execution *x, uint8_t level, const struct bytes *value)
 {
@@ -53,7 +61,7 @@ static void run_one(struct execution *x, uint8_t level, const struct bytes *valu
 
 void run_key(struct execution *x)
 {
-    run_one(x, LEVEL_LINEAR, NULL);
+    run_one(x, read_level(x), NULL);
 }
 
 void run_key_value(struct execution *x)
@@ -136,6 +144,7 @@ static struct call *split_key(struct execution *x, struct slot *slot, uint32_t a
     if (!c || call_add_key(&r->requests, c, position, key) != 0 ||
         (with_value && call_add_value(&r->requests, c, value) != 0))
         return NULL;
+    c->level = read_level(x);
     return c;
 }
 

@@ -41,6 +41,8 @@ bool execution_integer(struct execution *x, uint32_t arg, int64_t *value);
 void run_ping(struct execution *x);
 void run_echo(struct execution *x);
 void run_quit(struct execution *x);
+void run_readonly(struct execution *x);
+void run_readwrite(struct execution *x);
 void run_select(struct execution *x);
 void run_hello(struct execution *x);
 void run_client(struct execution *x);

@@ -34,6 +34,7 @@ struct session {
     uint32_t majority_reads; /* and reads from a majority */
     uint64_t last_sent;      /* the highest number of a call in flight */
     uint8_t resp;            /* 2 or 3 */
+    bool any_replica;        /* READONLY: reads may be answered by any replica, and be old */
     bool ending;             /* reads no more commands; closed when everything is answered */
     bool broken;             /* out of memory: a reply is lost, so it is closed at once */
     char *texts[SESSION_TEXTS];
