@@ -175,6 +175,21 @@ static struct ring *make_ring(const struct init *init, char *why, size_t why_siz
     return NULL;
 }
 
+/* Whether the node has this very ring already. */
+static int compare_ring(struct client *client, const struct ring *ring)
+{
+    struct ring *there = NULL;
+    int error = client_ring(client, &there);
+
+    if (!error && memcmp(there->cluster, ring->cluster, IDENTITY_SIZE) != 0) {
+        snprintf(client->why, sizeof(client->why), "%s: has been put into another ring meanwhile",
+                 client->address);
+        error = RK_CLUSTER;
+    }
+    ring_free(there);
+    return error;
+}
+
 static int give(const struct init *init, const struct ring_member *m, const struct ring *ring)
 {
     struct client client;
@@ -183,6 +198,8 @@ static int give(const struct init *init, const struct ring_member *m, const stru
 
     if (!error && client.welcome.epoch == 0)
         error = client_put_ring(&client, 0, ring);
+    else if (!error)
+        error = compare_ring(&client, ring);
     if (error)
         code = control_fail("%s: %s\nSome nodes may have the new ring already; mend this one and "
                             "give the same command again",

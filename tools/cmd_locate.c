@@ -44,6 +44,7 @@ static int run(const struct control *c, int argc, char **argv)
     struct bytes key;
     struct ring *ring;
     struct positioner *positioner;
+    int code;
 
     if (argc != 2)
         return control_usage(&command_locate, "one KEY is needed");
@@ -51,9 +52,9 @@ static int run(const struct control *c, int argc, char **argv)
     if (key.size < 1 || key.size > KEY_SIZE_MAX)
         return control_usage(&command_locate, "a key has 1 to %d bytes, this one has %zu",
                              KEY_SIZE_MAX, key.size);
-    ring = control_ring(c);
+    ring = control_ring(c, &code);
     if (!ring)
-        return EXIT_COULD_NOT;
+        return code;
     positioner = positioner_new(ring->hash);
     if (!positioner) {
         ring_free(ring);

@@ -150,12 +150,13 @@ static int run(const struct control *c, int argc, char **argv)
 {
     struct ring *ring;
     struct member_status *all;
+    int code;
 
     if (argc != 1)
         return control_usage(&command_status, "'%s' is not expected", argv[1]);
-    ring = control_ring(c);
+    ring = control_ring(c, &code);
     if (!ring)
-        return EXIT_COULD_NOT;
+        return code;
     all = calloc(ring->member_count, sizeof(*all));
     for (uint32_t i = 0; all && i < ring->member_count; i++)
         ask(c, &ring->members[i], &all[i]);

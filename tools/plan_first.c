@@ -30,8 +30,8 @@ static int64_t zone_lag(const struct turns *t, uint16_t zone)
            (int64_t)t->zone_used[zone] * t->partitions;
 }
 
-/* The zone that is most behind; one that had a turn within the window only when it is behind by a
- * whole turn, so that a zone heavier than its fellows is spread too instead of left for the end. */
+/* The zone that is most behind. One that had a turn within the window counts as a whole turn less
+ * behind: that keeps equal zones apart, and a zone too heavy for that is spread evenly. */
 static uint16_t choose_zone(const struct turns *t)
 {
     int64_t best_lag = INT64_MIN;
@@ -45,8 +45,8 @@ static uint16_t choose_zone(const struct turns *t)
         if (t->zone_used[z] >= t->zone_target[z])
             continue;
         lag = zone_lag(t, z);
-        if (t->at - t->zone_last[z] < t->zone_window && lag < t->partitions)
-            lag -= (int64_t)t->partitions * t->partitions * 4;
+        if (t->at - t->zone_last[z] < t->zone_window)
+            lag -= t->partitions;
         if (lag > best_lag || (lag == best_lag && tie > best_tie)) {
             best_lag = lag;
             best_tie = tie;

@@ -7,7 +7,7 @@
 enum {
     WORK_MAX = 16 << 20,
     WORK_IDLE_MAX = 1 << 20, /* without any success, and more on large rings: */
-    WORK_IDLE_EACH = 64,
+    WORK_IDLE_EACH = 32,
     TRIES_A_LIST = 2048,
 };
 
@@ -95,7 +95,7 @@ static void try_give(struct search *w, uint32_t partition, uint16_t taker)
     uint16_t owner = s->owners[partition];
     int64_t cost = s->cost + w->slack;
 
-    if (owner == taker || s->owned[owner] < 2)
+    if (owner == taker || s->owned[owner] <= s->shares->primaries[owner].low)
         return;
     plan_state_assign(s, partition, taker);
     if (s->cost > cost)

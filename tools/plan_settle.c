@@ -55,9 +55,7 @@ struct trial {
 
 static bool can_give(const struct plan_state *s, uint32_t partition, bool within)
 {
-    uint16_t owner = s->owners[partition];
-
-    return surplus(s, owner, within) > 0 && s->owned[owner] > 1;
+    return surplus(s, s->owners[partition], within) > 0;
 }
 
 static void try_give(struct plan_state *s, struct trial *t, uint32_t partition, uint16_t taker)

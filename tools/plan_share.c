@@ -150,8 +150,10 @@ static void bound_replicas(const struct ring *r, struct plan_shares *s)
 
         s->replica_range[i].low = (uint32_t)((low + unit - 1) >> PLAN_SHARE_BITS);
         s->replica_range[i].high = (uint32_t)(high >> PLAN_SHARE_BITS);
+        if (s->replicas == 1)
+            s->replica_range[i] = s->primaries[i];
         /* Who owns a partition is met on the walks from it and the ones before it. */
-        if (s->primaries[i].low > 0 && s->replica_range[i].high < s->replicas)
+        if (s->primaries[i].high > 0 && s->replica_range[i].high < s->replicas)
             s->replica_range[i].high = s->replicas;
     }
 }

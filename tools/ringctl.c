@@ -112,12 +112,14 @@ static void ask_for_ring(const struct control *c, const char *host, uint16_t por
     }
 }
 
-struct ring *control_ring(const struct control *c)
+struct ring *control_ring(const struct control *c, int *code)
 {
-    char why[CLIENT_WHY_SIZE] = "", *list, *rest, *address;
+    char why[CLIENT_WHY_SIZE] = "out of memory", *list, *rest, *address;
     struct ring *newest = NULL;
+    bool usable = true;
 
-    if (!c->nodes) {
+    *code = EXIT_USAGE;
+    if (!c->nodes || !c->nodes[0]) {
         control_fail("which ring? Give --nodes HOST:PORT,... or set RINGCTL_NODES");
         return NULL;
     }
@@ -127,16 +129,20 @@ struct ring *control_ring(const struct control *c)
         uint16_t port;
 
         if (config_split_address(address, &host, &port) != 0) {
-            snprintf(why, sizeof(why), "'%s' in --nodes is not HOST:PORT", address);
-            continue;
+            control_fail("'%s' in --nodes is not HOST:PORT", address);
+            usable = false;
+            break;
         }
         ask_for_ring(c, host, port, &newest, why, sizeof(why));
         free(host);
     }
     free(list);
-    if (!newest)
-        control_fail("no ring from %s: %s", c->nodes, why[0] ? why : "out of memory");
-    return newest;
+    if (usable && newest)
+        return newest;
+    ring_free(newest);
+    if (usable)
+        *code = control_fail("no ring from %s: %s", c->nodes, why);
+    return NULL;
 }
 
 static int wrong_usage(const char *format, const char *what)

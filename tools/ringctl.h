@@ -32,8 +32,9 @@ int control_usage(const struct control_command *command, const char *format, ...
 /* Prints "ringctl: ..." on standard error and returns EXIT_COULD_NOT. */
 int control_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Asks the nodes of --nodes in turn for their ring and takes the newest. NULL after having said why. */
-struct ring *control_ring(const struct control *c);
+/* Asks the nodes of --nodes in turn for their ring and takes the newest. NULL after having said why, with the exit code
+ * in *code. */
+struct ring *control_ring(const struct control *c, int *code);
 
 /* A JSON string, quoted and escaped, to standard output. */
 void json_string(struct bytes text);
