@@ -192,8 +192,7 @@ int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *
     if (!error)
         error = ring_decode(buf_bytes(&content), out, detail, sizeof(detail));
     if (error && error != RK_NOTFOUND)
-        snprintf(why, why_size, "%s: %s%s%s; remove the file to fetch the ring from the other "
-                                "members",
+        snprintf(why, why_size, "%s: %s%s%s; put the file 'ring' of another member in its place",
                  path ? path : "ring", rk_error_text(error), detail[0] ? ": " : "", detail);
     buf_free(&content);
     free(path);

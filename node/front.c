@@ -247,8 +247,7 @@ static bool may_enter(struct visitor *v, const struct hello *m)
 
     if (!is_zero(m->target) && memcmp(m->target, node->folder.identity, IDENTITY_SIZE) != 0) {
         say_goodbye(v, RK_MEMBER, "another node answers at this address: its data folder was "
-                                  "lost or exchanged; bring the right one back, or replace the "
-                                  "member (ringctl replace)");
+                                  "lost or exchanged; bring the right one back");
         return false;
     }
     if (!is_zero(m->cluster) && ring && memcmp(m->cluster, ring->cluster, IDENTITY_SIZE) != 0) {
@@ -373,12 +372,26 @@ static void on_end(void *owner, struct conn *c, int error)
 
 static const struct conn_handler handler = {on_data, on_end, NULL, NULL};
 
+/* Visitors, and the proxies' connections that the shards have taken over. */
+static uint64_t connections(const struct front *f)
+{
+    uint64_t count = f->counters.connections;
+
+    for (uint16_t i = 0; i < f->node->folder.shards; i++) {
+        struct worker_report report;
+
+        worker_report(f->node->workers[i], &report);
+        count += report.clients;
+    }
+    return count;
+}
+
 static void on_accept(void *arg, int fd)
 {
     struct front *f = arg;
     struct visitor *v = NULL;
 
-    if (f->counters.connections < (uint64_t)f->node->options.max_connections)
+    if (connections(f) < (uint64_t)f->node->options.max_connections)
         v = calloc(1, sizeof(*v));
     if (!v) {
         f->counters.refused++;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#define REBUILD "rebuild this node from its peers (ringctl replace)"
+#define REBUILD "rebuild this node from its peers (doc/operations.md tells how)"
 
 enum { PROGRESS_EVERY_MS = 1000 };
 

@@ -42,6 +42,8 @@ const struct config_setting node_settings[] = {
      "bytes of recent writes that each shard gathers in memory before it writes them to its tree"},
     {"storage", "log_segment", CONFIG_SIZE, AT(log_segment), "64m", MI, GI, NULL,
      "bytes after which a shard begins a new file of its write log"},
+    {"storage", "checkpoint", CONFIG_DURATION, AT(checkpoint_ms), "10s", 100, 3600000, NULL,
+     "how long a write may be in the log and in memory only, before it is written into the tree"},
     {"storage", "map_size", CONFIG_SIZE, AT(map_size), "1g", MI, 16 * TI, NULL,
      "bytes of address space that each shard's LMDB tree begins with; grows by itself"},
     {"storage", "scrub_rate", CONFIG_SIZE, AT(scrub_rate), "1m", 0, TI, NULL,

@@ -407,6 +407,7 @@ static int open_store(struct worker *w, char *why, size_t why_size)
                                          .memory_table = (size_t)o->memory_table,
                                          .log_segment = (size_t)o->log_segment,
                                          .map_size = (size_t)o->map_size,
+                                         .checkpoint_ms = (uint64_t)o->checkpoint_ms,
                                          .scrub_rate = (uint64_t)o->scrub_rate,
                                          .wake = store_wake,
                                          .wake_arg = w};
