@@ -404,13 +404,15 @@ static void ask_again(struct shard *s, struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
 
-        if (g->role == GROUP_PRIMARY && peer->state == PEER_TRANSFER) {
+        if (g->role == GROUP_PRIMARY && peer->state == PEER_TRANSFER)
             transfer_continue(s, g, peer);
-            continue;
-        }
         if (peer->state == PEER_DOWN || s->now_ms - peer->asked_ms < GROUP_ASK_MS ||
             !s->host.peer_has_room(s->host.arg, peer->member, g->partition))
             continue;
+        if (g->role == GROUP_PRIMARY) {
+            peer->asked_ms = s->now_ms;
+            group_confirm_again(s, g, peer);
+        }
         if (g->role == GROUP_CANDIDATE && !peer->promised) {
             peer->asked_ms = s->now_ms;
             group_signal_now(s, g, peer->member, SIGNAL_PREPARE, g->view, g->last);

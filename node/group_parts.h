@@ -30,6 +30,8 @@ void group_refused(struct shard *s, struct group *g, const struct signal *m);
 /* Queues a reply's frame until the operation is committed and the round confirmed. 0 or RK_NOMEM.
  */
 int group_pend(struct shard *s, struct group *g, const struct pending *p, struct bytes frame);
+/* Lets those replies go that need not wait any more. */
+void group_answer_pending(struct shard *s, struct group *g);
 void group_pend_abandon(struct shard *s, struct group *g);
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m);
 void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
@@ -41,6 +43,9 @@ bool group_majority_follows(const struct group *g);
 
 /* Asks the replicas, once a turn, whether the view is still the highest; the round to wait for. */
 uint64_t group_confirm(struct shard *s, struct group *g);
+
+/* Asks those who have not confirmed the newest round, which a reply waits for, once more. */
+void group_confirm_again(struct shard *s, struct group *g, struct group_peer *peer);
 
 /* Makes the next step of the view: applies it here and sends it to those who follow. `step`'s
  * version fields are filled in. 0; an error of the store or RK_NOMEM, RK_TOOBIG: nothing happened.

@@ -76,7 +76,7 @@ static uint64_t majority_round(const struct group *g)
     return (uint64_t)majority_of(reached, count);
 }
 
-static void answer_pending(struct shard *s, struct group *g)
+void group_answer_pending(struct shard *s, struct group *g)
 {
     uint64_t round = g->pending_first ? majority_round(g) : 0;
 
@@ -107,7 +107,7 @@ static void commit(struct shard *s, struct group *g)
     g->started = true;
     if ((uint64_t)op > g->committed)
         g->committed = (uint64_t)op;
-    answer_pending(s, g);
+    group_answer_pending(s, g);
 }
 
 void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at)
@@ -159,6 +159,13 @@ uint64_t group_confirm(struct shard *s, struct group *g)
     return g->round;
 }
 
+void group_confirm_again(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    if (g->pending_first && peer->confirmed < g->round)
+        group_signal_now(s, g, peer->member, SIGNAL_CONFIRM, g->view,
+                         (struct version){0, g->round});
+}
+
 void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
                      const struct signal *m)
 {
@@ -166,7 +173,7 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
         return;
     if (m->last.op > peer->confirmed)
         peer->confirmed = m->last.op;
-    answer_pending(s, g);
+    group_answer_pending(s, g);
 }
 
 /* --- bringing replicas up ------------------------------------------------------------------- */
@@ -262,8 +269,7 @@ int group_make_step(struct shard *s, struct group *g, struct step *step,
 
     /* All that can fail for want of memory comes before the write. */
     buf_truncate(&s->scratch, 0);
-    if (g->peer_count)
-        error = peer_put_step(&s->scratch, step, changes, change_count);
+    error = peer_put_step(&s->scratch, step, changes, change_count);
     if (error)
         return error;
     g->last = item.at = step->at;
@@ -274,7 +280,6 @@ int group_make_step(struct shard *s, struct group *g, struct step *step,
     }
     if (step->kind == STEP_START)
         g->view_position = item.position;
-    if (g->peer_count)
-        spread(s, g, step, buf_bytes(&s->scratch));
+    spread(s, g, step, buf_bytes(&s->scratch));
     return held_add(&s->held, item, (struct bytes){0}) ? RK_CLOSED : 0;
 }

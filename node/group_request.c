@@ -1,5 +1,6 @@
 /* Requests from proxies. */
 #include "node/group_parts.h"
+#include "node/mutant.h"
 #include "node/shard.h"
 #include "shared/error.h"
 #include "shared/frame.h"
@@ -44,7 +45,7 @@ static bool wait_for_commit(struct shard *s, struct group *g, const struct reque
                             const struct execute_seen *seen, struct pending *p)
 {
     p->op = seen->newest.view == g->view ? seen->newest.op : 0;
-    p->round = m->level == LEVEL_LINEAR ? group_confirm(s, g) : 0;
+    p->round = m->level == LEVEL_LINEAR && !MUTANT(s, UNCONFIRMED) ? group_confirm(s, g) : 0;
     return !g->started || p->op > g->committed || p->round || g->pending_first;
 }
 
@@ -150,7 +151,8 @@ static bool would_be_known(const struct group *g, const struct request *m)
 }
 
 /* The first attempt may arrive after a later one was carried out and forgotten again, so it is no
- * better known than that. But its proxy, if nothing else is under way, can send it with a newer base. */
+ * better known than that. But its proxy, if nothing else is under way, can send it with a newer
+ * base. */
 static void refuse_unknown(struct shard *s, struct group *g, uint64_t client,
                            const struct request *m)
 {
@@ -191,11 +193,11 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
         m->session ? history_find_request(&s->history, &g->line, m->session, m->number) : NULL;
     int error;
 
-    if (known) {
+    if (known && !MUTANT(s, FORGETFUL)) {
         answer_again(s, g, client, m, known);
         return;
     }
-    if (m->session && !would_be_known(g, m)) {
+    if (m->session && !would_be_known(g, m) && !MUTANT(s, FORGETFUL)) {
         refuse_unknown(s, g, client, m);
         return;
     }
@@ -237,8 +239,8 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
             shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
         return;
     }
-    /* One that has just been promised a view gets the time to lead it: two that take the view from each other
-     * are slower than one. */
+    /* One that has just been promised a view gets the time to lead it: two that take the view from
+     * each other are slower than one. */
     if (g->role == GROUP_BACKUP &&
         (!g->promised_ms || s->now_ms - g->promised_ms >= s->options.candidate_ms))
         group_lead(s, g);
@@ -264,7 +266,7 @@ void group_request(struct shard *s, struct group *g, uint64_t client, const stru
         }
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
-    } else if (m->view != g->view) {
+    } else if (m->view != g->view && !(MUTANT(s, UNBOUND) && m->view)) {
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->view, g->last.op);
     } else if (writes) {

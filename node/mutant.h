@@ -13,7 +13,10 @@
     X(OUT_OF_ORDER, 5)   /* a step is taken though one before it is missing */              \
     X(COMMIT_ALONE, 6)   /* answered when one replica holds it */                           \
     X(NO_MIRROR, 7)      /* what the primary does not have stays */                         \
-    X(NO_PROMISES, 8)    /* a candidate leads without a majority */
+    X(NO_PROMISES, 8)    /* a candidate leads without a majority */                         \
+    X(UNBOUND, 9)        /* a request for another view is carried out */                    \
+    X(FORGETFUL, 10)     /* a request that was carried out is carried out again */          \
+    X(UNCONFIRMED, 11)   /* a primary reads without asking whether it still is one */
 
 #ifdef RINGKV_MUTANTS
 enum mutant {

@@ -54,7 +54,7 @@ const struct config_setting node_settings[] = {
     {"replication", "request_timeout", CONFIG_DURATION, AT(request_timeout_ms), "2s",
      50, 60000, NULL,
      "time after which a request ends in an error"},
-    {"replication", "window", CONFIG_NUMBER, AT(window), "1024", 16, 65536, NULL,
+    {"replication", "window", CONFIG_NUMBER, AT(window), "16384", 16, 1048576, NULL,
      "recent operations kept per partition, from which a replica that fell behind catches up"},
     {"replication", "history", CONFIG_SIZE, AT(history), "64m", MI, 64 * GI, NULL,
      "bytes of recent operations kept per shard, over all its partitions; the oldest go first"},

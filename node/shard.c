@@ -122,12 +122,29 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
 
 /* --- requests ------------------------------------------------------------------------------- */
 
+/* The box of the link that a partition's messages travel on, or NULL. */
+static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t partition)
+{
+    int index = ring_member_by_number(s->ring, member);
+
+    return index < 0
+               ? NULL
+               : &s->outboxes[s->outbox_base[index] + partition % s->ring->members[index].shards];
+}
+
 struct buf *shard_client_out(struct shard *s, uint64_t client)
 {
-    if (client & SHARD_CLIENT_RELAY)
-        return s->host.peer_out(s->host.arg, (uint16_t)client,
-                                (uint32_t)(client >> 16) & (PARTITIONS_MAX - 1));
-    return s->host.client_out(s->host.arg, client);
+    uint16_t member = (uint16_t)client;
+    uint32_t partition = (uint32_t)(client >> 16) & (PARTITIONS_MAX - 1);
+    const struct outbox *box;
+
+    if (!(client & SHARD_CLIENT_RELAY))
+        return s->host.client_out(s->host.arg, client);
+    /* Behind another link may be another process of that member, which numbers its relays anew. */
+    box = outbox_of(s, member, partition);
+    if (!box || box->link != (uint32_t)(client >> 32 & 0x7fffffff))
+        return NULL;
+    return s->host.peer_out(s->host.arg, member, partition);
 }
 
 void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal refusal,
@@ -216,11 +233,17 @@ void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struc
 static int take_relayed_request(struct shard *s, uint16_t member, struct bytes body)
 {
     struct request m;
+    const struct outbox *box;
 
     if (message_get_request(body, &m) != 0)
         return RK_CORRUPT;
     m.flags &= (uint8_t)~REQUEST_LEAD;
-    shard_request(s, SHARD_CLIENT_RELAY | (uint64_t)m.partition << 16 | member, &m);
+    box = outbox_of(s, member, m.partition);
+    if (box)
+        shard_request(s,
+                      SHARD_CLIENT_RELAY | (uint64_t)box->link << 32 |
+                          (uint64_t)m.partition << 16 | member,
+                      &m);
     return 0;
 }
 
@@ -264,6 +287,10 @@ static void each_group_of_link(struct shard *s, uint16_t member, uint16_t shard_
 
 void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
+    struct outbox *box = outbox_of(s, member, shard_of_peer);
+
+    if (box)
+        box->link = s->last_link = (s->last_link + 1) & 0x7fffffff;
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_up);
 }
 
@@ -405,16 +432,6 @@ static void close_outbox(struct shard *s, struct outbox *box)
     buf_truncate(&box->frame, 0);
     buf_trim(&box->frame, OUTBOX_KEEP);
     box->count = 0;
-}
-
-/* The box of the link that a partition's messages travel on, or NULL. */
-static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t partition)
-{
-    int index = ring_member_by_number(s->ring, member);
-
-    return index < 0
-               ? NULL
-               : &s->outboxes[s->outbox_base[index] + partition % s->ring->members[index].shards];
 }
 
 static void close_outbox_early(struct shard *s, struct outbox *box)

@@ -27,7 +27,8 @@ enum {
         32, /* partitions that change hands in one tick, so that requests get through between */
 };
 
-/* A client that is another replica, which relays: this bit, the partition, the member's number. */
+/* A client that is another replica, which relays: this bit, the number of the link that the request
+ * came on (31 bits), the partition, the member's number. */
 #define SHARD_CLIENT_RELAY (UINT64_C(1) << 63)
 
 struct shard_host {
@@ -85,6 +86,7 @@ struct shard {
     struct buf scratch, proof;
     struct relay *relays; /* RELAYS_MAX, by id */
     uint64_t next_relay;
+    uint32_t last_link; /* links are numbered, so that no reply reaches a member's next process */
     uint32_t tick_group;  /* where the next tick begins, so that all partitions get their turn */
     uint32_t sweep_group; /* where the sweep for tombstones is */
     uint8_t sweep_cursor[STORE_KEY_SIZE_MAX];
@@ -95,6 +97,7 @@ struct shard {
         struct buf frame;
         size_t count;
         uint32_t partition; /* any of those on that link */
+        uint32_t link;      /* number of the link that is up, or was last */
         uint16_t member;
     } * outboxes, *outboxes_open;
     uint32_t *outbox_base; /* per member index: its first outbox */
