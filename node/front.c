@@ -15,6 +15,7 @@
 enum {
     HANDSHAKE_MAX = 1024,       /* bytes of a frame before the handshake is done */
     CONTROL_FRAME_MAX = 16 << 20, /* and after: a ring */
+    OUTPUT_MAX = 1 << 20,         /* then it is not read until it has taken some */
     HANDSHAKE_MS = 5000,        /* time for a connection to introduce itself */
     SWEEP_MS = 500,
     WHY_SIZE = 512,
@@ -338,8 +339,11 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     struct visitor *v = owner;
     size_t taken = 0;
 
-    (void)c;
     for (;;) {
+        /* A ring is much larger than the question for it: go on once the answers have left. */
+        if (conn_out_len(c) > OUTPUT_MAX)
+            return taken;
+
         struct bytes rest = bytes_of(in.data + taken, in.size - taken);
         struct frame frame;
         int64_t size = frame_read(rest, v->greeted ? CONTROL_FRAME_MAX : HANDSHAKE_MAX, &frame);
@@ -405,7 +409,7 @@ static void on_accept(void *arg, int fd)
         free(v);
         return;
     }
-    conn_set_out_max(v->conn, CONTROL_FRAME_MAX);
+    conn_set_out_max(v->conn, OUTPUT_MAX);
     f->counters.accepted++;
     f->counters.connections++;
     v->at = &f->visitors;

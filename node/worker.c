@@ -42,6 +42,7 @@ struct worker {
     uint32_t client_slots, client_count, next_generation;
     unsigned ticks;
     bool thread_runs, stopping;
+    bool release_set; /* the timer that releases late is running */
     uint64_t stop_at_ms;
     int news; /* atomic: the store has woken us and we have not looked yet */
     pthread_t thread;
@@ -119,10 +120,14 @@ static size_t client_data(void *owner, struct conn *conn, struct bytes in)
     struct client *c = owner;
     size_t taken = 0;
 
-    (void)conn;
     c->worker->shard->wall_ms = wall_ms();
     for (;;) {
         struct frame f;
+
+        /* Small requests may have large answers: go on once these have left. */
+        if (conn_out_len(conn) > (size_t)c->worker->node->options.connection_output)
+            return taken;
+
         int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
         int error = size < 0 ? (int)size : client_frame(c, &f);
 
@@ -251,15 +256,21 @@ static void store_news(void *arg)
      */
     uint64_t delay_ms = store_delay_us(w->store) / 1000;
 
-    if (delay_ms)
-        loop_timer_set(w->release, delay_ms);
-    else
+    if (!delay_ms) {
         look_at_store(w);
+    } else if (!w->release_set) {
+        /* Not set anew by each sync: while they keep coming the time would never be up. */
+        w->release_set = true;
+        loop_timer_set(w->release, delay_ms);
+    }
 }
 
 static void release_late(void *arg)
 {
-    look_at_store(arg);
+    struct worker *w = arg;
+
+    w->release_set = false;
+    look_at_store(w);
 }
 
 static void store_wake(void *arg)
