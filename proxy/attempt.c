@@ -236,7 +236,9 @@ static void ask_one(struct router *r, struct call *c)
         call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_LINK);
         return;
     }
-    if (c->attempts == 0 || (!c->doubt && !c->base_view)) {
+    /* What was refused was not carried out: as long as that is so of all attempts, they can be
+     * counted from the newest operation known. */
+    if (!c->doubt) {
         c->base_view = route->base_view;
         c->base_op = route->base_op;
     }
@@ -261,14 +263,21 @@ static void attempt(struct router *r, struct call *c)
         c->attempts++;
 }
 
-/* At once while that may help, later when it went around in a circle. */
-static void try_again(struct router *r, struct call *c, enum failure reason)
+/* Whether, sent again now, it would change places with a later call of the same client. Reads may
+ * among themselves. */
+static bool would_overtake(const struct router *r, const struct call *c)
 {
     const struct session *s = c->slot->session;
 
+    return s && (s->waiting || ((s->writes_sent || c->slot->writes) && call_must_hold(r, c)));
+}
+
+/* At once while that may help, later when it went around in a circle. */
+static void try_again(struct router *r, struct call *c, enum failure reason)
+{
     if (c->attempts >= ATTEMPTS_AT_ONCE) {
         call_wait(r, c, reason);
-    } else if (s && s->waiting) {
+    } else if (would_overtake(r, c)) {
         call_wait(r, c, reason);
         r->retry_ms = r->now_ms;
     } else {
@@ -277,7 +286,7 @@ static void try_again(struct router *r, struct call *c, enum failure reason)
     }
 }
 
-static enum call_way way_of(const struct router *r, const struct call *c)
+static enum call_way way_of(const struct call *c)
 {
     const struct session *s = c->slot->session;
 
@@ -286,15 +295,13 @@ static enum call_way way_of(const struct router *r, const struct call *c)
     if (c->level == LEVEL_ANY)
         return CALL_TO_ANY;
     /* Behind a write of the same client a read goes where that goes, so that it sees it. */
-    return s && s->writes_sent && ring_replicas(r->ring, c->partition)->count > 1
-               ? CALL_TO_PRIMARY
-               : CALL_TO_MAJORITY;
+    return s && s->writes_sent ? CALL_TO_PRIMARY : CALL_TO_MAJORITY;
 }
 
 void attempt_next(struct router *r, struct call *c)
 {
     if (c->way != CALL_TO_PRIMARY)
-        c->way = (uint8_t)way_of(r, c);
+        c->way = (uint8_t)way_of(c);
     attempt(r, c);
 }
 
@@ -306,6 +313,8 @@ static void lose_leg(struct router *r, struct leg *leg, enum failure doubt)
 
     end_legs(r, c);
     c->doubt = c->doubt || writes;
+    if (writes)
+        call_in_doubt(r, c);
     try_again(r, c, writes ? doubt : FAILURE_UNANSWERED);
 }
 
@@ -347,10 +356,17 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
         break;
     case REFUSAL_ELSEWHERE:
         learn_view(r, c, reply);
-        if (r->routes[c->partition].view != c->sent_view)
+        if (reply->view && reply->view == c->sent_view && !c->doubt) {
+            /* The primary cannot tell any more that it was not done before: its history begins
+             * behind the base. */
             try_again(r, c, why);
-        else
+        } else if (r->routes[c->partition].view == c->sent_view) {
             call_wait(r, c, why);
+        } else {
+            /* The detour was around the primary of the view before. */
+            c->detour = false;
+            try_again(r, c, why);
+        }
         break;
     case REFUSAL_NOQUORUM:
         /* Another replica may reach a majority where this primary does not. */

@@ -51,9 +51,7 @@ void call_came_back(struct router *r, struct call *c)
         r->retry_ms = r->now_ms;
 }
 
-/* Whether a later call of the same client is in flight, or an earlier read that could see this
- * write. */
-static bool must_hold(const struct router *r, const struct call *c)
+bool call_must_hold(const struct router *r, const struct call *c)
 {
     const struct session *s = c->slot->session;
 
@@ -69,7 +67,7 @@ void call_begin(struct router *r, struct call *c)
 
     if (s->waiting)
         call_wait(r, c, (enum failure)s->wait_reason);
-    else if (must_hold(r, c))
+    else if (call_must_hold(r, c))
         call_wait(r, c, FAILURE_NOT_TAKEN);
     else
         attempt_next(r, c);
@@ -91,7 +89,7 @@ void calls_retry(struct router *r)
             c->reason = s->wait_reason;
             continue;
         }
-        if (!must_hold(r, c)) {
+        if (!call_must_hold(r, c)) {
             uint32_t waiting = s ? --s->waiting : 0;
 
             call_list_remove(&r->waiting, c);
@@ -104,7 +102,8 @@ void calls_retry(struct router *r)
     }
 }
 
-void call_passed(struct router *r, const struct call *c)
+/* Ends what waits in front of a call, with or without writes that are in doubt. */
+static void pass(struct router *r, const struct call *c, bool doubtful)
 {
     const struct session *s = c->slot->session;
     struct call *next;
@@ -113,12 +112,22 @@ void call_passed(struct router *r, const struct call *c)
         return;
     for (struct call *w = r->waiting.first; w && w->number < c->number; w = next) {
         next = w->next;
-        if (w->slot->session != s || w->partition != c->partition)
+        if (w->slot->session != s || w->partition != c->partition || (w->doubt && !doubtful))
             continue;
         stop_waiting(r, w);
         attempt_fail(r, w,
                      w->reason == FAILURE_NOT_TAKEN ? FAILURE_OVERTAKEN : (enum failure)w->reason);
     }
+}
+
+void call_passed(struct router *r, const struct call *c)
+{
+    pass(r, c, true);
+}
+
+void call_in_doubt(struct router *r, const struct call *c)
+{
+    pass(r, c, false);
 }
 
 void calls_time_out(struct router *r, struct slot *slot)

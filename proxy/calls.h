@@ -21,9 +21,18 @@ void call_begin(struct router *r, struct call *c);
  */
 void call_wait(struct router *r, struct call *c, enum failure reason);
 
-/* A call was done, or may have been: earlier ones of its client that wait for the same partition
+/* A call was done, or its time is over: earlier ones of its client that wait for the same partition
  * have missed their turn. */
 void call_passed(struct router *r, const struct call *c);
+
+/* A write may have been done, and is asked for again: earlier reads that wait could see it, and
+ * earlier refused writes would undo it. Earlier writes that are in doubt as well are asked for
+ * again before it. */
+void call_in_doubt(struct router *r, const struct call *c);
+
+/* Whether a later call of the same client is in flight, or an earlier read that could see this
+ * write. */
+bool call_must_hold(const struct router *r, const struct call *c);
 
 /* For attempt.c: a call's first leg was sent, its last one has come back. */
 void call_under_way(struct call *c);
