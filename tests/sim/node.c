@@ -42,6 +42,19 @@ static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
     return pipe && net_has_room(p->world, pipe, side);
 }
 
+/* A peer that was silent for a while is held for dead before its link is. */
+static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
+{
+    struct place *p = arg;
+    struct world *w = p->world;
+    int side;
+    struct pipe *pipe = peer_pipe(p, member, partition, &side);
+    const struct way *heard = pipe ? &pipe->ways[!side] : NULL;
+
+    return pipe && pipe->sides[side].connection &&
+           !(heard->blocked && w->now_us - heard->blocked_since_us > w->shape.silence_us / 4);
+}
+
 static void newer_epoch(void *arg, uint64_t epoch)
 {
     (void)arg;
@@ -207,8 +220,11 @@ static void start_shard(struct world *w, struct place *p)
                                     .value_max = 1 << 16,
                                     .history_bytes = 1 << 14,
                                     .history_steps = w->shape.history_steps,
+                                    .held_max = 1 << 16,
+                                    .candidate_ms = 1 + w->shape.silence_us / 1000,
+                                    .hand_back_ms = 1 + w->shape.hand_back_us / 1000,
                                     .chunk_records = w->shape.chunk_records};
-    struct shard_host host = {client_out, peer_out, peer_has_room, newer_epoch, p};
+    struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, p};
 
 #ifdef RINGKV_MUTANTS
     options.mutants = w->shape.mutants;

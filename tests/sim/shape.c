@@ -29,7 +29,9 @@ static void draw_cluster(struct shape *s, struct sim_random *r)
     s->ops = pick(r, 30, 150);
     s->keys = pick(r, 1, 4);
     s->tags = pick(r, 1, 6);
-    s->history_steps = pick(r, 1, 12);
+    s->retries = sim_random_chance(r, 850);
+    s->majority_reads = pick(r, 0, 1000);
+    s->history_steps = sim_random_chance(r, 500) ? pick(r, 1, 12) : pick(r, 12, 100);
     s->chunk_records = pick(r, 1, 6);
 }
 
@@ -42,6 +44,7 @@ static void draw_times(struct shape *s, struct sim_random *r)
     s->delay_rare_us = pick(r, 1, 30) * 1000;
     s->silence_us = pick(r, 20, 150) * 1000;
     s->sync_us = pick(r, 50, 4000);
+    s->hand_back_us = pick(r, 20, 400) * 1000;
     s->tick_us = pick(r, 5, 25) * 1000;
     s->room = sim_random_chance(r, 300) ? pick(r, 100, 1000) : 100000;
 }

@@ -17,8 +17,8 @@
     X(ops, "operations in all")                                                        \
     X(keys, "of each hash tag, 1..4")                                                  \
     X(tags, "hash tags that are used")                                                 \
-    X(reads, "1: reads and writes without effect are checked as well")                 \
     X(retries, "1: a request without an answer is asked again, under the same number") \
+    X(majority_reads, "thousandths of the reads that ask a majority first")            \
     X(think_us, "between a client's operations, at most")                              \
     X(timeout_us, "of a request")                                                      \
     X(attempt_us, "of an attempt, when there are retries")                             \
@@ -26,6 +26,7 @@
     X(delay_rare_us, "of a message, at most")                                          \
     X(silence_us, "until a silent connection counts as down")                          \
     X(sync_us, "of a sync, usually")                                                   \
+    X(hand_back_us, "until the preferred primary leads again")                         \
     X(tick_us, "")                                                                     \
     X(room, "bytes on a link, beyond which it is full")                                \
     X(history_steps, "")                                                               \

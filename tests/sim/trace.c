@@ -22,8 +22,9 @@ static const char *version_text(struct version v, char text[40])
 
 static void trace_signals(struct world *w, const char *head, struct bytes body)
 {
-    static const char *const names[] = {"?",   "PREPARE", "PROMISE", "REFUSED", "LEADING",
-                                        "ACK", "GAP",     "TAKEN",   "LEAD"};
+    static const char *const names[] = {"?",       "PREPARE", "PROMISE",   "REFUSED",
+                                        "LEADING", "ACK",     "GAP",       "TAKEN",
+                                        "LEAD",    "CONFIRM", "CONFIRMED", "FAILED"};
     uint64_t epoch;
     struct bytes rest;
     struct signal m;
@@ -67,12 +68,15 @@ static void trace_chunk(struct world *w, const char *head, struct bytes body)
 static void trace_request(struct world *w, const char *head, struct bytes body)
 {
     struct request m;
+    char base[40];
 
     if (message_get_request(body, &m) == 0)
-        world_trace(w, "%s REQUEST id=%llu p=%u %s view=%llu.%u number=%llu", head,
-                    (unsigned long long)m.id, m.partition, operation_info(m.op)->name,
+        world_trace(w, "%s REQUEST id=%llu p=%u %s view=%llu.%u number=%llu level=%u%s%s base=%s",
+                    head, (unsigned long long)m.id, m.partition, operation_info(m.op)->name,
                     (unsigned long long)view_number(m.view), view_member(m.view),
-                    (unsigned long long)m.number);
+                    (unsigned long long)m.number, m.level, m.flags & REQUEST_RETRY ? " again" : "",
+                    m.flags & REQUEST_LEAD ? " lead" : "",
+                    version_text((struct version){m.base_view, m.base_op}, base));
 }
 
 static void trace_reply(struct world *w, const char *head, struct bytes body)
@@ -80,9 +84,10 @@ static void trace_reply(struct world *w, const char *head, struct bytes body)
     struct reply m;
 
     if (message_get_reply(body, &m) == 0)
-        world_trace(w, "%s REPLY id=%llu kind=%u refusal=%u view=%llu.%u", head,
+        world_trace(w, "%s REPLY id=%llu kind=%u refusal=%u view=%llu.%u/%llu", head,
                     (unsigned long long)m.id, m.kind, m.refusal,
-                    (unsigned long long)view_number(m.view), view_member(m.view));
+                    (unsigned long long)view_number(m.view), view_member(m.view),
+                    (unsigned long long)m.op);
 }
 
 void trace_frames(struct world *w, const struct place *from, const struct place *to,
@@ -144,4 +149,38 @@ void trace_groups(struct world *w)
                             g->peers[j].acked, (unsigned long long)g->peers[j].acked_op);
         }
     }
+}
+
+static void trace_op(struct world *w, const struct sim_op *o)
+{
+    const struct linear_op *l = &o->linear;
+    char text[400];
+    size_t at = 0;
+
+    for (uint8_t k = 0; k < l->key_count; k++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, " %s%s%.*s",
+                               w->keys->keys[l->keys[k]].text, l->values[k].size ? "=" : "",
+                               (int)l->values[k].size,
+                               l->values[k].size ? (const char *)l->values[k].data : "");
+    if (l->op == OP_INCRBY)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, " by %lld", (long long)l->by);
+    if (l->returned == LINEAR_NEVER) {
+        snprintf(text + at, sizeof(text) - at, " -> ?");
+    } else {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, " -> %s%lld",
+                               l->kind == REPLY_NIL ? "nil " : "", (long long)l->integer);
+        for (uint8_t k = 0; k < l->key_count; k++)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, " %.*s", (int)l->results[k].size,
+                                   l->results[k].size ? (const char *)l->results[k].data : "");
+    }
+    world_trace(w, "history %5llu..%-5lld operation %zu client%u %s%s",
+                (unsigned long long)l->invoked, (long long)l->returned, (size_t)(o - w->ops),
+                o->client, operation_info(l->op)->name, text);
+}
+
+void trace_history(struct world *w, uint32_t partition)
+{
+    for (size_t i = 0; i < w->op_count && w->trace; i++)
+        if (!w->ops[i].dropped && w->ops[i].partition == partition)
+            trace_op(w, &w->ops[i]);
 }

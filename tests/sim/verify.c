@@ -77,6 +77,8 @@ static void verify_partition(struct world *w, uint32_t partition, struct buf *a,
             world_violated(w, "n%u and n%u differ in partition %u", p->owner + 1,
                            replica(w, partition, 0)->owner + 1, partition);
     }
+    if (!w->violation[0] && first->role != GROUP_PRIMARY)
+        world_violated(w, "partition %u is not led by its first replica in quiet times", partition);
     if (primaries != 1)
         world_violated(w, "partition %u has %u primaries in quiet times", partition, primaries);
 }
@@ -128,6 +130,7 @@ void verify_history(struct world *w)
         case LINEAR_YES:
             break;
         case LINEAR_NO:
+            trace_history(w, p);
             world_violated(w, "the history of key %s in partition %u is not linearizable",
                            w->keys->keys[key].text, p);
             break;

@@ -2,7 +2,6 @@
 #include "tests/sim/world.h"
 #include <stdlib.h>
 
-/* Reads take part in the check only when the nodes confirm them (shape: reads). */
 static const uint8_t operations[] = {
     OP_GET, OP_GET,  OP_MGET,   OP_EXISTS, OP_STRLEN, OP_SET,
     OP_SET, OP_MSET, OP_SETNX,  OP_GETSET, OP_GETSET, OP_GETSET,
@@ -134,20 +133,6 @@ static void keep_reply(struct world *w, struct linear_op *l, const struct reply 
     }
 }
 
-/* It saw the state, and changed nothing of it. */
-static bool had_no_effect(const struct linear_op *l)
-{
-    switch (l->op) {
-    case OP_SETNX:
-    case OP_DEL:
-        return l->integer == 0;
-    case OP_INCRBY:
-        return l->kind == REPLY_ERROR;
-    default:
-        return !operation_info(l->op)->writes;
-    }
-}
-
 static void trace_done(struct world *w, const struct sim_op *o, enum outcome outcome)
 {
     const struct linear_op *l = &o->linear;
@@ -170,8 +155,6 @@ void workload_done(struct world *w, uint32_t client, enum outcome outcome,
     if (outcome == OUTCOME_ANSWERED) {
         o->linear.returned = ++w->clock;
         keep_reply(w, &o->linear, reply);
-        if (!w->shape.reads && !o->must && had_no_effect(&o->linear))
-            o->dropped = true;
     } else {
         o->dropped = outcome == OUTCOME_REFUSED;
         if (o->must)

@@ -324,9 +324,10 @@ static bool is_quiet(struct world *w)
 static void become_quiet(struct world *w)
 {
     uint64_t limit = w->now_us + QUIET_US_MAX;
-    int quiet = 0;
+    /* Long enough that partitions are handed back; clocks may be slow. */
+    uint32_t wanted = QUIET_STEPS + 2 * w->shape.hand_back_us / QUIET_STEP_US, quiet = 0;
 
-    while (quiet < QUIET_STEPS && !w->violation[0]) {
+    while (quiet < wanted && !w->violation[0]) {
         world_run_until(w, w->now_us + QUIET_STEP_US);
         quiet = is_quiet(w) ? quiet + 1 : 0;
         if (w->now_us > limit)

@@ -167,5 +167,7 @@ void verify_history(struct world *w);
 void trace_frames(struct world *w, const struct place *from, const struct place *to,
                   struct bytes frames, const char *verb);
 void trace_groups(struct world *w);
+/* What the clients asked of a partition, and saw. */
+void trace_history(struct world *w, uint32_t partition);
 
 #endif
