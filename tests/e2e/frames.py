@@ -22,10 +22,10 @@ FRONT = 0xFFFF
 # shared/error.h
 CORRUPT, TOOBIG, VERSION_ERROR, CLUSTER, MEMBER, EPOCH, PROTOCOL = 3, 4, 11, 12, 13, 14, 19
 
-REPLY_INTEGER, REPLY_REFUSED = 3, 7
+REPLY_NIL, REPLY_INTEGER, REPLY_BULK, REPLY_REFUSED = 2, 3, 4, 7
 REFUSAL_EPOCH, REFUSAL_ELSEWHERE, REFUSAL_MALFORMED = 1, 2, 6
 OP_GET, OP_EXISTS, OP_SET = 1, 3, 5
-LEVEL_ANY = 2
+LEVEL_LINEAR, LEVEL_ANY = 0, 2
 
 
 def _crc32c_table():
@@ -72,13 +72,20 @@ def store_key(key):
     return position(key) + key
 
 
-def request(
-    op, *args, id=1, epoch=1, view=0, session=0, number=0, partition=0, level=0, count=None, spare=0
-):
+REQUEST_FIELDS = {
+    **{"id": 1, "epoch": 1, "view": 0, "session": 0, "number": 0, "partition": 0, "level": 0},
+    **{"base_view": 0, "base_op": 0, "flags": 0, "count": None, "spare": bytes(7)},
+}
+
+
+def request(op, *args, **fields):
     """A REQUEST; count None is the number of args."""
-    head = struct.pack("<QQQQQ", id, epoch, view, session, number)
-    count = len(args) if count is None else count
-    head += struct.pack("<IBBHQ", partition, op, level, count, spare)
+    assert fields.keys() <= REQUEST_FIELDS.keys()
+    f = REQUEST_FIELDS | fields
+    count = len(args) if f["count"] is None else f["count"]
+    head = struct.pack("<QQQQQ", f["id"], f["epoch"], f["view"], f["session"], f["number"])
+    head += struct.pack("<IBBH", f["partition"], op, f["level"], count)
+    head += struct.pack("<QQB", f["base_view"], f["base_op"], f["flags"]) + f["spare"]
     return frame(REQUEST, head + b"".join(struct.pack("<I", len(arg)) + arg for arg in args))
 
 
@@ -140,35 +147,48 @@ class Peer:
         return last
 
 
-def held_by(port, keys, partitions=256):
-    """How many of the keys (bytes) the node at a port holds itself, asked partition by partition."""
-    by_partition = {}
-    for key in keys:
-        stored = store_key(key)
-        number = int.from_bytes(stored[:8], "big") * partitions >> 64
-        by_partition.setdefault(number, []).append(stored)
+def ask_any(port, asked, op):
+    """Asks the node at a port itself, whoever leads: for each (partition, store keys) the reply's
+    body."""
     with Peer(port) as front:
         front.send(hello())
         known = front.welcome()
-    held = 0
+    replies = {}
     for shard in range(known["shards"]):
-        mine = {p: found for p, found in by_partition.items() if p % known["shards"] == shard}
+        mine = [one for one in enumerate(asked) if one[1][0] % known["shards"] == shard]
         with Peer(port) as peer:
             peer.send(
                 hello(ROLE_PROXY, shard, known["epoch"], known["cluster"], target=known["identity"])
             )
             peer.welcome()
-            for partition, found in mine.items():
-                peer.send(
-                    request(
-                        *(OP_EXISTS, *found),
-                        epoch=known["epoch"],
-                        partition=partition,
-                        level=LEVEL_ANY,
-                    )
-                )
+            for number, (partition, keys) in mine:
+                fields = {"epoch": known["epoch"], "partition": partition, "level": LEVEL_ANY}
+                peer.send(request(op, *keys, id=number + 1, **fields))
             for _ in mine:
                 kind, body = peer.receive()
-                assert kind == REPLY and body[8] == REPLY_INTEGER, (kind, body)
-                held += struct.unpack("<q", body[12:20])[0]
-    return held
+                assert kind == REPLY, (kind, body)
+                replies[struct.unpack("<Q", body[:8])[0] - 1] = body
+    return [replies[number] for number in range(len(asked))]
+
+
+def partition_of(stored, partitions):
+    return int.from_bytes(stored[:8], "big") * partitions >> 64
+
+
+def held_by(port, keys, partitions=256):
+    """How many of the keys (bytes) the node at a port holds itself, asked partition by partition."""
+    by_partition = {}
+    for key in keys:
+        stored = store_key(key)
+        by_partition.setdefault(partition_of(stored, partitions), []).append(stored)
+    bodies = ask_any(port, list(by_partition.items()), OP_EXISTS)
+    assert all(body[8] == REPLY_INTEGER for body in bodies)
+    return sum(struct.unpack("<q", body[12:20])[0] for body in bodies)
+
+
+def values_at(port, keys, partitions=256):
+    """The values, or None, that the node at a port holds itself, in the keys' (bytes) order."""
+    asked = [(partition_of(store_key(key), partitions), [store_key(key)]) for key in keys]
+    bodies = ask_any(port, asked, OP_GET)
+    assert all(body[8] in (REPLY_NIL, REPLY_BULK) for body in bodies)
+    return [body[12:] if body[8] == REPLY_BULK else None for body in bodies]

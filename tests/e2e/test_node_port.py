@@ -160,9 +160,9 @@ MALFORMED = {
     "a key too long": frames.request(frames.OP_GET, frames.store_key(b"k" * 497)),
     "no such partition": frames.request(frames.OP_GET, frames.store_key(b"a"), partition=65536),
     "largest partition": frames.request(frames.OP_GET, frames.store_key(b"a"), partition=(1 << 32) - 1),
-    "no such level": frames.request(frames.OP_GET, frames.store_key(b"a"), level=3),
-    "spare field": frames.request(frames.OP_GET, frames.store_key(b"a"), spare=1),
-    "argument past the end": frames.request(frames.OP_GET, frames.store_key(b"a"))[:-4],
+    "no such level": frames.request(frames.OP_GET, frames.store_key(b"a"), level=5),
+    "no such flag": frames.request(frames.OP_GET, frames.store_key(b"a"), flags=4),
+    "spare field": frames.request(frames.OP_GET, frames.store_key(b"a"), spare=b"\0\0\0\0\0\0\1"),
 }  # fmt: skip
 MALFORMED["argument past the end"] = frames.frame(
     frames.REQUEST, frames.request(frames.OP_GET, frames.store_key(b"a"))[frames.HEADER_SIZE : -4]

@@ -127,7 +127,7 @@ static bool request(struct bytes body)
 
     if (message_get_request(body, &m) != 0)
         return false;
-    CHECK(m.partition < PARTITIONS_MAX && m.level <= LEVEL_ANY && operation_info(m.op));
+    CHECK(m.partition < PARTITIONS_MAX && m.level <= LEVEL_VERSION && operation_info(m.op));
     letters = operation_info(m.op)->args;
     period = strcspn(letters, "*");
     begun = message_begin_request(&again, &m);
@@ -161,6 +161,8 @@ static bool reply(struct bytes body)
     if (message_get_reply(body, &m) != 0)
         return false;
     check_inside(m.data, body);
+    check_inside(m.proof, body);
+    CHECK(m.proof.size <= PROOF_MAX);
     if (m.kind != REPLY_ARRAY) {
         CHECK(message_put_reply(&again, &m) == 0);
         return true;
@@ -175,7 +177,7 @@ static bool reply(struct bytes body)
         CHECK(message_add_value(&again, begun, nil ? NULL : &value) == 0);
     }
     CHECK(m.data.size == 0);
-    CHECK(message_end_array_reply(&again, begun) == 0);
+    CHECK(message_end_array_reply(&again, begun, m.proof) == 0);
     return true;
 }
 
@@ -230,6 +232,7 @@ static bool step(struct bytes body)
 
     if (peer_get_step(body, &s) != 0)
         return false;
+    check_inside(s.result_data, body);
     CHECK(s.partition < PARTITIONS_MAX && version_compare(s.from, s.at) < 0);
     changes = read_changes(s.changes, s.change_count, body);
     CHECK(peer_put_step(&again, &s, changes, s.change_count) == 0);

@@ -16,7 +16,8 @@ enum { NOW = 1000000, VALUE_MAX = 100 };
 
 static struct execute_view view;
 static struct effect effect;
-static struct buf out, args;
+static struct buf out, args, proof;
+static uint8_t level;
 static uint16_t arg_count;
 static uint64_t last_op;
 static uint64_t position; /* of the newest batch */
@@ -24,10 +25,11 @@ static uint64_t position; /* of the newest batch */
 static inline int start(void **state)
 {
     (void)state;
-    view = (struct execute_view){NULL, NOW, VALUE_MAX, true};
+    view = (struct execute_view){NULL, NOW, VALUE_MAX, true, 9, &proof};
     assert_int_equal(store_memory_new(1, &view.store), 0);
     effect = (struct effect){0};
-    out = args = (struct buf){0};
+    out = args = proof = (struct buf){0};
+    level = LEVEL_LINEAR;
     last_op = position = 0;
     return 0;
 }
@@ -39,6 +41,7 @@ static inline int finish(void **state)
     effect_free(&effect);
     buf_free(&out);
     buf_free(&args);
+    buf_free(&proof);
     return 0;
 }
 
@@ -73,8 +76,11 @@ static inline void add_value(const char *value)
 
 static inline struct request request_of(enum operation op)
 {
-    return (struct request){
-        .id = 77, .op = (uint8_t)op, .arg_count = arg_count, .args = buf_bytes(&args)};
+    return (struct request){.id = 77,
+                            .op = (uint8_t)op,
+                            .level = level,
+                            .arg_count = arg_count,
+                            .args = buf_bytes(&args)};
 }
 
 static inline struct bytes store_key(const char *key)

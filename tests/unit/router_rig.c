@@ -1,5 +1,7 @@
 #include "router_rig.h"
 #include "proxy/facts.h"
+#include "shared/operation.h"
+#include "shared/wire.h"
 #include <stdio.h>
 
 static void no_facts(void *arg, struct facts *out)
@@ -15,31 +17,31 @@ static const char *no_peer(void *arg, const struct session *s)
     return "127.0.0.1:2";
 }
 
-static struct ring *ring_of_two(uint64_t epoch)
+static struct ring *make_ring(uint64_t epoch, uint16_t members, uint8_t replicas)
 {
-    struct ring *ring = ring_new(2, RIG_BITS);
+    struct ring *ring = ring_new(members, RIG_BITS);
     char why[256];
 
     assert_non_null(ring);
     ring->epoch = epoch;
     ring->cluster[0] = 1;
     ring->hash = POSITION_MD5;
-    ring->replicas = 2;
-    ring->next_number = 3;
-    for (uint16_t i = 0; i < 2; i++) {
+    ring->replicas = replicas;
+    ring->next_number = (uint16_t)(RIG_FIRST_NUMBER + members);
+    for (uint16_t i = 0; i < members; i++) {
         struct ring_member *m = &ring->members[i];
 
         m->identity[0] = (uint8_t)(i + 1);
-        m->number = (uint16_t)(i + 1);
+        m->number = (uint16_t)(RIG_FIRST_NUMBER + i);
         m->port = (uint16_t)(7001 + i);
-        m->shards = 2;
+        m->shards = RIG_SHARDS;
         m->weight = 1;
         snprintf(m->name, sizeof(m->name), "n%d", i + 1);
         snprintf(m->host, sizeof(m->host), "127.0.0.1");
     }
     /* Pairs, so that each member leads partitions of both of its shards. */
     for (uint32_t p = 0; p < ring_partitions(ring); p++)
-        ring->owners[p] = p / 2 % 2;
+        ring->owners[p] = (uint16_t)(p / 2 % members);
     if (ring_finish(ring, why, sizeof(why)) != 0)
         fail_msg("%s", why);
     return ring;
@@ -48,36 +50,51 @@ static struct ring *ring_of_two(uint64_t epoch)
 void rig_next_ring(struct rig *r, uint64_t epoch)
 {
     struct lane **lanes = calloc(RIG_LANES, sizeof(*lanes));
-    uint32_t *lane_first = calloc(2, sizeof(*lane_first));
+    uint32_t *lane_first = calloc(RIG_MEMBERS_MAX, sizeof(*lane_first));
     struct ring *old = r->ring;
 
+    assert_non_null(lanes);
+    assert_non_null(lane_first);
     for (unsigned i = 0; i < RIG_LANES; i++)
         lanes[i] = &r->lanes[i];
-    lane_first[1] = 2;
-    r->ring = ring_of_two(epoch);
+    for (unsigned i = 0; i < RIG_MEMBERS_MAX; i++)
+        lane_first[i] = i * RIG_SHARDS;
+    r->ring = make_ring(epoch, r->members, r->replicas);
     assert_int_equal(router_set_ring(&r->router, r->ring, lanes, lane_first, r->router.now_ms), 0);
     ring_free(old);
 }
 
-void rig_start(struct rig *r)
+void rig_start(struct rig *r, uint8_t replicas)
 {
     struct router_ports ports = {NULL, no_facts, no_peer};
 
     memset(r, 0, sizeof(*r));
+    r->replicas = replicas;
+    r->members = replicas > 3 ? RIG_MEMBERS_MAX : 3;
     router_init(&r->router, &ports, &r->counters);
     r->router.request_timeout_ms = RIG_TIMEOUT_MS;
+    r->router.node_timeout_ms = RIG_NODE_TIMEOUT_MS;
     r->router.lane_output_max = RIG_OUTPUT_MAX;
     r->router.session = 77;
     r->router.now_ms = 1000;
     session_init(&r->session, 5, &r->out);
     rig_next_ring(r, 1);
-    for (unsigned i = 0; i < RIG_LANES; i++)
+    for (uint32_t p = 0; p < ring_partitions(r->ring); p++)
+        r->views[p] = rig_view(ring_replicas(r->ring, p)->member[0] * RIG_SHARDS, RIG_VIEW_NUMBER);
+    for (unsigned i = 0; i < r->members * RIG_SHARDS; i++) {
+        r->lanes[i].heard_ms = r->router.now_ms;
         router_lane_up(&r->router, &r->lanes[i], &r->lane_out[i]);
+    }
 }
 
 void rig_finish(struct rig *r)
 {
     assert_null(r->session.first);
+    assert_null(r->router.waiting.first);
+    for (unsigned i = 0; i < RIG_LANES; i++) {
+        assert_null(r->lanes[i].legs.first);
+        assert_int_equal(r->lanes[i].in_flight, 0);
+    }
     router_leave(&r->router, &r->session);
     session_destroy(&r->session);
     router_destroy(&r->router);
@@ -85,6 +102,17 @@ void rig_finish(struct rig *r)
     for (unsigned i = 0; i < RIG_LANES; i++)
         buf_free(&r->lane_out[i]);
     buf_free(&r->out);
+}
+
+void rig_know_views(struct rig *r)
+{
+    for (uint32_t p = 0; p < ring_partitions(r->ring); p++)
+        r->router.routes[p] = (struct route){r->views[p], r->views[p], RIG_OP};
+}
+
+uint64_t rig_after(struct rig *r, uint64_t ms)
+{
+    return router_tick(&r->router, r->router.now_ms + ms);
 }
 
 void rig_run(struct rig *r, const char *words)
@@ -104,50 +132,171 @@ void rig_run(struct rig *r, const char *words)
     router_execute(&r->router, &r->session, args, count);
 }
 
+void rig_run_key(struct rig *r, const char *format, const char *key)
+{
+    char words[128];
+
+    snprintf(words, sizeof(words), format, key);
+    rig_run(r, words);
+}
+
+static uint32_t partition_of(struct rig *r, const char *key)
+{
+    return ring_partition(r->ring, position_of(r->router.positioner, bytes_from(key)));
+}
+
 void rig_key(struct rig *r, unsigned lane, char key[16])
 {
-    for (int i = 0;; i++) {
-        uint32_t partition;
+    int i = 0;
 
-        snprintf(key, 16, "k%d", i);
-        partition = ring_partition(r->ring, position_of(r->router.positioner, bytes_from(key)));
-        if (ring_replicas(r->ring, partition)->member[0] == lane / 2 && partition % 2 == lane % 2)
-            return;
+    do
+        snprintf(key, 16, "k%d", i++);
+    while (rig_replica(r, key, 0) != lane);
+}
+
+unsigned rig_replica(struct rig *r, const char *key, unsigned nth)
+{
+    uint32_t partition = partition_of(r, key);
+
+    return ring_replicas(r->ring, partition)->member[nth] * RIG_SHARDS + partition % RIG_SHARDS;
+}
+
+uint64_t rig_view(unsigned lane, uint64_t number)
+{
+    return view_of(number, (uint16_t)(RIG_FIRST_NUMBER + lane / RIG_SHARDS));
+}
+
+/* --- what nodes get -------------------------------------------------------------------------- */
+
+/* Looks at the next request on a lane. Returns its frame's size, 0: there is none. */
+static size_t peek(struct rig *r, unsigned lane, struct request *m)
+{
+    struct frame frame;
+
+    for (;;) {
+        struct buf *out = &r->lane_out[lane];
+        struct bytes in = buf_bytes(out);
+        int64_t size;
+
+        if (in.size == r->lane_read[lane])
+            return 0;
+        in = bytes_of(in.data + r->lane_read[lane], in.size - r->lane_read[lane]);
+        size = frame_read(in, FRAME_BODY_MAX, &frame);
+        assert_true(size > 0);
+        if (frame.type != MESSAGE_PING) {
+            assert_int_equal(frame.type, MESSAGE_REQUEST);
+            assert_int_equal(message_get_request(frame.body, m), 0);
+            return (size_t)size;
+        }
+        r->lane_pings[lane]++;
+        r->lane_read[lane] += (size_t)size;
     }
+}
+
+bool rig_raw(struct rig *r, unsigned lane, struct request *m)
+{
+    size_t size = peek(r, lane, m);
+
+    r->lane_read[lane] += size;
+    return size > 0;
+}
+
+/* As a node does with what is for the primary; whether it leads in the primary's place, or relays,
+ * a test decides. */
+static bool refused_for_view(struct rig *r, unsigned lane, const struct request *m)
+{
+    uint64_t view = r->views[m->partition];
+    bool leads = rig_view(lane, view_number(view)) == view;
+
+    if (m->level >= LEVEL_ANY || (m->flags & REQUEST_LEAD) || (leads && m->view == view))
+        return false;
+    rig_refuse_view(r, lane, m->id, REFUSAL_ELSEWHERE, view, leads ? RIG_OP : 0);
+    return true;
 }
 
 bool rig_request(struct rig *r, unsigned lane, struct request *m)
 {
-    struct buf *out = &r->lane_out[lane];
-    struct bytes in = {buf_head(out) + r->lane_read[lane], buf_len(out) - r->lane_read[lane]};
-    struct frame frame;
-    int64_t size;
-
-    if (in.size == 0)
-        return false;
-    size = frame_read(in, FRAME_BODY_MAX, &frame);
-    assert_true(size > 0);
-    assert_int_equal(frame.type, MESSAGE_REQUEST);
-    assert_int_equal(message_get_request(frame.body, m), 0);
-    r->lane_read[lane] += (size_t)size;
-    return true;
-}
-
-bool rig_any_request(struct rig *r, struct request *m, unsigned *lane)
-{
-    for (*lane = 0; *lane < RIG_LANES; ++*lane)
-        if (rig_request(r, *lane, m))
+    while (rig_raw(r, lane, m))
+        if (!refused_for_view(r, lane, m))
             return true;
     return false;
 }
 
+bool rig_any_request(struct rig *r, struct request *m, unsigned *lane)
+{
+    bool refused;
+
+    /* What one node refused may go to another. */
+    do {
+        refused = false;
+        for (*lane = 0; *lane < RIG_LANES; ++*lane)
+            while (rig_raw(r, *lane, m)) {
+                if (!refused_for_view(r, *lane, m))
+                    return true;
+                refused = true;
+            }
+    } while (refused);
+    return false;
+}
+
+/* The legs of an attempt differ in nothing else. */
+static uint64_t without_leg(uint64_t id)
+{
+    return id & ~(UINT64_C(0xff) << 24);
+}
+
+void rig_read(struct rig *r, struct rig_read *read)
+{
+    unsigned value_lane = RIG_LANES, version_lane = RIG_LANES;
+    struct request m;
+
+    for (unsigned lane = 0; lane < RIG_LANES; lane++) {
+        if (peek(r, lane, &m) == 0 || m.level < LEVEL_VALUE)
+            continue;
+        if (m.level == LEVEL_VALUE && value_lane == RIG_LANES &&
+            (version_lane == RIG_LANES || without_leg(read->version.id) == without_leg(m.id))) {
+            value_lane = lane;
+            read->value = m;
+        } else if (m.level == LEVEL_VERSION && version_lane == RIG_LANES &&
+                   (value_lane == RIG_LANES || without_leg(read->value.id) == without_leg(m.id))) {
+            version_lane = lane;
+            read->version = m;
+        }
+    }
+    assert_int_not_equal(value_lane, RIG_LANES);
+    assert_int_not_equal(version_lane, RIG_LANES);
+    assert_true(rig_raw(r, value_lane, &m) && rig_raw(r, version_lane, &m));
+    read->value_lane = value_lane;
+    read->version_lane = version_lane;
+}
+
+void rig_nothing_sent(struct rig *r)
+{
+    struct request m;
+
+    for (unsigned lane = 0; lane < RIG_LANES; lane++)
+        if (peek(r, lane, &m))
+            fail_msg("%s was sent on lane %u", operation_info(m.op)->name, lane);
+}
+
+/* --- what nodes say -------------------------------------------------------------------------- */
+
+void rig_heard(struct rig *r, unsigned lane)
+{
+    r->lanes[lane].heard_ms = r->router.now_ms;
+}
+
+/* As the edge does: the router is called again at once when it wants that. */
 static void give(struct rig *r, unsigned lane, struct buf *from)
 {
     struct frame frame;
 
     assert_true(frame_read(buf_bytes(from), FRAME_BODY_MAX, &frame) > 0);
+    rig_heard(r, lane);
     assert_int_equal(router_reply(&r->router, &r->lanes[lane], frame.body), 0);
     buf_free(from);
+    if (router_next_ms(&r->router) == 0)
+        router_tick(&r->router, r->router.now_ms);
 }
 
 void rig_reply(struct rig *r, unsigned lane, const struct reply *m)
@@ -164,7 +313,7 @@ void rig_reply(struct rig *r, unsigned lane, const struct reply *m)
 
             assert_int_equal(message_add_value(&out, begun, nil ? NULL : &value), 0);
         }
-        assert_int_equal(message_end_array_reply(&out, begun), 0);
+        assert_int_equal(message_end_array_reply(&out, begun, m->proof), 0);
     } else {
         assert_int_equal(message_put_reply(&out, m), 0);
     }
@@ -181,10 +330,85 @@ void rig_integer(struct rig *r, unsigned lane, uint64_t id, int64_t value)
     rig_reply(r, lane, &(struct reply){.id = id, .kind = REPLY_INTEGER, .integer = value});
 }
 
+void rig_ok(struct rig *r, unsigned lane, uint64_t id)
+{
+    rig_reply(r, lane, &(struct reply){.id = id, .kind = REPLY_OK});
+}
+
+void rig_refuse_view(struct rig *r, unsigned lane, uint64_t id, enum refusal why, uint64_t view,
+                     uint64_t op)
+{
+    rig_reply(r, lane,
+              &(struct reply){.id = id,
+                              .kind = REPLY_REFUSED,
+                              .refusal = (uint8_t)why,
+                              .epoch = r->ring->epoch,
+                              .view = view,
+                              .op = op});
+}
+
 void rig_refuse(struct rig *r, unsigned lane, uint64_t id, enum refusal why)
 {
-    rig_reply(r, lane, &(struct reply){.id = id, .kind = REPLY_REFUSED, .refusal = (uint8_t)why});
+    rig_refuse_view(r, lane, id, why, 0, 0);
 }
+
+struct rig_proof rig_proof(uint64_t view, uint64_t op, unsigned keys)
+{
+    struct rig_proof proof = {.size = PROOF_VIEW_SIZE + keys * PROOF_VERSION_SIZE};
+
+    assert_true(keys <= RIG_PROOF_KEYS_MAX);
+    wire_put_u64(proof.data, view);
+    for (uint8_t *at = proof.data + PROOF_VIEW_SIZE; keys > 0; keys--, at += PROOF_VERSION_SIZE) {
+        wire_put_u64(at, view);
+        wire_put_u64(at + 8, op);
+    }
+    return proof;
+}
+
+static struct bytes proof_bytes(const struct rig_proof *proof)
+{
+    return bytes_of(proof->data, proof->size);
+}
+
+void rig_value(struct rig *r, const struct rig_read *read, const char *value,
+               const struct rig_proof *proof)
+{
+    rig_reply(r, read->value_lane,
+              &(struct reply){.id = read->value.id,
+                              .kind = REPLY_BULK,
+                              .data = bytes_from(value),
+                              .proof = proof_bytes(proof)});
+}
+
+void rig_version(struct rig *r, const struct rig_read *read, const struct rig_proof *proof)
+{
+    rig_reply(r, read->version_lane,
+              &(struct reply){
+                  .id = read->version.id, .kind = REPLY_VERSION, .proof = proof_bytes(proof)});
+}
+
+void rig_agree(struct rig *r, const struct rig_read *read, const char *value)
+{
+    struct rig_proof proof = rig_proof(r->views[read->value.partition], RIG_OP, 1);
+
+    rig_value(r, read, value, &proof);
+    rig_version(r, read, &proof);
+}
+
+void rig_lane_lost(struct rig *r, unsigned lane)
+{
+    router_lane_lost(&r->router, &r->lanes[lane]);
+    buf_truncate(&r->lane_out[lane], 0);
+    r->lane_read[lane] = 0;
+}
+
+void rig_lane_up(struct rig *r, unsigned lane)
+{
+    rig_heard(r, lane);
+    router_lane_up(&r->router, &r->lanes[lane], &r->lane_out[lane]);
+}
+
+/* --- what the client gets -------------------------------------------------------------------- */
 
 static void expect(struct rig *r, const char *text, size_t size)
 {

@@ -159,16 +159,6 @@ static void test_seen(void **state)
     /* What an earlier call saw does not count. */
     read_one(OP_GET, "old");
     assert_true(seen.position == 0 && seen.newest.op == 1);
-
-    write_one(OP_SETNX, "new", "3");
-    assert_int_equal(effect.change_count, 0);
-    assert_int_equal(effect.position, position);
-    assert_true(effect.newest.view == 2 && effect.newest.op == 3);
-    write_one(OP_DEL, "none", NULL);
-    assert_true(effect.position == 0 && effect.newest.view == 0);
-    write_one(OP_DEL, "dead", NULL);
-    assert_int_equal(effect.change_count, 0);
-    assert_true(effect.newest.view == 1 && effect.newest.op == 2);
 }
 
 /* A key that was forgotten without a trace still has a write to wait for. */
@@ -186,6 +176,56 @@ static void test_seen_forgotten(void **state)
     assert_int_equal(seen.position, 0);
 }
 
+/* --- proofs --------------------------------------------------------------------------------- */
+
+static void check_proof(const struct reply *reply, const struct version *versions, size_t count)
+{
+    const uint8_t *at = reply->proof.data;
+
+    assert_int_equal(reply->proof.size, PROOF_VIEW_SIZE + count * PROOF_VERSION_SIZE);
+    assert_int_equal(wire_get_u64(at), 9);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(wire_get_u64(at + 8 + 16 * i) == versions[i].view);
+        assert_true(wire_get_u64(at + 16 + 16 * i) == versions[i].op);
+    }
+}
+
+/* The view of the state, and the version of each key as often as it is named: of a deleted one too,
+ * of an expired one too, zero for one without a trace. */
+static void test_proof(void **state)
+{
+    static const struct version versions[] = {{1, 1}, {0, 0}, {1, 2}, {1, 3}, {1, 1}};
+    struct reply reply;
+
+    (void)state;
+    plant("a", "12", 0, false);
+    plant("dead", NULL, 0, true);
+    plant("expired", "3", NOW, false);
+    for (int op = OP_GET; op <= OP_STRLEN; op++)
+        for (level = LEVEL_LINEAR; level <= LEVEL_VERSION; level++) {
+            bool many = op == OP_MGET || op == OP_EXISTS;
+
+            begin();
+            add_key("a");
+            if (many) {
+                add_key("none");
+                add_key("dead");
+                add_key("expired");
+                add_key("a");
+            }
+            reply = read_op((enum operation)op);
+            if (level >= LEVEL_VALUE)
+                check_proof(&reply, versions, many ? 5 : 1);
+            else
+                assert_int_equal(reply.proof.size, 0);
+            assert_int_equal(reply.kind, level == LEVEL_VERSION ? REPLY_VERSION
+                                         : op == OP_GET         ? REPLY_BULK
+                                         : op == OP_MGET        ? REPLY_ARRAY
+                                                                : REPLY_INTEGER);
+            assert_true(reply.kind != REPLY_INTEGER || reply.integer == 2);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged, start, finish),
         cmocka_unit_test_setup_teardown(test_seen, start, finish),
         cmocka_unit_test_setup_teardown(test_seen_forgotten, start, finish),
+        cmocka_unit_test_setup_teardown(test_proof, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-enum { LINES = 5, FRAME = 100, ENTRY = sizeof(struct history_entry) + FRAME };
+enum { SESSION = 77, LINES = 5, FRAME = 100, ENTRY = sizeof(struct history_entry) + FRAME };
 
 static struct history h;
 static struct history_line lines[LINES];
@@ -31,7 +31,8 @@ static void add(int line, uint64_t view, uint64_t op)
 
     memset(frame, (int)op, sizeof(frame));
     assert_int_equal(history_add(&h, &lines[line], (struct version){view, op - 1},
-                                 (struct version){view, op}, bytes_of(frame, sizeof(frame))),
+                                 (struct version){view, op}, SESSION, op,
+                                 bytes_of(frame, sizeof(frame))),
                      0);
 }
 
@@ -43,8 +44,11 @@ static void check_line(int line, uint64_t view, uint64_t first, uint64_t last)
     assert_int_equal(lines[line].count, last - first + 1);
     assert_null(history_find(&lines[line], (struct version){view, first - 2}));
     assert_null(history_find(&lines[line], (struct version){view, last}));
+    assert_null(history_find_request(&h, &lines[line], SESSION, first - 1));
+    assert_null(history_find_request(&h, &lines[line], SESSION, last + 1));
     for (struct history_entry *e = history_find(&lines[line], (struct version){view, first - 1}); e;
          e = e->next, op++) {
+        assert_ptr_equal(history_find_request(&h, &lines[line], SESSION, op), e);
         assert_int_equal(e->at.view, view);
         assert_int_equal(e->at.op, op);
         assert_int_equal(e->size, FRAME);
@@ -84,8 +88,8 @@ static void test_views(void **state)
     (void)state;
     history_init(&h, 1 << 20, 100);
     add(0, 1, 2);
-    assert_int_equal(history_add(&h, &lines[0], (struct version){1, 2}, (struct version){9, 0},
-                                 bytes_from("start")),
+    assert_int_equal(history_add(&h, &lines[0], (struct version){1, 2}, (struct version){9, 0}, 0,
+                                 0, bytes_from("start")),
                      0);
     add(0, 9, 1);
     e = history_find(&lines[0], (struct version){1, 1});
@@ -94,6 +98,25 @@ static void test_views(void **state)
     assert_memory_equal(e->frame, "start", 5);
     assert_int_equal(e->next->at.op, 1);
     assert_null(e->next->next);
+}
+
+/* Requests are told apart by session, number and line; a step without one is not found as one. */
+static void test_requests(void **state)
+{
+    (void)state;
+    history_init(&h, 1 << 20, 100);
+    assert_null(history_find_request(&h, &lines[0], SESSION, 1));
+    assert_int_equal(history_add(&h, &lines[0], (struct version){1, 1}, (struct version){1, 2}, 0,
+                                 0, bytes_from("x")),
+                     0);
+    assert_null(history_find_request(&h, &lines[0], 0, 0));
+    add(0, 1, 3);
+    add(1, 1, 3);
+    assert_int_equal(history_find_request(&h, &lines[0], SESSION, 3)->at.op, 3);
+    assert_ptr_equal(history_find_request(&h, &lines[1], SESSION, 3)->line, &lines[1]);
+    assert_null(history_find_request(&h, &lines[2], SESSION, 3));
+    assert_null(history_find_request(&h, &lines[0], SESSION + 1, 3));
+    assert_null(history_find_request(&h, &lines[0], 3, SESSION));
 }
 
 static void test_hole(void **state)
@@ -148,7 +171,7 @@ static void test_too_large(void **state)
     for (uint64_t op = 2; op <= 4; op++)
         add(0, 1, op);
     assert_int_equal(history_add(&h, &lines[0], (struct version){1, 4}, (struct version){1, 5},
-                                 bytes_of(frame, sizeof(frame))),
+                                 SESSION, 5, bytes_of(frame, sizeof(frame))),
                      0);
     check_empty(0);
     assert_int_equal(h.bytes, 0);
@@ -191,6 +214,8 @@ static void test_clear(void **state)
             add(line, 1, op);
     history_clear(&h, &lines[0]);
     check_empty(0);
+    for (uint64_t op = 2; op <= 6; op++)
+        assert_null(history_find_request(&h, &lines[0], SESSION, op));
     check_line(1, 1, 2, 6);
     history_clear(&h, &lines[0]);
     for (uint64_t op = 2; op <= 100; op++) {
@@ -235,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_find, finish),
         cmocka_unit_test_teardown(test_views, finish),
+        cmocka_unit_test_teardown(test_requests, finish),
         cmocka_unit_test_teardown(test_hole, finish),
         cmocka_unit_test_teardown(test_bytes, finish),
         cmocka_unit_test_teardown(test_too_large, finish),

@@ -343,7 +343,7 @@ static void too_many_to_decide(void **state)
     (void)state;
     for (uint64_t i = 0; i < 39; i++) {
         ops[i] = make(OP_APPEND, A, NULL, i + 1, LINEAR_NEVER);
-        ops[i].values[0] = bytes_of("0123456789abcdefghijklmnopqrstuvwxyzABCD" + i, 1);
+        ops[i].values[0] = bytes_of(&"0123456789abcdefghijklmnopqrstuvwxyzABCD"[i], 1);
     }
     ops[39] = get(A, "impossible, whatever came before", 100, 101);
     assert_int_equal(linear_check(ops, 40, 1000, &key), LINEAR_UNDECIDED);

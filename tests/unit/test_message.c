@@ -161,10 +161,11 @@ static int put_kind(uint8_t kind)
 {
     struct reply m = {.id = UINT64_MAX,
                       .kind = kind,
-                      .refusal = REFUSAL_UNCERTAIN,
+                      .refusal = REFUSAL_FORGOTTEN,
                       .integer = INT64_MIN,
                       .epoch = 8,
                       .view = 9,
+                      .op = 10,
                       .data = bytes_from("some data")};
 
     return message_put_reply(&out, &m);
@@ -210,7 +211,7 @@ static int put_array(void)
     assert_int_equal(message_add_value(&out, begun, NULL), 0);
     assert_int_equal(message_add_value(&out, begun, &empty), 0);
     assert_int_equal(message_add_value(&out, begun, NULL), 0);
-    return message_end_array_reply(&out, begun);
+    return message_end_array_reply(&out, begun, (struct bytes){0});
 }
 
 /* --- their decoders, each as a function of the body ----------------------------------------- */
@@ -330,7 +331,6 @@ static void test_cut_and_longer(void **state)
     }
 }
 
-/* Every encoder adds to what is there. */
 static void test_appended(void **state)
 {
     (void)state;
@@ -466,10 +466,12 @@ static void test_reply_fields(void **state)
         assert_int_equal(message_get_reply(only_frame(MESSAGE_REPLY).body, &m), 0);
         assert_true(m.id == UINT64_MAX);
         assert_int_equal(m.kind, kind);
-        assert_int_equal(m.refusal, kind == REPLY_REFUSED ? REFUSAL_UNCERTAIN : 0);
+        assert_int_equal(m.refusal, kind == REPLY_REFUSED ? REFUSAL_FORGOTTEN : 0);
         assert_true(m.integer == (kind == REPLY_INTEGER ? INT64_MIN : 0));
         assert_int_equal(m.epoch, kind == REPLY_REFUSED ? 8 : 0);
         assert_int_equal(m.view, kind == REPLY_REFUSED ? 9 : 0);
+        assert_int_equal(m.op, kind == REPLY_REFUSED ? 10 : 0);
+        assert_int_equal(m.proof.size, 0);
         assert_true(bytes_equal(
             m.data, bytes_from(kind == REPLY_BULK || kind == REPLY_ERROR ? "some data" : "")));
     }
@@ -503,7 +505,7 @@ static void test_reply_ranges(void **state)
                              : RK_CORRUPT);
     for (int refusal = 0; refusal < 256; refusal++) {
         assert_int_equal(decode_with(put_refused, get_reply, 9, (uint8_t)refusal),
-                         refusal >= 1 && refusal <= REFUSAL_UNCERTAIN ? 0 : RK_CORRUPT);
+                         refusal >= 1 && refusal <= REFUSAL_FORGOTTEN ? 0 : RK_CORRUPT);
         assert_int_equal(decode_with(put_bulk, get_reply, 9, (uint8_t)refusal),
                          refusal ? RK_CORRUPT : 0);
     }
@@ -529,13 +531,14 @@ static void test_reply_count_max(void **state)
         assert_int_not_equal(begun, SIZE_MAX);
         for (uint32_t i = 0; i < count; i++)
             assert_int_equal(message_add_value(&out, begun, NULL), 0);
-        assert_int_equal(message_end_array_reply(&out, begun), 0);
+        assert_int_equal(message_end_array_reply(&out, begun, (struct bytes){0}), 0);
         assert_int_equal(get_reply(only_frame(MESSAGE_REPLY).body),
                          count <= MESSAGE_ARGS_MAX ? 0 : RK_CORRUPT);
     }
     /* None at all is an array, too. */
     buf_truncate(&out, 0);
-    assert_int_equal(message_end_array_reply(&out, message_begin_array_reply(&out, 1)), 0);
+    assert_int_equal(
+        message_end_array_reply(&out, message_begin_array_reply(&out, 1), (struct bytes){0}), 0);
     assert_int_equal(get_reply(only_frame(MESSAGE_REPLY).body), 0);
 }
 

@@ -36,6 +36,12 @@ static void *realloc_or_fail(void *block, size_t size)
     return allocation_fails() ? NULL : realloc(block, size);
 }
 
+static void *calloc_or_fail(size_t count, size_t size)
+{
+    return allocation_fails() ? NULL : calloc(count, size);
+}
+
+#define calloc  calloc_or_fail
 #define malloc  malloc_or_fail
 #define realloc realloc_or_fail
 #include "node/execute.c"
@@ -45,6 +51,7 @@ static void *realloc_or_fail(void *block, size_t size)
 #include "shared/buf.c"
 #include "shared/frame.c"
 #include "shared/message.c"
+#undef calloc
 #undef malloc
 #undef realloc
 
@@ -83,7 +90,7 @@ static int put_array(struct buf *out)
     error = message_add_value(out, begun, NULL);
     if (!error)
         error = message_add_value(out, begun, &value);
-    return error ? error : message_end_array_reply(out, begun);
+    return error ? error : message_end_array_reply(out, begun, bytes_of(large, 24));
 }
 
 static int put_step(struct buf *out)
@@ -92,7 +99,11 @@ static int put_step(struct buf *out)
         {STORE_PUT, bytes_of(large, 9), {{1, 1}, 0, false, bytes_of(large, 600)}},
         {STORE_PUT, bytes_of(large, 9), {{1, 1}, 0, false, bytes_of(large, sizeof(large))}},
     };
-    struct step s = {.view = 1, .kind = STEP_OPERATION, .from = {1, 1}, .at = {1, 2}};
+    struct step s = {.view = 1,
+                     .kind = STEP_OPERATION,
+                     .from = {1, 1},
+                     .at = {1, 2},
+                     .result_data = bytes_of(large, 500)};
 
     return peer_put_step(out, &s, changes, 2);
 }
@@ -133,6 +144,8 @@ static int encode(struct buf *out, int which)
 {
     struct reply bulk = {.id = 1, .kind = REPLY_BULK, .data = bytes_of(large, sizeof(large))};
     struct reply refused = {.id = 1, .kind = REPLY_REFUSED, .refusal = REFUSAL_BUSY};
+    struct reply version = {.id = 1, .kind = REPLY_VERSION, .proof = bytes_of(large, 1000)};
+    struct request request = {.op = OP_MGET, .args = bytes_of(large, sizeof(large))};
     struct ring_put ring_put = {1, 2, bytes_of(large, sizeof(large))};
     struct done done = {1, RK_IO, 2, bytes_of(large, sizeof(large))};
     struct hello hello = {.role = ROLE_NODE};
@@ -167,6 +180,10 @@ static int encode(struct buf *out, int which)
         return put_chunk(out);
     case 13:
         return put_signals(out);
+    case 14:
+        return message_put_reply(out, &version);
+    case 15:
+        return message_put_request(out, &request);
     default:
         return RK_NOTFOUND;
     }
@@ -247,19 +264,19 @@ static void test_history(void **state)
 
     (void)state;
     history_init(&h, 1 << 20, 100);
-    assert_int_equal(
-        history_add(&h, &line, (struct version){1, 0}, (struct version){1, 1}, bytes_of(large, 10)),
-        0);
+    assert_int_equal(history_add(&h, &line, (struct version){1, 0}, (struct version){1, 1}, 7, 8,
+                                 bytes_of(large, 10)),
+                     0);
     fail_allocation(1);
-    assert_int_equal(
-        history_add(&h, &line, (struct version){1, 1}, (struct version){1, 2}, bytes_of(large, 10)),
-        RK_NOMEM);
+    assert_int_equal(history_add(&h, &line, (struct version){1, 1}, (struct version){1, 2}, 7, 8,
+                                 bytes_of(large, 10)),
+                     RK_NOMEM);
     fail_allocation(UINT32_MAX);
     assert_int_equal(line.count, 0);
     assert_null(history_find(&line, (struct version){1, 0}));
-    assert_int_equal(
-        history_add(&h, &line, (struct version){1, 2}, (struct version){1, 3}, bytes_of(large, 10)),
-        0);
+    assert_int_equal(history_add(&h, &line, (struct version){1, 2}, (struct version){1, 3}, 7, 8,
+                                 bytes_of(large, 10)),
+                     0);
     assert_int_equal(line.count, 1);
     assert_null(history_find(&line, (struct version){1, 0}));
     assert_non_null(history_find(&line, (struct version){1, 2}));
@@ -268,15 +285,13 @@ static void test_history(void **state)
 }
 
 /* Runs an operation with the nth allocation failing. False: there is none. */
-static bool run_failing(struct store *store, uint8_t op, struct bytes args, uint16_t arg_count,
-                        unsigned n)
+static bool run_failing(struct store *store, struct request m, unsigned n)
 {
-    struct execute_view view = {store, 1, 1 << 20, true};
-    struct request m = {.id = 1, .op = op, .arg_count = arg_count, .args = args};
+    struct buf out = {0}, proof = {0};
+    struct execute_view view = {store, 1, 1 << 20, true, 1, &proof};
     struct effect e = {0};
-    struct buf out = {0};
     struct execute_seen seen;
-    bool writes = operation_info(op)->writes;
+    bool writes = operation_info(m.op)->writes;
     int error;
 
     fail_allocation(n);
@@ -296,6 +311,7 @@ static bool run_failing(struct store *store, uint8_t op, struct bytes args, uint
     assert_true(writes ? e.change_count > 0 : buf_len(&out) > 0);
     effect_free(&e);
     buf_free(&out);
+    buf_free(&proof);
     return failed;
 }
 
@@ -323,7 +339,7 @@ static void test_execute(void **state)
         const char *letters = operation_info(op)->args;
         struct buf args = {0};
         uint16_t count = 0;
-        unsigned n = 1;
+        unsigned n;
 
         for (int times = letters[strlen(letters) - 1] == '*' ? 20 : 1; times; times--)
             for (const char *letter = letters; *letter && *letter != '*'; letter++, count++) {
@@ -332,20 +348,62 @@ static void test_execute(void **state)
                 else
                     put_arg(&args, large, *letter == 'i' ? 8 : 100);
             }
-        while (run_failing(store, op, buf_bytes(&args), count, n))
-            n++;
-        assert_true(n > 1);
+        for (uint8_t level = LEVEL_LINEAR; level <= LEVEL_VERSION; level++) {
+            struct request m = {
+                .op = op, .level = level, .arg_count = count, .args = buf_bytes(&args)};
+
+            for (n = 1; run_failing(store, m, n); n++)
+                ;
+            assert_true(n > 1);
+        }
         buf_free(&args);
     }
     store_close(store);
 }
 
+/* A request that could not be entered into the index must not look as if it had never been. */
+static void test_history_index(void **state)
+{
+    struct history h;
+    struct history_line line = {0};
+
+    (void)state;
+    history_init(&h, 1 << 20, 100);
+    fail_allocation(2);
+    assert_int_equal(history_add(&h, &line, (struct version){1, 0}, (struct version){1, 1}, 7, 8,
+                                 bytes_of(large, 10)),
+                     RK_NOMEM);
+    assert_true(one_failed);
+    fail_allocation(UINT32_MAX);
+    assert_int_equal(line.count, 0);
+    assert_null(history_find_request(&h, &line, 7, 8));
+    assert_null(history_find(&line, (struct version){1, 0}));
+    assert_int_equal(history_add(&h, &line, (struct version){1, 1}, (struct version){1, 2}, 7, 9,
+                                 bytes_of(large, 10)),
+                     0);
+    assert_non_null(history_find_request(&h, &line, 7, 9));
+    /* Once there is one, a table that cannot grow only gets slower. */
+    for (uint64_t op = 2; op < 3000; op++) {
+        fail_allocation(2);
+        assert_int_equal(history_add(&h, &line, (struct version){1, op},
+                                     (struct version){1, op + 1}, 7, 8 + op, bytes_of(large, 10)),
+                         0);
+        assert_int_equal(line.count, op < 100 ? op : 100);
+    }
+    fail_allocation(UINT32_MAX);
+    for (uint64_t op = 2900; op < 3000; op++)
+        assert_non_null(history_find_request(&h, &line, 7, 8 + op));
+    assert_null(history_find_request(&h, &line, 7, 8 + 2899));
+    history_clear(&h, &line);
+    assert_null(history_find_request(&h, &line, 7, 8 + 2999));
+    history_free(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encoders),
-        cmocka_unit_test(test_held),
-        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_encoders), cmocka_unit_test(test_held),
+        cmocka_unit_test(test_history),  cmocka_unit_test(test_history_index),
         cmocka_unit_test(test_execute),
     };
 

@@ -13,7 +13,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-enum { STEP_HEAD = 72, CHUNK_HEAD = 56, CHANGE_HEAD = 36, SIGNALS_HEAD = 8 };
+enum { RESULT = 6 };
+enum { STEP_HEAD = 84 + RESULT, CHUNK_HEAD = 56, CHANGE_HEAD = 36, SIGNALS_HEAD = 8 };
 
 static struct buf out;
 static uint8_t key_data[STORE_KEY_SIZE_MAX + 1];
@@ -184,7 +185,10 @@ static const struct step sample_step = {.epoch = UINT64_MAX,
                                         .from = {UINT64_MAX - 1, UINT64_MAX - 1},
                                         .at = {UINT64_MAX - 1, UINT64_MAX},
                                         .session = UINT64_MAX - 2,
-                                        .number = UINT64_MAX - 3};
+                                        .number = UINT64_MAX - 3,
+                                        .result_kind = REPLY_ERROR,
+                                        .result_integer = INT64_MIN,
+                                        .result_data = {(const uint8_t *)"result", RESULT}};
 
 static struct store_change put_of(size_t key_size, struct bytes value)
 {
@@ -237,6 +241,8 @@ static void test_step(void **state)
     assert_int_equal(version_compare(s.from, sample_step.from), 0);
     assert_int_equal(version_compare(s.at, sample_step.at), 0);
     assert_true(s.session == UINT64_MAX - 2 && s.number == UINT64_MAX - 3);
+    assert_true(s.result_kind == REPLY_ERROR && s.result_integer == INT64_MIN);
+    assert_true(bytes_equal(s.result_data, bytes_from("result")));
     assert_int_equal(s.change_count, 4);
     for (size_t i = 0; i < 4; i++)
         check_change(&s.changes, &changes[i]);
@@ -324,6 +330,27 @@ static void test_step_ranges(void **state)
     assert_int_equal(step_with(s, &change, 1), RK_CORRUPT);
     s = (struct step){.view = 0, .kind = STEP_OPERATION, .from = {0, 4}, .at = {0, 5}};
     assert_int_equal(step_with(s, &change, 1), RK_CORRUPT);
+}
+
+/* What a request was answered: of a kind that one can be answered at once, and not too large. */
+static void test_step_results(void **state)
+{
+    static const uint8_t large[STEP_RESULT_MAX + 1];
+    struct step s = sample_step;
+
+    (void)state;
+    for (int kind = 0; kind < 256; kind++) {
+        s.result_kind = (uint8_t)kind;
+        assert_int_equal(step_with(s, NULL, 0),
+                         kind <= REPLY_ERROR && kind != REPLY_ARRAY ? 0 : RK_CORRUPT);
+    }
+    s = sample_step;
+    s.result_data = (struct bytes){0};
+    assert_int_equal(step_with(s, NULL, 0), 0);
+    s.result_data = bytes_of(large, STEP_RESULT_MAX);
+    assert_int_equal(step_with(s, NULL, 0), 0);
+    s.result_data.size++;
+    assert_int_equal(step_with(s, NULL, 0), RK_CORRUPT);
 }
 
 static void test_step_counts(void **state)
@@ -530,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deleted_has_no_value, start, finish),
         cmocka_unit_test_setup_teardown(test_step_restamp, start, finish),
         cmocka_unit_test_setup_teardown(test_step_ranges, start, finish),
+        cmocka_unit_test_setup_teardown(test_step_results, start, finish),
         cmocka_unit_test_setup_teardown(test_step_counts, start, finish),
         cmocka_unit_test_setup_teardown(test_change_ranges, start, finish),
         cmocka_unit_test_setup_teardown(test_forget_fields, start, finish),

@@ -13,7 +13,15 @@
 #include <cmocka.h>
 #include <string.h>
 
-enum { HEAD = 56, PARTITION_AT = 40, OP_AT = 44, LEVEL_AT = 45, COUNT_AT = 46, RESERVED_AT = 48 };
+enum {
+    HEAD = 72,
+    PARTITION_AT = 40,
+    OP_AT = 44,
+    LEVEL_AT = 45,
+    COUNT_AT = 46,
+    FLAGS_AT = 64,
+    RESERVED_AT = 65,
+};
 
 static struct buf out;
 
@@ -115,8 +123,11 @@ static void test_fields(void **state)
                          .session = UINT64_MAX - 3,
                          .number = UINT64_MAX - 4,
                          .partition = PARTITIONS_MAX - 1,
+                         .base_view = UINT64_MAX - 5,
+                         .base_op = UINT64_MAX - 6,
                          .op = OP_SET,
-                         .level = LEVEL_ANY},
+                         .level = LEVEL_VERSION,
+                         .flags = REQUEST_RETRY | REQUEST_LEAD},
                    m;
     size_t begun = message_begin_request(&out, &in);
     struct bytes arg;
@@ -131,7 +142,8 @@ static void test_fields(void **state)
                      0);
     assert_true(m.id == in.id && m.epoch == in.epoch && m.view == in.view);
     assert_true(m.session == in.session && m.number == in.number && m.partition == in.partition);
-    assert_true(m.op == OP_SET && m.level == LEVEL_ANY && m.arg_count == 2);
+    assert_true(m.op == OP_SET && m.level == LEVEL_VERSION && m.arg_count == 2);
+    assert_true(m.base_view == in.base_view && m.base_op == in.base_op && m.flags == in.flags);
     arg = message_next_arg(&m.args, &nil);
     assert_false(nil);
     assert_true(bytes_equal(arg, bytes_from("\1\2\3\4\5\6\7\10k")));
@@ -140,15 +152,35 @@ static void test_fields(void **state)
     assert_int_equal(m.args.size, 0);
 }
 
+/* A decoded request goes on as it came. */
+static void test_passed_on(void **state)
+{
+    struct request m;
+    struct buf again = {0};
+
+    (void)state;
+    put_fitting(OP_MSET, 6);
+    assert_int_equal(message_get_request(bytes_of(body(), buf_len(&out) - FRAME_HEADER_SIZE), &m),
+                     0);
+    assert_int_equal(message_put_request(&again, &m), 0);
+    assert_true(bytes_equal(buf_bytes(&again), buf_bytes(&out)));
+    buf_free(&again);
+}
+
 static void test_ranges(void **state)
 {
     (void)state;
     for (int level = 0; level < 256; level++) {
         put_fitting(OP_GET, 1);
         body()[LEVEL_AT] = (uint8_t)level;
-        assert_int_equal(decode(), level <= LEVEL_ANY ? 0 : RK_CORRUPT);
+        assert_int_equal(decode(), level <= LEVEL_VERSION ? 0 : RK_CORRUPT);
     }
-    for (int i = 0; i < 8; i++) {
+    for (int flags = 0; flags < 256; flags++) {
+        put_fitting(OP_GET, 1);
+        body()[FLAGS_AT] = (uint8_t)flags;
+        assert_int_equal(decode(), flags <= 3 ? 0 : RK_CORRUPT);
+    }
+    for (int i = 0; i < 7; i++) {
         put_fitting(OP_GET, 1);
         body()[RESERVED_AT + i] = 1;
         assert_int_equal(decode(), RK_CORRUPT);
@@ -263,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_operations, start, finish),
         cmocka_unit_test_setup_teardown(test_fields, start, finish),
+        cmocka_unit_test_setup_teardown(test_passed_on, start, finish),
         cmocka_unit_test_setup_teardown(test_ranges, start, finish),
         cmocka_unit_test_setup_teardown(test_wrong_sizes, start, finish),
         cmocka_unit_test_setup_teardown(test_argument_sizes, start, finish),

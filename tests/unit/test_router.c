@@ -10,7 +10,14 @@ static struct rig rig;
 static int start(void **state)
 {
     (void)state;
-    rig_start(&rig);
+    rig_start(&rig, 1);
+    return 0;
+}
+
+static int start_three(void **state)
+{
+    (void)state;
+    rig_start(&rig, 3);
     return 0;
 }
 
@@ -21,14 +28,6 @@ static int finish(void **state)
     return 0;
 }
 
-static void run_format(const char *format, const char *a, const char *b)
-{
-    char words[128];
-
-    snprintf(words, sizeof(words), format, a, b);
-    rig_run(&rig, words);
-}
-
 /* --- one key -------------------------------------------------------------------------------- */
 
 static void test_get(void **state)
@@ -37,15 +36,15 @@ static void test_get(void **state)
     struct bytes key;
 
     (void)state;
-    for (unsigned lane = 0; lane < RIG_LANES; lane++) {
+    for (unsigned lane = 0; lane < rig.members * RIG_SHARDS; lane++) {
         char name[16];
 
         rig_key(&rig, lane, name);
-        run_format("GET %s", name, "");
+        rig_run_key(&rig, "GET %s", name);
         assert_true(rig_request(&rig, lane, &m));
         assert_int_equal(m.op, OP_GET);
         assert_int_equal(m.epoch, 1);
-        assert_int_equal(m.level, LEVEL_LINEAR);
+        assert_int_equal(m.level, LEVEL_VALUE); /* a majority of one */
         assert_int_equal(m.session, 0);
         assert_int_equal(m.number, 0);
         assert_int_equal(m.partition % 2, lane % 2);
@@ -90,9 +89,9 @@ static void test_writes_have_an_identity(void **state)
     assert_int_equal(first.session, 77);
     assert_true(second.number > first.number);
     assert_true(first.number > 0);
-    rig_reply(&rig, lane, &(struct reply){.id = first.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, first.id);
     rig_expect(&rig, "+OK\r\n");
-    rig_reply(&rig, lane, &(struct reply){.id = second.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, second.id);
     rig_expect(&rig, "+OK\r\n");
 }
 
@@ -127,34 +126,35 @@ static void test_increments(void **state)
 static void test_levelget(void **state)
 {
     unsigned lane, used[RIG_LANES] = {0};
+    struct rig_read read;
     struct request m;
     char key[16];
 
     (void)state;
     rig_key(&rig, 0, key);
-    run_format("LEVELGET %s 0", key, "");
+    rig_run_key(&rig, "LEVELGET %s 0", key);
     assert_true(rig_request(&rig, 0, &m));
     assert_int_equal(m.level, LEVEL_PRIMARY);
     rig_bulk(&rig, 0, m.id, "x");
-    run_format("LEVELGET %s 2", key, "");
-    assert_true(rig_request(&rig, 0, &m));
-    assert_int_equal(m.level, LEVEL_LINEAR);
-    rig_bulk(&rig, 0, m.id, "x");
-    for (int i = 0; i < 10; i++) {
-        run_format("LEVELGET %s 1", key, "");
+    rig_run_key(&rig, "LEVELGET %s 2", key);
+    rig_read(&rig, &read);
+    rig_agree(&rig, &read, "x");
+    for (int i = 0; i < 12; i++) {
+        rig_run_key(&rig, "LEVELGET %s 1", key);
         assert_true(rig_any_request(&rig, &m, &lane));
         assert_int_equal(m.level, LEVEL_ANY);
         rig_bulk(&rig, lane, m.id, "x");
         used[lane]++;
     }
-    assert_int_equal(used[0], 5); /* the same shard of either member */
-    assert_int_equal(used[2], 5);
+    for (unsigned i = 0; i < RIG_LANES; i++) /* the same shard of each member */
+        assert_int_equal(used[i], i < 6 && i % RIG_SHARDS == 0 ? 4 : 0);
     router_lane_failed(&rig.router, &rig.lanes[0]);
-    run_format("LEVELGET %s 1", key, "");
+    router_lane_failed(&rig.router, &rig.lanes[4]);
+    rig_run_key(&rig, "LEVELGET %s 1", key);
     assert_true(rig_request(&rig, 2, &m));
     rig_bulk(&rig, 2, m.id, "x");
     buf_consume(&rig.out, buf_len(&rig.out));
-    run_format("LEVELGET %s 3", key, "");
+    rig_run_key(&rig, "LEVELGET %s 3", key);
     rig_expect_prefix(&rig, "-ERR level is out of range");
 }
 
@@ -249,8 +249,8 @@ static void test_replies_keep_the_order(void **state)
     (void)state;
     rig_key(&rig, 0, a);
     rig_key(&rig, 3, b);
-    run_format("GET %s", a, "");
-    run_format("GET %s", b, "");
+    rig_run_key(&rig, "GET %s", a);
+    rig_run_key(&rig, "GET %s", b);
     rig_run(&rig, "PING");
     rig_run(&rig, "ECHO x");
     assert_true(rig_request(&rig, 0, &first));
@@ -279,7 +279,7 @@ static void test_client_leaves(void **state)
     rig_bulk(&rig, lane, second.id, "1");
     router_leave(&rig.router, &rig.session);
     assert_null(rig.session.first);
-    rig_reply(&rig, lane, &(struct reply){.id = first.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, first.id);
     rig_expect(&rig, "");
     assert_int_equal(rig.router.requests.slots.used, 0);
     assert_null(router_next_ready(&rig.router));
@@ -303,7 +303,7 @@ static void answer_mget(unsigned lane, const struct request *m)
 
         assert_int_equal(message_add_value(&out, begun, nil ? NULL : &name), 0);
     }
-    assert_int_equal(message_end_array_reply(&out, begun), 0);
+    assert_int_equal(message_end_array_reply(&out, begun, (struct bytes){0}), 0);
     assert_true(frame_read(buf_bytes(&out), FRAME_BODY_MAX, &frame) > 0);
     assert_int_equal(message_get_reply(frame.body, &reply), 0);
     assert_int_equal(router_reply(&rig.router, &rig.lanes[lane], frame.body), 0);
@@ -378,7 +378,7 @@ static void test_mset(void **state)
             assert_int_equal(value.data[0] - '1', key.data[POSITION_SIZE] - 'a');
         }
         calls++;
-        rig_reply(&rig, lane, &(struct reply){.id = m.id, .kind = REPLY_OK});
+        rig_ok(&rig, lane, m.id);
     }
     assert_int_equal(keys, 5);
     assert_true(calls > 1);
@@ -408,7 +408,7 @@ static void check_split(const char *name, unsigned count, unsigned with_values,
         if (m.op == OP_MGET)
             answer_mget(lane, &m);
         else if (m.op == OP_MSET)
-            rig_reply(&rig, lane, &(struct reply){.id = m.id, .kind = REPLY_OK});
+            rig_ok(&rig, lane, m.id);
         else
             rig_integer(&rig, lane, m.id, m.arg_count);
     }
@@ -448,18 +448,19 @@ static void test_splits_by_size(void **state)
 
     (void)state;
     assert_non_null(value);
+    rig_know_views(&rig);
     router_execute(&rig.router, &rig.session, args, 5);
     assert_true(rig_any_request(&rig, &m, &lane));
     assert_int_equal(m.arg_count, 2);
-    rig_reply(&rig, lane, &(struct reply){.id = m.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, m.id);
     assert_true(rig_any_request(&rig, &m, &lane));
-    rig_reply(&rig, lane, &(struct reply){.id = m.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, m.id);
     rig_expect(&rig, "+OK\r\n");
     args[2].size = SIZE * 2;
     rig.router.lane_output_max = SIZE * 8;
     router_execute(&rig.router, &rig.session, args, 3);
     assert_true(rig_any_request(&rig, &m, &lane));
-    rig_reply(&rig, lane, &(struct reply){.id = m.id, .kind = REPLY_OK});
+    rig_ok(&rig, lane, m.id);
     rig_expect(&rig, "+OK\r\n");
     assert_int_equal(rig.router.requests.bytes, 0);
     free(value);
@@ -473,7 +474,7 @@ int main(void)
         TEST(test_nil_and_versions),
         TEST(test_writes_have_an_identity),
         TEST(test_increments),
-        TEST(test_levelget),
+        cmocka_unit_test_setup_teardown(test_levelget, start_three, finish),
         TEST(test_keys_and_values),
         TEST(test_wrong_words),
         TEST(test_names),

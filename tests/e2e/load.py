@@ -1,0 +1,197 @@
+"""Many clients in one thread, each asking one thing after the other, and what became of it."""
+
+import random
+import selectors
+import socket
+import threading
+import time
+
+from harness import HOST, array
+
+RECONNECT_SECONDS = 0.05
+REPORTED = 8  # operations that a failed test shows
+
+
+class Operation:
+    """One command: the moments when it began and when its reply was there, and that reply (None:
+    the connection was lost, or the load stopped, before one came)."""
+
+    __slots__ = ("client", "words", "invoked", "returned", "reply")
+
+    def __init__(self, client, words, invoked):
+        self.client = client
+        self.words = words
+        self.invoked = invoked
+        self.returned = None
+        self.reply = None
+
+    def seconds(self):
+        return (self.returned - self.invoked) / 1e9
+
+    def failed(self):
+        return self.reply is None or self.reply.startswith(b"-")
+
+    def __repr__(self):
+        took = "no reply" if self.returned is None else f"{self.seconds():.3f} s"
+        return f"{self.words} -> {self.reply} ({took}, client {self.client})"
+
+
+class Client:
+    """A connection, or the want of one. Goes around the proxies when one does not answer."""
+
+    def __init__(self, number, load):
+        self.number = number
+        self.load = load
+        self.turn = number
+        self.socket = None
+        self.operation = None
+        self.input = b""
+        self.next = time.monotonic() + load.think_seconds * random.random()
+
+    def connect(self):
+        port = self.load.ports[self.turn % len(self.load.ports)]
+        try:
+            self.socket = socket.create_connection((HOST, port), 1)
+        except OSError:
+            self.lost()
+            return
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.load.selector.register(self.socket, selectors.EVENT_READ, self)
+
+    def lost(self):
+        """What was asked stays unanswered."""
+        self.close()
+        self.operation = None
+        self.input = b""
+        self.turn += 1
+        self.next = time.monotonic() + RECONNECT_SECONDS
+
+    def close(self):
+        if self.socket:
+            if self.socket.fileno() in self.load.selector.get_map():
+                self.load.selector.unregister(self.socket)
+            self.socket.close()
+        self.socket = None
+
+    def ask(self):
+        if not self.socket:
+            self.connect()
+        if not self.socket:
+            return
+        words = self.load.choose(self.number)
+        self.operation = Operation(self.number, words, time.monotonic_ns())
+        self.load.operations.append(self.operation)
+        try:
+            self.socket.sendall(array(*words))  # far below what a socket's buffer holds
+        except OSError:
+            self.lost()
+
+    def readable(self):
+        try:
+            data = self.socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.lost()
+            return
+        self.input += data
+        if not self.is_whole():
+            return
+        self.operation.returned = time.monotonic_ns()
+        self.operation.reply = self.input
+        self.operation = None
+        self.input = b""
+        self.next = time.monotonic() + self.load.think_seconds * (0.5 + random.random())
+
+    def is_whole(self):
+        """One line, or a bulk string."""
+        head, end, _ = self.input.partition(b"\r\n")
+        if not head.startswith(b"$") or head == b"$-1":
+            return bool(end)
+        return len(self.input) == len(head) + 4 + int(head[1:])
+
+
+class Load(threading.Thread):
+    """Clients at the proxies on `ports`; choose(number of the client) gives a command's words. A
+    client waits think_seconds, on average, between a reply and its next command."""
+
+    def __init__(self, ports, clients, choose, think_seconds=0.03):
+        super().__init__(daemon=True)
+        self.ports = ports
+        self.choose = choose
+        self.think_seconds = think_seconds
+        self.selector = selectors.DefaultSelector()
+        self.operations = []
+        self.stopping = threading.Event()
+        self.broke = None
+        self.clients = [Client(number, self) for number in range(clients)]
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.turn()
+        except Exception as error:  # shown by stop(), in the thread of the test
+            self.broke = error
+
+    def turn(self):
+        for key, _ in self.selector.select(0.002):
+            key.data.readable()
+        now = time.monotonic()
+        for client in self.clients:
+            if not client.operation and now >= client.next:
+                client.ask()
+
+    def stop(self, patience_seconds=5):
+        """No further commands; those under way may still be answered for a while."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self.join()
+            deadline = time.monotonic() + patience_seconds
+            while time.monotonic() < deadline and any(c.operation for c in self.clients):
+                for key, _ in self.selector.select(0.05):
+                    key.data.readable()
+            for client in self.clients:
+                client.close()
+            self.selector.close()
+        if self.broke:
+            raise self.broke
+
+    def answered(self):
+        return [operation for operation in self.operations if operation.reply is not None]
+
+    def count(self):
+        return len(self.operations)
+
+    def check_all_answered(self, seconds_max):
+        """Every command had a reply that is no error, in time."""
+        failed = [operation for operation in self.operations if operation.failed()]
+        assert not failed, f"{len(failed)} of {self.count()} failed: {failed[:REPORTED]}"
+        self.check_in_time(seconds_max)
+
+    def check_in_time(self, seconds_max):
+        late = sorted(self.answered(), key=Operation.seconds)[-REPORTED:]
+        assert late and late[-1].seconds() <= seconds_max, late[::-1]
+
+
+def mixed(prefix, keys=400, seed=1):
+    """A choice of reads and writes over some keys."""
+    chance = random.Random(seed)
+
+    def choose(client):
+        key = f"{prefix}:{chance.randrange(keys)}"
+        command = chance.choice(["GET", "GET", "GET", "SET", "SET", "INCR", "DEL", "APPEND", "SETNX"])
+        if command == "INCR":
+            return (command, f"{key}:count")
+        return (command, key) if command in ("GET", "DEL") else (command, key, f"v{chance.random()}")
+
+    return choose

@@ -1,0 +1,370 @@
+"""Real processes under faults: what clients saw must be what one copy of the data could have said.
+
+CHAOS_SECONDS (25) is how long, CHAOS_SEED (1) chooses the faults, CHAOS_HISTORY a file in which the history
+is kept."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import frames
+import pytest
+from frames import Peer, values_at
+from harness import BIN, HOST, SANITIZE, elements, ringlocal, run, wait_for
+from load import Load, Operation
+
+SECONDS = float(os.environ.get("CHAOS_SECONDS") or 25)
+SEED = int(os.environ.get("CHAOS_SEED") or 1)
+CHECKER = BIN / "tests/sim/check_history"
+
+CLIENTS = 24
+PROXIES = 2
+ACTIVE_KEYS = 12
+OPERATIONS_PER_KEY = 250  # then another takes its place: few enough to be checked quickly
+WAIT_SECONDS_MAX = 20 if SANITIZE else 3  # request_timeout and some margin
+LINKS = [("n1", "n2"), ("n1", "n3"), ("n2", "n3"), ("proxy", "n1"), ("proxy", "n2"), ("proxy", "n3")]
+
+
+# What clients do
+
+
+class Keys:
+    """Commands on keys of which each is used so many times, and never again before the end."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.left = {}
+        self.count = 0
+        self.value = 0
+
+    def key(self):
+        while len(self.left) < ACTIVE_KEYS:
+            self.left[self.count] = OPERATIONS_PER_KEY
+            self.count += 1
+        number = self.chance.choice(list(self.left))
+        self.left[number] -= 1
+        if not self.left[number]:
+            del self.left[number]
+        return f"chaos:{number}"
+
+    def choose(self, _):
+        self.value += 1
+        command = self.chance.choices(
+            ["GET", "SET", "DEL", "INCR", "SETNX", "APPEND", "GETSET"], [40, 15, 8, 15, 8, 8, 6]
+        )[0]
+        if command in ("GET", "DEL", "INCR"):
+            return command, self.key()
+        if command == "SET" and self.chance.random() < 0.5:
+            return command, self.key(), str(self.value)  # which INCR then counts on from
+        return command, self.key(), f"v{self.value}" if command != "APPEND" else str(self.value % 10)
+
+
+# The history
+
+OPERATION_NAMES = {"INCR": "INCRBY"}
+NOT_DONE = (b"-NOQUORUM ", b"-BUSY ", b"-NOSPACE ")
+NO_NUMBER = (b"-ERR value is not an integer", b"-ERR increment or decrement would overflow")
+
+
+def answer_of(operation):
+    """KIND and RESULT of the checker's file; None when there was no answer that tells anything."""
+    reply = operation.reply
+    if reply is None or reply.startswith(b"-UNCERTAIN "):
+        return None
+    kind, rest = reply[:1], reply[1:].partition(b"\r\n")[0].decode()
+    if kind == b"$":
+        return ("nil", "-") if rest == "-1" else ("bulk", elements(reply).decode())
+    if kind == b":":
+        return "integer", rest
+    assert reply == b"+OK\r\n" or reply.startswith(NO_NUMBER), operation
+    return ("ok", "-") if kind == b"+" else ("error", "-")
+
+
+def was_refused(operation):
+    return operation.reply is not None and operation.reply.startswith(NOT_DONE)
+
+
+def write_history(path, operations):
+    """What was certainly not done is left out: the checker then finds out if it was."""
+    done = [o for o in operations if not was_refused(o)]
+    moments = [(o.invoked, 0, i) for i, o in enumerate(done)]
+    moments += [(o.returned, 1, i) for i, o in enumerate(done) if answer_of(o)]
+    # At one and the same moment what begins comes first: then it may have been either.
+    ranks = {(i, end): rank for rank, (_, end, i) in enumerate(sorted(moments))}
+    with open(path, "w") as out:
+        for i, operation in enumerate(done):
+            command, key, *value = operation.words
+            value = value[0] if value else "1" if command == "INCR" else "-"
+            kind, result = answer_of(operation) or ("-", "-")
+            print(
+                *(key.removeprefix("chaos:"), OPERATION_NAMES.get(command, command), value),
+                *(ranks[i, 0], ranks.get((i, 1), "never"), kind, result),
+                file=out,
+            )
+
+
+def check(path):
+    assert CHECKER.exists(), f"{CHECKER} is not built; make tests/sim/check_history"
+    done = run(CHECKER, path, timeout=600)
+    assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr}{done.stdout[:20000]}"
+    return done.stdout
+
+
+# Faults
+
+
+class Links:
+    """The relay of tests/e2e/relay.py, through which all traffic goes."""
+
+    def __init__(self, cluster):
+        self.ports = {name: cluster.ports.other(i) for i, name in enumerate(cluster.nodes())}
+        self.cluster = cluster
+        self.process = None
+
+    def start(self, identities):
+        nodes = {name: [port, self.cluster.port_of(name)] for name, port in self.ports.items()}
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", Path(__file__).with_name("relay.py")]
+            + [json.dumps({"nodes": nodes, "identities": identities})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ok\n"
+
+    def set(self, **faults):
+        self.process.stdin.write(json.dumps(faults) + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "ok\n"
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.communicate()
+
+
+class Chaos:
+    """Faults, one or two at a time. Each method does one and returns what takes it back."""
+
+    def __init__(self, cluster, links, chance):
+        self.cluster = cluster
+        self.links = links
+        self.chance = chance
+        self.done = []
+        self.bag = []
+
+    def kill_node(self):
+        return self.kill(self.chance.choice(self.cluster.nodes()))
+
+    def kill_proxy(self):
+        return self.kill(f"proxy{self.chance.randint(1, PROXIES)}")
+
+    def kill(self, name):
+        self.note("kill", name)
+        pid = self.cluster.pid(name)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not self.cluster.pid(name), f"{name} to be gone")
+        return lambda: self.cluster.start(name)
+
+    def stop_node(self):
+        name = self.chance.choice(self.cluster.nodes())
+        self.note("stop", name)
+        pid = self.cluster.pid(name)
+        if not pid:
+            return lambda: None
+        os.kill(pid, signal.SIGSTOP)
+        return lambda: self.go_on(name, pid)
+
+    def go_on(self, name, pid):
+        if self.cluster.pid(name) == pid:
+            os.kill(pid, signal.SIGCONT)
+
+    def cut(self):
+        a, b = self.chance.choice(LINKS)
+        return self.link_fault("cut", cut=[(a, b)])
+
+    def isolate(self):
+        name = self.chance.choice(self.cluster.nodes())
+        return self.link_fault("isolate", cut=[pair for pair in LINKS if name in pair])
+
+    def silence(self):
+        """Both ways, or one way; what was under way comes late."""
+        a, b = self.chance.choice(LINKS)
+        return self.link_fault("silence", held=self.chance.choice([[(a, b)], [(b, a)], [(a, b), (b, a)]]))
+
+    def slow(self):
+        a, b = self.chance.choice(LINKS)
+        return self.link_fault("slow", slow=[(a, b, self.chance.uniform(0.02, 0.5))])
+
+    def link_fault(self, name, **faults):
+        self.note(name, faults)
+        self.links.set(**faults)
+        return self.links.set
+
+    def note(self, *what):
+        self.done.append((round(time.monotonic(), 1), *what))
+
+    def next_kind(self):
+        """Each kind once before any comes again."""
+        if not self.bag:
+            self.bag = [self.kill_node, self.kill_proxy, self.stop_node]
+            self.bag += [self.cut, self.isolate, self.silence, self.slow]
+            self.chance.shuffle(self.bag)
+        return self.bag.pop()
+
+    def round(self):
+        chosen = [self.next_kind()]
+        if self.chance.random() < 0.2:
+            chosen.append(self.chance.choice([self.kill_node, self.kill_proxy, self.stop_node]))
+        undo = [fault() for fault in chosen]
+        time.sleep(self.chance.uniform(0.2, 3))
+        for action in reversed(undo):
+            action()
+        time.sleep(self.chance.uniform(0, 0.5))
+
+
+def identity_of(port):
+    with Peer(port) as peer:
+        peer.send(frames.hello())
+        return peer.welcome()["identity"].hex()
+
+
+@pytest.fixture
+def relayed(make_cluster):
+    """A cluster whose members know each other under the relay's addresses, and the relay."""
+    cluster = make_cluster(up=False)
+    folder = cluster.folder / "cluster"
+    folder.mkdir(mode=0o700)
+    options = ["up", "--port", str(cluster.port), "--proxies", str(PROXIES), "--bin", str(BIN)]
+    local = ringlocal.create(folder, ringlocal.parse_options(options + cluster.options))
+    local.save()
+    links = Links(cluster)
+    try:
+        for name in local.names():
+            local.launch(name)
+        for name in local.names("node"):
+            local.wait_listening(name)
+        links.start({identity_of(cluster.port_of(name)): name for name in cluster.nodes()})
+        words = [f"{name}={HOST}:{port}" for name, port in links.ports.items()]
+        done = run(BIN / "ringctl", "init", *words, "--partitions", str(local.state["partitions"]))
+        assert done.returncode == 0, done.stderr
+        local.state["made"] = True
+        local.save()
+        local.wait_serving()
+        yield cluster, links
+    finally:
+        links.stop()
+
+
+# Tests
+
+
+def are_up_to_date(cluster):
+    members = cluster.status()["members"]
+    states = ("partitions_behind", "partitions_idle", "partitions_transfer")
+    return all(m["state"] == "up" and not any(m[state] for state in states) for m in members)
+
+
+def check_equal(cluster, keys):
+    """Every node holds the same."""
+    names = [key.encode() for key in keys]
+    first, *others = (cluster.port_of(name) for name in cluster.nodes())
+
+    def differing():
+        expected = values_at(first, names)
+        return [
+            (name, port) for port in others for name, a, b in zip(names, expected, values_at(port, names)) if a != b
+        ]
+
+    wait_for(lambda: not differing(), "the replicas to be equal")
+
+
+def test_chaos(relayed, tmp_path):
+    cluster, links = relayed
+    chance = random.Random(SEED)
+    keys = Keys(random.Random(SEED + 1))
+    chaos = Chaos(cluster, links, chance)
+    with Load([cluster.port, cluster.port + 1], CLIENTS, keys.choose) as load:
+        try:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end and load.is_alive():
+                chaos.round()
+            wait_for(lambda: are_up_to_date(cluster), "all replicas to be up to date", 60)
+        finally:
+            print(f"CHAOS_SEED={SEED} CHAOS_SECONDS={SECONDS:g}; faults:", *chaos.done, sep="\n  ")
+        load.stop(WAIT_SECONDS_MAX)
+
+    names = [f"chaos:{number}" for number in range(keys.count)]
+    operations = load.operations[:]
+    with cluster.client() as client:
+        for name in names:
+            operations.append(Operation(CLIENTS, ("GET", name), time.monotonic_ns()))
+            operations[-1].reply = client.ask("GET", name)
+            operations[-1].returned = time.monotonic_ns()
+            assert operations[-1].reply.startswith(b"$"), operations[-1]
+    history = Path(os.environ.get("CHAOS_HISTORY") or tmp_path / "history")
+    write_history(history, operations)
+    print(check(history))
+    tell(operations)
+    load.check_in_time(WAIT_SECONDS_MAX)
+    check_equal(cluster, names)
+
+
+def tell(operations):
+    """How much of it went through."""
+    count = len(operations)
+    taken = [o for o in operations if not was_refused(o)]
+    unknown = sum(answer_of(o) is None for o in taken)
+    slowest = max(o.seconds() for o in operations if o.returned)
+    print(f"{count} operations: {count - len(taken)} refused, {unknown} of unknown outcome, {slowest:.2f} s at most")
+    assert count > 20 * SECONDS
+    assert count - len(taken) + unknown < count / 10
+
+
+def made(client, words, invoked, returned, reply):
+    operation = Operation(client, words, invoked)
+    operation.returned, operation.reply = returned, reply
+    return operation
+
+
+WRITTEN = made(0, ("SET", "chaos:0", "a"), 1, 2, b"+OK\r\n")
+WRONG = {
+    "a lost write": [WRITTEN, made(1, ("GET", "chaos:0"), 3, 4, b"$-1\r\n")],
+    "a stale read": [
+        WRITTEN,
+        made(0, ("SET", "chaos:0", "b"), 3, 4, b"+OK\r\n"),
+        made(1, ("GET", "chaos:0"), 5, 6, b"$1\r\na\r\n"),
+    ],
+    "done though refused": [
+        made(0, ("SET", "chaos:0", "b"), 1, 2, b"-NOQUORUM it was not done\r\n"),
+        made(1, ("GET", "chaos:0"), 3, 4, b"$1\r\nb\r\n"),
+    ],
+    "done twice": [
+        made(0, ("INCR", "chaos:0"), 1, 2, b":1\r\n"),
+        made(0, ("INCR", "chaos:0"), 3, 4, b"-UNCERTAIN whether it was done\r\n"),
+        made(0, ("INCR", "chaos:0"), 5, 6, b":4\r\n"),
+    ],
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_history(tmp_path, what):
+    """The check itself finds what it is there for."""
+    write_history(tmp_path / "history", WRONG[what])
+    assert run(CHECKER, tmp_path / "history").returncode == 1
+
+
+def test_right_history(tmp_path):
+    """What is not known may have been done, late as well, or not."""
+    unknown = made(0, ("SET", "chaos:0", "b"), 3, None, None)
+    read = made(1, ("GET", "chaos:0"), 5, 6, b"$1\r\na\r\n")
+    later = made(1, ("GET", "chaos:0"), 7, 8, b"$1\r\nb\r\n")
+    for right in ([WRITTEN, unknown, read], [WRITTEN, unknown, read, later], [WRITTEN, unknown, later]):
+        write_history(tmp_path / "history", right)
+        check(tmp_path / "history")
