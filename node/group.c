@@ -168,7 +168,8 @@ static void on_lead(struct shard *s, struct group *g, const struct signal *m)
 {
     if (view_number(m->view) > g->highest)
         g->highest = view_number(m->view);
-    if (g->role == GROUP_BACKUP && !g->partial)
+    /* A late one must not depose whoever has come to lead since. */
+    if (g->role == GROUP_BACKUP && !g->partial && m->view >= g->promised)
         group_lead(s, g);
 }
 

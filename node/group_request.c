@@ -37,6 +37,11 @@ static struct execute_view view_of_group(struct shard *s, const struct group *g)
                                  g->peer_count > 0, g->last.view, &s->proof};
 }
 
+static bool too_much_waits(const struct shard *s, const struct group *g)
+{
+    return g->pending_count >= GROUP_PENDING_MAX || buf_len(&s->held.queue) > s->options.held_max;
+}
+
 /* --- reads ---------------------------------------------------------------------------------- */
 
 /* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
@@ -85,6 +90,11 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
 
     if (!out)
         return;
+    if (too_much_waits(s, g)) {
+        s->counters.refused_busy++;
+        refuse(s, client, m, REFUSAL_BUSY);
+        return;
+    }
     before = buf_len(out);
     error = execute_read(&view, m, out, &seen);
     s->counters.reads++;
@@ -206,7 +216,7 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
         refuse(s, client, m, REFUSAL_NOQUORUM);
         return;
     }
-    if (g->pending_count >= GROUP_PENDING_MAX || buf_len(&s->held.queue) > s->options.held_max) {
+    if (too_much_waits(s, g)) {
         s->counters.refused_busy++;
         refuse(s, client, m, REFUSAL_BUSY);
         return;

@@ -242,12 +242,21 @@ bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
     return l && l->state == LINK_UP && conn_out_len(l->conn) <= s->options.out_max;
 }
 
+/* For how long nothing has been heard. A link whose output is full is not read, so there the peer's
+ * taking counts. */
+static uint64_t silence_ms(const struct link *l)
+{
+    uint64_t silent = loop_now_ms(l->links->loop) - l->heard_ms;
+    uint64_t stalled = conn_stalled_ms(l->conn);
+
+    return conn_out_len(l->conn) > l->links->options.out_max && stalled < silent ? stalled : silent;
+}
+
 bool links_alive(struct links *s, uint16_t member, uint32_t partition)
 {
     struct link *l = find_link(s, member, partition);
 
-    return l && l->state == LINK_UP &&
-           loop_now_ms(s->loop) - l->heard_ms <= s->options.node_timeout_ms;
+    return l && l->state == LINK_UP && silence_ms(l) <= s->options.node_timeout_ms;
 }
 
 void links_counters(const struct links *s, struct links_counters *out)
@@ -345,7 +354,7 @@ void links_tick(struct links *s)
         if (l->state == LINK_DOWN) {
             if (index > s->me && now >= l->retry_ms)
                 open_link(l);
-        } else if (now - l->heard_ms > timeout * LINK_SILENCE_FACTOR) {
+        } else if (silence_ms(l) > timeout * LINK_SILENCE_FACTOR) {
             link_failed(l, ETIMEDOUT, "silent for too long");
         } else if (l->state == LINK_UP && now - l->said_ms > timeout / 3) {
             l->said_ms = now;

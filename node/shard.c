@@ -6,7 +6,7 @@
 #include "shared/wire.h"
 #include <stdlib.h>
 
-enum { OUTBOX_KEEP = 4096 };
+enum { OUTBOX_KEEP = 4096, SCRATCH_KEEP = 1 << 20 };
 
 struct shard *shard_new(const struct shard_options *options, const struct shard_host *host,
                         struct store *store)
@@ -221,7 +221,8 @@ void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struc
         s->relays = calloc(RELAYS_MAX, sizeof(*s->relays));
     passed.id = ++s->next_relay;
     passed.flags &= (uint8_t)~REQUEST_LEAD;
-    if (!s->relays || !out || message_put_request(out, &passed) != 0) {
+    if (!s->relays || !out || !s->host.peer_has_room(s->host.arg, primary, m->partition) ||
+        message_put_request(out, &passed) != 0) {
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
         return;
     }
@@ -241,8 +242,8 @@ static int take_relayed_request(struct shard *s, uint16_t member, struct bytes b
     box = outbox_of(s, member, m.partition);
     if (box)
         shard_request(s,
-                      SHARD_CLIENT_RELAY | (uint64_t)box->link << 32 |
-                          (uint64_t)m.partition << 16 | member,
+                      SHARD_CLIENT_RELAY | (uint64_t)box->link << 32 | (uint64_t)m.partition << 16 |
+                          member,
                       &m);
     return 0;
 }
@@ -472,9 +473,19 @@ void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
         close_outbox_early(s, box);
 }
 
+/* What one large value needed is not kept for ever. */
+static void trim(struct buf *scratch)
+{
+    buf_truncate(scratch, 0);
+    buf_trim(scratch, SCRATCH_KEEP);
+}
+
 void shard_turn_end(struct shard *s)
 {
     s->turn++;
+    trim(&s->scratch);
+    trim(&s->proof);
+    trim(&s->effect.scratch);
     /* What was held this turn may wait for a position that is on stable storage already, and then
      * no sync will come to release it. */
     shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);

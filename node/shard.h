@@ -86,7 +86,7 @@ struct shard {
     struct buf scratch, proof;
     struct relay *relays; /* RELAYS_MAX, by id */
     uint64_t next_relay;
-    uint32_t last_link; /* links are numbered, so that no reply reaches a member's next process */
+    uint32_t last_link;   /* links are numbered, so that no reply reaches a member's next process */
     uint32_t tick_group;  /* where the next tick begins, so that all partitions get their turn */
     uint32_t sweep_group; /* where the sweep for tombstones is */
     uint8_t sweep_cursor[STORE_KEY_SIZE_MAX];
