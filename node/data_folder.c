@@ -34,8 +34,9 @@ static int lock(struct data_folder *d, char *why, size_t why_size)
                  strerror(errno));
     } else if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         error = RK_BUSY;
-        snprintf(why, why_size, "data folder %s is in use by another ringnode; stop it, or give "
-                                "this one a folder of its own (node.data)",
+        snprintf(why, why_size,
+                 "data folder %s is in use by another ringnode; stop it, or give "
+                 "this one a folder of its own (node.data)",
                  d->path);
     }
     free(path);
@@ -109,8 +110,9 @@ static int parse_identity(struct data_folder *d, struct bytes content, char *why
         identity_text(d, text);
     }
     if (shards < 1 || shards > SHARDS_MAX || !bytes_equal(bytes_from(text), content)) {
-        snprintf(why, why_size, "data folder %s: the file 'identity' is damaged; put it back from "
-                                "a backup, or empty the folder and replace this member of the ring",
+        snprintf(why, why_size,
+                 "data folder %s: the file 'identity' is damaged; put it back from "
+                 "a backup, or empty the folder and replace this member of the ring",
                  d->path);
         return RK_CORRUPT;
     }
@@ -128,8 +130,9 @@ static int load_identity(struct data_folder *d, uint16_t shards, char *why, size
     } else if (!error) {
         error = parse_identity(d, buf_bytes(&text), why, why_size);
         if (!error && shards && shards != d->shards) {
-            snprintf(why, why_size, "data folder %s was made for %u shards, and that cannot be "
-                                    "changed; set node.shards = %u (or 0), not %u",
+            snprintf(why, why_size,
+                     "data folder %s was made for %u shards, and that cannot be "
+                     "changed; set node.shards = %u (or 0), not %u",
                      d->path, d->shards, d->shards, shards);
             error = RK_INVALID;
         }

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 enum {
-    HANDSHAKE_MAX = 1024,       /* bytes of a frame before the handshake is done */
+    HANDSHAKE_MAX = 1024,         /* bytes of a frame before the handshake is done */
     CONTROL_FRAME_MAX = 16 << 20, /* and after: a ring */
     OUTPUT_MAX = 1 << 20,         /* then it is not read until it has taken some */
-    HANDSHAKE_MS = 5000,        /* time for a connection to introduce itself */
+    HANDSHAKE_MS = 5000,          /* time for a connection to introduce itself */
     SWEEP_MS = 500,
     WHY_SIZE = 512,
 };
@@ -69,14 +69,14 @@ static void say_goodbye(struct visitor *v, int error, const char *format, ...)
 
 /* --- ring ----------------------------------------------------------------------------------- */
 
-static int check_place(const struct node *node, const struct ring *ring, char *why,
-                       size_t why_size)
+static int check_place(const struct node *node, const struct ring *ring, char *why, size_t why_size)
 {
     int me = ring_member_by_identity(ring, node->folder.identity);
 
     if (me < 0) {
-        snprintf(why, why_size, "this node's identity is not in the ring of epoch %llu: it was "
-                                "replaced, or its data folder is another node's",
+        snprintf(why, why_size,
+                 "this node's identity is not in the ring of epoch %llu: it was "
+                 "replaced, or its data folder is another node's",
                  (unsigned long long)ring->epoch);
         return RK_MEMBER;
     }
@@ -129,8 +129,9 @@ static int put_ring(struct front *f, const struct ring_put *m, char *why, size_t
         snprintf(why, why_size, "this node belongs to another cluster");
         error = RK_CLUSTER;
     } else if (m->expected_epoch != epoch || ring->epoch != epoch + 1) {
-        snprintf(why, why_size, "the ring is at epoch %llu here, the change was made for epoch "
-                                "%llu",
+        snprintf(why, why_size,
+                 "the ring is at epoch %llu here, the change was made for epoch "
+                 "%llu",
                  (unsigned long long)epoch, (unsigned long long)m->expected_epoch);
         error = RK_EPOCH;
     } else {
@@ -163,9 +164,8 @@ void front_newer_epoch(struct front *f, uint64_t epoch)
     uint64_t heard = __atomic_load_n(&f->counters.newer_epoch_heard, __ATOMIC_RELAXED);
 
     /* Said once for each epoch. */
-    if (epoch > heard &&
-        __atomic_compare_exchange_n(&f->counters.newer_epoch_heard, &heard, epoch, false,
-                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    if (epoch > heard && __atomic_compare_exchange_n(&f->counters.newer_epoch_heard, &heard, epoch,
+                                                     false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         loop_post(f->loop, log_newer, f);
 }
 
@@ -247,8 +247,9 @@ static bool may_enter(struct visitor *v, const struct hello *m)
     const struct ring *ring = v->front->ring ? v->front->ring->ring : NULL;
 
     if (!is_zero(m->target) && memcmp(m->target, node->folder.identity, IDENTITY_SIZE) != 0) {
-        say_goodbye(v, RK_MEMBER, "another node answers at this address: its data folder was "
-                                  "lost or exchanged; bring the right one back");
+        say_goodbye(v, RK_MEMBER,
+                    "another node answers at this address: its data folder was "
+                    "lost or exchanged; bring the right one back");
         return false;
     }
     if (!is_zero(m->cluster) && ring && memcmp(m->cluster, ring->cluster, IDENTITY_SIZE) != 0) {
@@ -262,8 +263,9 @@ static bool may_enter(struct visitor *v, const struct hello *m)
         return false;
     }
     if (is_zero(m->cluster) || m->shard >= node->folder.shards) {
-        say_goodbye(v, RK_INVALID, "a connection to a shard names the cluster and a shard below "
-                                   "%u",
+        say_goodbye(v, RK_INVALID,
+                    "a connection to a shard names the cluster and a shard below "
+                    "%u",
                     node->folder.shards);
         return false;
     }

@@ -1,5 +1,5 @@
-/* Edge: the node's main thread. It accepts connections, reads their HELLO, hands those that are meant for a shard to its
- * worker, and serves the rest itself: the ring, and status. */
+/* Edge: the node's main thread. It accepts connections, reads their HELLO, hands those that are
+ * meant for a shard to its worker, and serves the rest itself: the ring, and status. */
 #ifndef RINGKV_NODE_FRONT_H
 #define RINGKV_NODE_FRONT_H
 
@@ -17,8 +17,9 @@ void front_free(struct front *f);
 /* Takes no more connections. */
 void front_stop(struct front *f);
 
-/* Takes the ring that was found in the data folder (owned from here on), and tells the workers. 0; RK_MEMBER: this node's identity is
- * not in it; RK_INVALID: it says another number of shards; RK_NOMEM. On failure the ring is freed. */
+/* Takes the ring that was found in the data folder (owned from here on), and tells the workers. 0;
+ * RK_MEMBER: this node's identity is not in it; RK_INVALID: it says another number of shards;
+ * RK_NOMEM. On failure the ring is freed. */
 int front_set_ring(struct front *f, struct ring *ring, char *why, size_t why_size);
 
 /* From any thread: somebody knows a newer ring. */

@@ -81,8 +81,8 @@ static int start(struct daemon *d, char *why, size_t why_size)
 {
     struct node *n = &d->node;
     struct ring *ring = NULL;
-    int error = data_folder_open(&n->folder, n->options.data, (uint16_t)n->options.shards, why,
-                                 why_size);
+    int error =
+        data_folder_open(&n->folder, n->options.data, (uint16_t)n->options.shards, why, why_size);
 
     if (error)
         return error;

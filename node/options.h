@@ -25,11 +25,11 @@ struct node_options {
     /* [storage] */
     int sync; /* enum node_sync */
     int64_t sync_interval_ms;
-    int64_t memory_table; /* bytes, per shard */
-    int64_t log_segment;  /* bytes */
+    int64_t memory_table;  /* bytes, per shard */
+    int64_t log_segment;   /* bytes */
     int64_t checkpoint_ms; /* at most so long after it a write is in the tree */
-    int64_t map_size;     /* bytes, per shard */
-    int64_t scrub_rate;   /* bytes a second; 0: off */
+    int64_t map_size;      /* bytes, per shard */
+    int64_t scrub_rate;    /* bytes a second; 0: off */
     /* [replication] */
     int64_t node_timeout_ms;
     int64_t request_timeout_ms;

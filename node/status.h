@@ -12,7 +12,7 @@ struct status_front {
 };
 
 /* Appends the lines. `ring` may be NULL. 0 or RK_NOMEM. */
-int status_write(const struct node *node, const struct ring *ring,
-                 const struct status_front *front, struct buf *out);
+int status_write(const struct node *node, const struct ring *ring, const struct status_front *front,
+                 struct buf *out);
 
 #endif
