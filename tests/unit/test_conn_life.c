@@ -7,12 +7,7 @@
 
 #include <cmocka.h>
 
-#include "shared/error.h"
-#include "shared/listener.h"
 #include "tests/unit/conn_rig.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
 
 enum { LARGE = 3 << 20 };
 
@@ -515,100 +510,6 @@ static void test_detach_outside(void **state)
     rig_drop(&other);
 }
 
-/* --- TCP ------------------------------------------------------------------------------------ */
-
-static int accepted;
-
-static void on_accept(void *arg, int fd)
-{
-    (void)arg;
-    accepted = fd;
-}
-
-static bool opened(void)
-{
-    return other.opens == 1 && accepted >= 0;
-}
-
-static void test_connect(void **state)
-{
-    bool (*steps[])(void) = {opened, NULL};
-    char why[200], wanted[40];
-    struct listener *l =
-        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
-
-    (void)state;
-    assert_non_null(l);
-    accepted = -1;
-    other = (struct owner){.peer = -1};
-    other.conn = conn_connect(rig.loop, "127.0.0.1", listener_port(l), &rig_handler, &other);
-    assert_non_null(other.conn);
-    assert_ptr_equal(conn_loop(other.conn), rig.loop);
-    rig_run(steps);
-    snprintf(wanted, sizeof(wanted), "127.0.0.1:%u", listener_port(l));
-    assert_string_equal(conn_peer(other.conn), wanted);
-    assert_int_equal(other.ends, 0);
-    other.peer = accepted;
-    rig_drop(&other);
-    listener_free(l);
-}
-
-static bool other_ended(void)
-{
-    return other.ends > 0;
-}
-
-/* Nobody listens there: said at once or later. */
-static void test_connect_refused(void **state)
-{
-    bool (*steps[])(void) = {other_ended, NULL};
-    char why[200];
-    struct listener *l =
-        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
-    uint16_t port;
-
-    (void)state;
-    assert_non_null(l);
-    port = listener_port(l);
-    listener_free(l);
-    other = (struct owner){.peer = -1};
-    other.conn = conn_connect(rig.loop, "127.0.0.1", port, &rig_handler, &other);
-    if (other.conn) {
-        rig_run(steps);
-        assert_int_equal(other.end_error, ECONNREFUSED);
-        assert_int_equal(other.opens, 0);
-    } else {
-        assert_int_equal(errno, ECONNREFUSED);
-    }
-    rig_drop(&other);
-    assert_null(conn_connect(rig.loop, "no such host", 1, &rig_handler, &other));
-    assert_int_equal(errno, EHOSTUNREACH);
-}
-
-/* Closed before it is through: nobody is told. */
-static void test_connect_and_close(void **state)
-{
-    bool (*steps[])(void) = {remember_turn, turns_went_by, NULL};
-    char why[200];
-    struct listener *l =
-        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
-
-    (void)state;
-    assert_non_null(l);
-    accepted = -1;
-    other = (struct owner){.peer = -1};
-    other.conn = conn_connect(rig.loop, "127.0.0.1", listener_port(l), &rig_handler, &other);
-    assert_non_null(other.conn);
-    rig_append_stream(other.conn, 0, 10);
-    rig_close(&other);
-    rig_run(steps);
-    assert_int_equal(other.opens + other.ends, 0);
-    if (accepted >= 0)
-        close(accepted);
-    rig_drop(&other);
-    listener_free(l);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,9 +529,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_detach, start, finish),
         cmocka_unit_test_setup_teardown(test_detach_kept, start, finish),
         cmocka_unit_test_setup_teardown(test_detach_outside, start, finish),
-        cmocka_unit_test_setup_teardown(test_connect, start, finish),
-        cmocka_unit_test_setup_teardown(test_connect_refused, start, finish),
-        cmocka_unit_test_setup_teardown(test_connect_and_close, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

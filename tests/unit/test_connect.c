@@ -1,0 +1,143 @@
+/* Connections that are made from here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "shared/listener.h"
+#include "tests/unit/conn_rig.h"
+#include <stdio.h>
+
+static struct owner other;
+static uint64_t turn_then;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_start();
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    rig_finish();
+    return 0;
+}
+
+static bool remember_turn(void)
+{
+    turn_then = rig.turns;
+    return true;
+}
+
+static bool turns_went_by(void)
+{
+    return rig.turns > turn_then + 5;
+}
+
+static int accepted;
+
+static void on_accept(void *arg, int fd)
+{
+    (void)arg;
+    accepted = fd;
+}
+
+static bool opened(void)
+{
+    return other.opens == 1 && accepted >= 0;
+}
+
+static void test_connect(void **state)
+{
+    bool (*steps[])(void) = {opened, NULL};
+    char why[200], wanted[40];
+    struct listener *l =
+        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
+
+    (void)state;
+    assert_non_null(l);
+    accepted = -1;
+    other = (struct owner){.peer = -1};
+    other.conn = conn_connect(rig.loop, "127.0.0.1", listener_port(l), &rig_handler, &other);
+    assert_non_null(other.conn);
+    assert_ptr_equal(conn_loop(other.conn), rig.loop);
+    rig_run(steps);
+    snprintf(wanted, sizeof(wanted), "127.0.0.1:%u", listener_port(l));
+    assert_string_equal(conn_peer(other.conn), wanted);
+    assert_int_equal(other.ends, 0);
+    other.peer = accepted;
+    rig_drop(&other);
+    listener_free(l);
+}
+
+static bool other_ended(void)
+{
+    return other.ends > 0;
+}
+
+/* Nobody listens there: said at once or later. */
+static void test_connect_refused(void **state)
+{
+    bool (*steps[])(void) = {other_ended, NULL};
+    char why[200];
+    struct listener *l =
+        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
+    uint16_t port;
+
+    (void)state;
+    assert_non_null(l);
+    port = listener_port(l);
+    listener_free(l);
+    other = (struct owner){.peer = -1};
+    other.conn = conn_connect(rig.loop, "127.0.0.1", port, &rig_handler, &other);
+    if (other.conn) {
+        rig_run(steps);
+        assert_int_equal(other.end_error, ECONNREFUSED);
+        assert_int_equal(other.opens, 0);
+    } else {
+        assert_int_equal(errno, ECONNREFUSED);
+    }
+    rig_drop(&other);
+    assert_null(conn_connect(rig.loop, "no such host", 1, &rig_handler, &other));
+    assert_int_equal(errno, EHOSTUNREACH);
+}
+
+/* Closed before it is through: nobody is told. */
+static void test_connect_and_close(void **state)
+{
+    bool (*steps[])(void) = {remember_turn, turns_went_by, NULL};
+    char why[200];
+    struct listener *l =
+        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
+
+    (void)state;
+    assert_non_null(l);
+    accepted = -1;
+    other = (struct owner){.peer = -1};
+    other.conn = conn_connect(rig.loop, "127.0.0.1", listener_port(l), &rig_handler, &other);
+    assert_non_null(other.conn);
+    rig_append_stream(other.conn, 0, 10);
+    rig_close(&other);
+    rig_run(steps);
+    assert_int_equal(other.opens + other.ends, 0);
+    if (accepted >= 0)
+        close(accepted);
+    rig_drop(&other);
+    listener_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_connect, start, finish),
+        cmocka_unit_test_setup_teardown(test_connect_refused, start, finish),
+        cmocka_unit_test_setup_teardown(test_connect_and_close, start, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
