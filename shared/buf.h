@@ -32,7 +32,8 @@ static inline struct bytes buf_bytes(const struct buf *b)
     return bytes_of(buf_head(b), b->end - b->start);
 }
 
-/* Room for `size` more bytes. Returns where they go, or NULL: out of memory, the buffer unchanged. */
+/* Room for `size` more bytes. Returns where they go, or NULL: out of memory, the buffer unchanged.
+ */
 uint8_t *buf_reserve(struct buf *b, size_t size);
 
 /* Says that `size` bytes were written where buf_reserve pointed. */

@@ -21,10 +21,10 @@ struct conn_handler {
     /* All input not yet consumed. Returns how much was consumed. Called again only after more
      * arrives or conn_resume. The connection may be closed inside. */
     size_t (*on_data)(void *owner, struct conn *c, struct bytes in);
-    /* Error 0: the input has ended, or, after conn_close_after_flush, all output has left; so it may
-     * be called twice unless the owner closes the first time. Else an errno: nothing comes or goes
-     * any more. The owner calls conn_close, at the latest then. Never called from inside another
-     * call into conn.h, never after conn_close. on_data is not called after it. */
+    /* Error 0: the input has ended, or, after conn_close_after_flush, all output has left; so it
+     * may be called twice unless the owner closes the first time. Else an errno: nothing comes or
+     * goes any more. The owner calls conn_close, at the latest then. Never called from inside
+     * another call into conn.h, never after conn_close. on_data is not called after it. */
     void (*on_end)(void *owner, struct conn *c, int error);
     /* A conn_connect succeeded. May be NULL. */
     void (*on_open)(void *owner, struct conn *c);
@@ -32,13 +32,13 @@ struct conn_handler {
     void (*on_drain)(void *owner, struct conn *c);
 };
 
-/* Takes over an open socket; sets it non-blocking, TCP_NODELAY, close-on-exec. NULL: out of memory (the
- * socket is closed). */
+/* Takes over an open socket; sets it non-blocking, TCP_NODELAY, close-on-exec. NULL: out of memory
+ * (the socket is closed). */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler, void *owner);
 
-/* Starts to connect to a numeric address or a name (looked up synchronously through getaddrinfo; our
- * configurations hold addresses, names cost a pause). NULL: out of memory or the name is unknown,
- * errno says which. The outcome arrives as on_open or on_end. */
+/* Starts to connect to a numeric address or a name (looked up synchronously through getaddrinfo;
+ * our configurations hold addresses, names cost a pause). NULL: out of memory or the name is
+ * unknown, errno says which. The outcome arrives as on_open or on_end. */
 struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
                           const struct conn_handler *handler, void *owner);
 
@@ -58,8 +58,8 @@ static inline size_t conn_out_len(struct conn *c)
 
 void conn_set_out_max(struct conn *c, size_t out_max); /* default 1 MiB */
 
-/* Stop and go on reading, e.g. while too many requests are in flight. conn_resume hands over at once
- * (at the end of the turn) what was kept. */
+/* Stop and go on reading, e.g. while too many requests are in flight. conn_resume hands over at
+ * once (at the end of the turn) what was kept. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 
@@ -69,12 +69,13 @@ uint64_t conn_stalled_ms(const struct conn *c);
 /* "127.0.0.1:4711" of the other side, "" if unknown; valid as long as the connection. */
 const char *conn_peer(const struct conn *c);
 
-/* Takes the socket and the unread input out of a connection, so that another loop can go on with it:
- * the connection is freed, the descriptor returned, the input appended to `rest`. Output must have been
- * flushed or is lost. */
+/* Takes the socket and the unread input out of a connection, so that another loop can go on with
+ * it: the connection is freed, the descriptor returned, the input appended to `rest`. Output must
+ * have been flushed or is lost. */
 int conn_detach(struct conn *c, struct buf *rest);
 
-/* conn_new with input that was read elsewhere already (from conn_detach); it is handed over first. */
+/* conn_new with input that was read elsewhere already (from conn_detach); it is handed over first.
+ */
 struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
                          const struct conn_handler *handler, void *owner);
 

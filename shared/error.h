@@ -6,26 +6,26 @@
 #ifndef RINGKV_SHARED_ERROR_H
 #define RINGKV_SHARED_ERROR_H
 
-#define RK_ERRORS(X)                                                                               \
-    X(NOMEM, 1, "out of memory")                                                                   \
-    X(INVALID, 2, "invalid argument")                                                              \
-    X(CORRUPT, 3, "the data is damaged (checksum or format is wrong)")                             \
-    X(TOOBIG, 4, "larger than the limit")                                                          \
-    X(MORE, 5, "incomplete: more bytes are needed")                                                \
-    X(NOTFOUND, 6, "not found")                                                                    \
-    X(EXISTS, 7, "exists already")                                                                 \
-    X(IO, 8, "input/output error")                                                                 \
-    X(NOSPACE, 9, "no space left on the disk")                                                     \
-    X(FULL, 10, "a bounded queue or table is full")                                                \
-    X(VERSION, 11, "written by, or speaking, another version")                                     \
-    X(CLUSTER, 12, "belongs to another cluster")                                                   \
-    X(MEMBER, 13, "belongs to another member")                                                     \
-    X(EPOCH, 14, "the ring epoch is not the current one")                                          \
-    X(BUSY, 15, "in use by another process")                                                       \
-    X(CLOSED, 16, "closed")                                                                        \
-    X(TIMEOUT, 17, "timed out")                                                                    \
-    X(REFUSED, 18, "refused by the other side")                                                    \
-    X(PROTOCOL, 19, "protocol violation")                                                          \
+#define RK_ERRORS(X)                                                   \
+    X(NOMEM, 1, "out of memory")                                       \
+    X(INVALID, 2, "invalid argument")                                  \
+    X(CORRUPT, 3, "the data is damaged (checksum or format is wrong)") \
+    X(TOOBIG, 4, "larger than the limit")                              \
+    X(MORE, 5, "incomplete: more bytes are needed")                    \
+    X(NOTFOUND, 6, "not found")                                        \
+    X(EXISTS, 7, "exists already")                                     \
+    X(IO, 8, "input/output error")                                     \
+    X(NOSPACE, 9, "no space left on the disk")                         \
+    X(FULL, 10, "a bounded queue or table is full")                    \
+    X(VERSION, 11, "written by, or speaking, another version")         \
+    X(CLUSTER, 12, "belongs to another cluster")                       \
+    X(MEMBER, 13, "belongs to another member")                         \
+    X(EPOCH, 14, "the ring epoch is not the current one")              \
+    X(BUSY, 15, "in use by another process")                           \
+    X(CLOSED, 16, "closed")                                            \
+    X(TIMEOUT, 17, "timed out")                                        \
+    X(REFUSED, 18, "refused by the other side")                        \
+    X(PROTOCOL, 19, "protocol violation")                              \
     X(READONLY, 20, "read-only")
 
 enum rk_error {

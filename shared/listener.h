@@ -9,11 +9,11 @@
 
 struct listener;
 
-/* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets several
- * threads of one process have a socket each (SO_REUSEPORT) among which the kernel spreads connections.
- * on_accept owns the descriptor, which is non-blocking and close-on-exec. When descriptors run out it
- * pauses for 100 ms instead of spinning, and counts it. On failure NULL and a text in `why` that names the
- * address ("127.0.0.1:7379: Address already in use"). */
+/* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets
+ * several threads of one process have a socket each (SO_REUSEPORT) among which the kernel spreads
+ * connections. on_accept owns the descriptor, which is non-blocking and close-on-exec. When
+ * descriptors run out it pauses for 100 ms instead of spinning, and counts it. On failure NULL and
+ * a text in `why` that names the address ("127.0.0.1:7379: Address already in use"). */
 struct listener *listener_new(struct loop *l, const char *host, uint16_t port, bool reuse_port,
                               void (*on_accept)(void *arg, int fd), void *arg, char *why,
                               size_t why_size);

@@ -1,7 +1,7 @@
 /* Where a key lies on the ring.
  *
- * The position is the first 8 bytes, big-endian, of the digest (MD5 or SHA-1) of the key, or of what
- * stands in the key's first {...} when that is not empty (a hash tag, as in the Redis Cluster
+ * The position is the first 8 bytes, big-endian, of the digest (MD5 or SHA-1) of the key, or of
+ * what stands in the key's first {...} when that is not empty (a hash tag, as in the Redis Cluster
  * specification): keys with the same tag lie together.
  */
 #ifndef RINGKV_SHARED_POSITION_H

@@ -10,16 +10,16 @@
 #error "ringkv's formats are little-endian; this machine needs byte swaps in shared/wire.h"
 #endif
 
-#define WIRE_NUMBER(name, type)                                                                    \
-    static inline void wire_put_##name(uint8_t *at, type value)                                    \
-    {                                                                                              \
-        memcpy(at, &value, sizeof(value));                                                         \
-    }                                                                                              \
-    static inline type wire_get_##name(const uint8_t *at)                                          \
-    {                                                                                              \
-        type value;                                                                                \
-        memcpy(&value, at, sizeof(value));                                                         \
-        return value;                                                                              \
+#define WIRE_NUMBER(name, type)                                 \
+    static inline void wire_put_##name(uint8_t *at, type value) \
+    {                                                           \
+        memcpy(at, &value, sizeof(value));                      \
+    }                                                           \
+    static inline type wire_get_##name(const uint8_t *at)       \
+    {                                                           \
+        type value;                                             \
+        memcpy(&value, at, sizeof(value));                      \
+        return value;                                           \
     }
 
 WIRE_NUMBER(u16, uint16_t)

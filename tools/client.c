@@ -102,8 +102,7 @@ static int ask(struct client *c, struct buf *out, uint8_t type, struct frame *f)
     if (error)
         return error;
     if (f->type == MESSAGE_GOODBYE && message_get_goodbye(f->body, &goodbye) == 0)
-        return fail(c, RK_REFUSED, "%.*s", (int)goodbye.text.size,
-                    (const char *)goodbye.text.data);
+        return fail(c, RK_REFUSED, "%.*s", (int)goodbye.text.size, (const char *)goodbye.text.data);
     if (f->type != type)
         return fail(c, RK_PROTOCOL, "sent a message of another type than was asked for");
     return 0;
@@ -195,9 +194,9 @@ int client_put_ring(struct client *c, uint64_t expected_epoch, const struct ring
         return error;
     if (message_get_done(f.body, &done) != 0)
         return fail(c, RK_PROTOCOL, "its answer cannot be read");
-    return done.error ? fail(c, done.error, "%.*s", (int)done.text.size,
-                             (const char *)done.text.data)
-                      : 0;
+    return done.error
+               ? fail(c, done.error, "%.*s", (int)done.text.size, (const char *)done.text.data)
+               : 0;
 }
 
 struct bytes status_text(struct bytes status, const char *name)
@@ -210,8 +209,7 @@ struct bytes status_text(struct bytes status, const char *name)
 
         if (!line_end)
             break;
-        if ((size_t)(line_end - at) > length && memcmp(at, name, length) == 0 &&
-            at[length] == '=')
+        if ((size_t)(line_end - at) > length && memcmp(at, name, length) == 0 && at[length] == '=')
             return bytes_of(at + length + 1, (size_t)(line_end - at) - length - 1);
         at = line_end + 1;
     }

@@ -20,8 +20,8 @@ struct client {
     char why[CLIENT_WHY_SIZE]; /* what went wrong last, naming the address */
 };
 
-/* Connects and shakes hands, within `timeout_ms` (which bounds every later step as well). 0; RK_TIMEOUT, RK_IO, RK_REFUSED,
- * RK_VERSION, RK_PROTOCOL with `why`. To be closed in any case. */
+/* Connects and shakes hands, within `timeout_ms` (which bounds every later step as well). 0;
+ * RK_TIMEOUT, RK_IO, RK_REFUSED, RK_VERSION, RK_PROTOCOL with `why`. To be closed in any case. */
 int client_open(struct client *c, const char *host, uint16_t port, int timeout_ms);
 void client_close(struct client *c);
 
@@ -31,8 +31,8 @@ int client_ring(struct client *c, struct ring **out);
 /* The node's status lines; valid until the next call. */
 int client_status(struct client *c, struct bytes *text);
 
-/* Gives the node a ring. 0, the node's own error with its text in `why`, or a transport error (then it is not known whether the
- * node took it). */
+/* Gives the node a ring. 0, the node's own error with its text in `why`, or a transport error (then
+ * it is not known whether the node took it). */
 int client_put_ring(struct client *c, uint64_t expected_epoch, const struct ring *ring);
 
 /* The value of a line "name=value" in a status text; size 0 when there is none. */

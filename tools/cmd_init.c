@@ -14,7 +14,8 @@ struct init {
     uint32_t count;
     long replicas, partitions;
     enum position_hash hash;
-    struct ring *found; /* the ring that some of the nodes have already: an init that was cut short */
+    struct ring
+        *found; /* the ring that some of the nodes have already: an init that was cut short */
 };
 
 /* --- arguments ------------------------------------------------------------------------------ */
@@ -42,8 +43,7 @@ static int read_option(struct init *init, const char *name, const char *value)
         if (read_number(value, 1, PARTITIONS_MAX, &init->partitions) &&
             (init->partitions & (init->partitions - 1)) == 0)
             return 0;
-        return control_usage(&command_init,
-                             "--partitions is a power of two from 1 to %d, not '%s'",
+        return control_usage(&command_init, "--partitions is a power of two from 1 to %d, not '%s'",
                              PARTITIONS_MAX, value);
     }
     if (strcmp(name, "--hash") == 0) {
@@ -97,7 +97,8 @@ static int read_arguments(struct init *init, int argc, char **argv)
 
 /* --- the nodes ------------------------------------------------------------------------------ */
 
-/* Asks a node who it is. One that is in a ring already is fine only if that ring is the outcome of an earlier, unfinished init. */
+/* Asks a node who it is. One that is in a ring already is fine only if that ring is the outcome of
+ * an earlier, unfinished init. */
 static int visit(struct init *init, struct ring_member *m)
 {
     struct client client;
@@ -134,9 +135,8 @@ static int check_identities(const struct init *init)
 /* Whether a ring is what this very command would have made. */
 static bool is_same(const struct init *init, const struct ring *ring)
 {
-    if (ring->epoch != 1 || ring->member_count != init->count ||
-        ring->replicas != init->replicas || ring_partitions(ring) != init->partitions ||
-        ring->hash != init->hash)
+    if (ring->epoch != 1 || ring->member_count != init->count || ring->replicas != init->replicas ||
+        ring_partitions(ring) != init->partitions || ring->hash != init->hash)
         return false;
     for (uint32_t i = 0; i < init->count; i++) {
         const struct ring_member *a = &init->members[i], *b = &ring->members[i];
@@ -168,8 +168,7 @@ static struct ring *make_ring(const struct init *init, char *why, size_t why_siz
         ring->members[i].number = (uint16_t)(i + 1);
     }
     if (getrandom(ring->cluster, IDENTITY_SIZE, 0) == IDENTITY_SIZE &&
-        plan_owners(NULL, NULL, ring, why, why_size) == 0 &&
-        ring_finish(ring, why, why_size) == 0)
+        plan_owners(NULL, NULL, ring, why, why_size) == 0 && ring_finish(ring, why, why_size) == 0)
         return ring;
     ring_free(ring);
     return NULL;
@@ -247,8 +246,9 @@ static int run(const struct control *c, int argc, char **argv)
         fprintf(stderr, "ringctl: %u replicas survive no more dead nodes than %u would\n",
                 ring->replicas, ring->replicas - 1);
     if (!code && ring->replicas > ring->member_count)
-        fprintf(stderr, "ringctl: %u replicas are wanted and there are only %u members: each "
-                        "partition has %u for now\n",
+        fprintf(stderr,
+                "ringctl: %u replicas are wanted and there are only %u members: each "
+                "partition has %u for now\n",
                 ring->replicas, ring->member_count, ring->member_count);
     ring_free(ring);
     return code;

@@ -27,8 +27,8 @@ static void print_json(const struct ring *ring, struct bytes key, uint64_t posit
 
     printf("{\"key\": ");
     json_string(key);
-    printf(", \"position\": \"%016" PRIx64 "\", \"partition\": %" PRIu32 ", \"partitions\": %" PRIu32
-           ", \"epoch\": %" PRIu64 ", \"replicas\": [",
+    printf(", \"position\": \"%016" PRIx64 "\", \"partition\": %" PRIu32
+           ", \"partitions\": %" PRIu32 ", \"epoch\": %" PRIu64 ", \"replicas\": [",
            position, partition, ring_partitions(ring), ring->epoch);
     for (uint16_t i = 0; i < set->count; i++) {
         const struct ring_member *m = &ring->members[set->member[i]];

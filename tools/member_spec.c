@@ -65,8 +65,9 @@ static int parse_place(char *rest, struct ring_member *m, char *why, size_t why_
     }
     if (zone && *zone) {
         if (!ring_name_valid(zone)) {
-            snprintf(why, why_size, "'%s' is not a zone; a zone is 1 to %d letters, digits, '-', "
-                                    "'_' or '.'",
+            snprintf(why, why_size,
+                     "'%s' is not a zone; a zone is 1 to %d letters, digits, '-', "
+                     "'_' or '.'",
                      zone, NAME_SIZE_MAX);
             return RK_INVALID;
         }
@@ -86,8 +87,9 @@ int member_spec_parse(const char *text, struct ring_member *m, char *why, size_t
     if (equals && size <= NAME_SIZE_MAX)
         memcpy(m->name, text, size);
     if (!ring_name_valid(m->name)) {
-        snprintf(why, why_size, "'%s' is not NAME=HOST:PORT[:ZONE[:WEIGHT]]; a NAME is 1 to %d "
-                                "letters, digits, '-', '_' or '.'",
+        snprintf(why, why_size,
+                 "'%s' is not NAME=HOST:PORT[:ZONE[:WEIGHT]]; a NAME is 1 to %d "
+                 "letters, digits, '-', '_' or '.'",
                  text, NAME_SIZE_MAX);
         return RK_INVALID;
     }

@@ -5,8 +5,8 @@
 #include "shared/ring.h"
 #include <stddef.h>
 
-/* Fills in name, host, port, zone ("" if not given) and weight (1). 0, or RK_INVALID with what is wrong, and what would be
- * right, in `why`. */
+/* Fills in name, host, port, zone ("" if not given) and weight (1). 0, or RK_INVALID with what is
+ * wrong, and what would be right, in `why`. */
 int member_spec_parse(const char *text, struct ring_member *m, char *why, size_t why_size);
 
 #endif

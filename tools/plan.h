@@ -9,7 +9,6 @@
  *      partition, or its zone more than one, it holds them all and the others share what is left;
  *   4. no more replicas are moved than that takes;
  *   5. consecutive owners are distinct, and in distinct zones, so that walks are short.
- * doc/plan.md has the reasons and what was measured.
  */
 #ifndef RINGKV_TOOLS_PLAN_H
 #define RINGKV_TOOLS_PLAN_H

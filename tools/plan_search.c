@@ -6,24 +6,25 @@
 /* In partitions looked at, of which a few tens of millions make a second. */
 enum {
     WORK_MAX = 16 << 20,
-    WORK_IDLE_MAX = 1 << 20, /* without any success, and more on large rings: */
-    WORK_IDLE_EACH = 32,
+    IDLE_LEAST = 1 << 17, /* work without any success */
+    IDLE_MOST = 3 << 20,
+    IDLE_EACH = 1 << 9, /* within these, for each partition there is */
     TRIES_A_LIST = 2048,
 };
 
-/* What an exchange may make worse at first; less and less the longer nothing is gained. A little
- * untidiness lets it around corners; a whole move would let it stray. */
-enum { SLACK_MAX = 3 * PLAN_COST_CLOSE };
+/* How far above the least cost seen an exchange may take it at first; less and less the longer
+ * nothing is gained (record-to-record travel; Dueck 1993). More would only let it stray. */
+enum { SLACK_MAX = PLAN_COST_MOVE };
 
 struct search {
     struct plan_state *state;
     uint32_t *places; /* partitions where something could be better */
     uint32_t place_count;
     uint64_t tries;
-    int64_t slack;
-    int64_t best_cost;
-    uint64_t best_work; /* when that was reached */
-    uint16_t *best;     /* the owners then */
+    int64_t record, slack; /* the least cost seen, and what may be above it */
+    uint16_t *best;        /* the best owners of those that were kept, */
+    int64_t best_cost;     /* their cost, */
+    uint64_t best_work;    /* and when they were found */
 };
 
 static bool in_range(const struct plan_range *range, uint32_t count)
@@ -77,15 +78,25 @@ static uint32_t near_place(const struct search *w, uint64_t random)
     return (place + (uint32_t)(random & 0xff) % w->state->replicas) & (w->state->partitions - 1);
 }
 
+/* Whether to stay where an exchange has led to. */
+static bool accepted(struct search *w, int64_t cost_before)
+{
+    int64_t cost = w->state->cost;
+
+    if (cost < w->record)
+        w->record = cost;
+    return cost <= cost_before || cost <= w->record + w->slack;
+}
+
 static void try_swap(struct search *w, uint32_t a, uint32_t b)
 {
     struct plan_state *s = w->state;
-    int64_t cost = s->cost + w->slack;
+    int64_t cost = s->cost;
 
     if (s->owners[a] == s->owners[b])
         return;
     plan_state_swap(s, a, b);
-    if (s->cost > cost)
+    if (!accepted(w, cost))
         plan_state_swap(s, a, b);
 }
 
@@ -93,12 +104,12 @@ static void try_give(struct search *w, uint32_t partition, uint16_t taker)
 {
     struct plan_state *s = w->state;
     uint16_t owner = s->owners[partition];
-    int64_t cost = s->cost + w->slack;
+    int64_t cost = s->cost;
 
     if (owner == taker || s->owned[owner] <= s->shares->primaries[owner].low)
         return;
     plan_state_assign(s, partition, taker);
-    if (s->cost > cost)
+    if (!accepted(w, cost))
         plan_state_assign(s, partition, owner);
 }
 
@@ -129,45 +140,53 @@ static void try_one(struct search *w)
     }
 }
 
-static void keep_best(struct search *w)
+static void keep(struct search *w)
 {
     const struct plan_state *s = w->state;
 
-    if (s->cost >= w->best_cost)
-        return;
     w->best_cost = s->cost;
     w->best_work = s->work;
     memcpy(w->best, s->owners, s->partitions * sizeof(*w->best));
 }
 
+static uint64_t idle_limit(uint32_t partitions)
+{
+    uint64_t work = (uint64_t)partitions * IDLE_EACH;
+
+    return work < IDLE_LEAST ? IDLE_LEAST : work > IDLE_MOST ? IDLE_MOST : work;
+}
+
 static void run(struct search *w, uint64_t enough)
 {
     struct plan_state *s = w->state;
-    uint64_t idle_max = WORK_IDLE_MAX + (uint64_t)s->partitions * WORK_IDLE_EACH;
-    uint64_t end = s->work + WORK_MAX;
+    uint64_t limit = idle_limit(s->partitions), end = s->work + WORK_MAX;
 
-    while (s->work < end && !(s->moved <= enough && all_fit(s))) {
-        uint64_t idle = s->work - w->best_work;
+    for (;;) {
+        bool done = s->moved <= enough && all_fit(s);
+        uint64_t idle;
 
-        list_places(w);
-        if (w->place_count == 0 || idle >= idle_max)
+        if (done || s->cost < w->best_cost)
+            keep(w);
+        idle = s->work - w->best_work;
+        if (done || idle >= limit || s->work >= end)
             return;
-        w->slack = SLACK_MAX - (int64_t)(SLACK_MAX * idle / idle_max);
+        list_places(w);
+        if (w->place_count == 0)
+            return;
+        w->slack = SLACK_MAX - (int64_t)(SLACK_MAX * idle / limit);
         for (uint32_t i = 0; i < TRIES_A_LIST; i++)
             try_one(w);
         s->work += s->partitions / 8; /* the list's making */
-        keep_best(w);
     }
 }
 
 int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
 {
-    struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX};
+    struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX, .record = s->cost};
 
     w.places = malloc(s->partitions * sizeof(*w.places));
     if (!w.places)
         return RK_NOMEM;
-    keep_best(&w);
     run(&w, enough);
     free(w.places);
     return 0;

@@ -58,7 +58,7 @@ static bool can_give(const struct plan_state *s, uint32_t partition, bool within
     return surplus(s, s->owners[partition], within) > 0;
 }
 
-static void try_give(struct plan_state *s, struct trial *t, uint32_t partition, uint16_t taker)
+static void try_offer(struct plan_state *s, struct trial *t, uint32_t partition, uint16_t taker)
 {
     uint16_t owner = s->owners[partition];
 
@@ -79,7 +79,7 @@ static void try_offers(struct plan_state *s, struct offers *offers, struct trial
         uint32_t *at = &offers->partitions[plan_mix(seed, n) % offers->count];
 
         if (can_give(s, *at, within)) {
-            try_give(s, t, *at, taker);
+            try_offer(s, t, *at, taker);
             n++;
         } else {
             *at = offers->partitions[--offers->count];

@@ -153,8 +153,8 @@ static int wrong_usage(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
-/* Takes an option that may stand before or behind the command. Returns how many words it took, 0 when it is none of these, -1
- * when it is wrong (said). */
+/* Takes an option that may stand before or behind the command. Returns how many words it took, 0
+ * when it is none of these, -1 when it is wrong (said). */
 static int take_option(struct control *c, int argc, char **argv)
 {
     char *end;

@@ -1,4 +1,5 @@
-/* What ringctl's commands share. Each command is one file with one row in the table of ringctl.c. */
+/* What ringctl's commands share. Each command is one file with one row in the table of ringctl.c.
+ */
 #ifndef RINGKV_TOOLS_RINGCTL_H
 #define RINGKV_TOOLS_RINGCTL_H
 
@@ -32,8 +33,8 @@ int control_usage(const struct control_command *command, const char *format, ...
 /* Prints "ringctl: ..." on standard error and returns EXIT_COULD_NOT. */
 int control_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Asks the nodes of --nodes in turn for their ring and takes the newest. NULL after having said why, with the exit code
- * in *code. */
+/* Asks the nodes of --nodes in turn for their ring and takes the newest. NULL after having said
+ * why, with the exit code in *code. */
 struct ring *control_ring(const struct control *c, int *code);
 
 /* A JSON string, quoted and escaped, to standard output. */
