@@ -241,7 +241,8 @@ def test_a_million_keys(cluster, bystander):
             assert client.stream.read(5 * count) == b"$-1\r\n" * count
             assert client.ask("PING") == b"+PONG\r\n"
         else:
-            assert head.startswith((b"-ERR ", b"-BUSY ")), head
+            # A slow machine may not read so many from a majority within the request timeout.
+            assert head.startswith((b"-ERR ", b"-BUSY ", b"-NOQUORUM no answer within")), head
 
 
 def send_ignoring_close(client, data):

@@ -75,7 +75,7 @@ def test_package_records(make_cluster, records):
 
 def test_large_values(make_cluster):
     """Values of a few MiB, up to the largest, several at once, and after a restart."""
-    cluster = make_cluster()
+    cluster = make_cluster("--proxy", "request_timeout=10s")  # a slow disk takes longer than usual
     sizes = [1 << 20, 4 << 20, (16 << 20) - 1, 16 << 20]
     values = {b"large:%d" % size: hashlib.sha256(b"%d" % size).digest() * (size // 32) for size in sizes}
     for name, size in zip(values, sizes):
