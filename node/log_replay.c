@@ -264,7 +264,8 @@ static int replay_segment(struct log_replay *r, size_t i)
         at.expected = at.head.first_position;
         if (!at.content || !at.changes)
             error = RK_NOMEM;
-        /* What was written but not synced when the process died will be told, so it is synced now. */
+        /* What was written but not synced when the process died will be told, so it is synced now.
+         */
         else if (!next && r->folder->files->sync(r->folder->files->arg, at.fd) != 0)
             error = refuse_file(&at, "fdatasync");
         else if (store_files_read(r->folder->files, at.fd, at.content, at.size, 0) != 0)
