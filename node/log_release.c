@@ -10,13 +10,13 @@
 static size_t count_unneeded(const struct store_log *log, uint64_t up_to)
 {
     const struct log_ranges *ranges = &log->ranges;
-    uint64_t rest = 0;
+    uint64_t keep = atomic_load(&log->no_room) ? 0 : log->options.keep, rest = 0;
     size_t count = 0;
 
     for (size_t i = 0; i < ranges->count; i++)
         rest += ranges->items[i].size;
     while (count + 1 < ranges->count && ranges->items[count + 1].first_position <= up_to + 1 &&
-           rest - ranges->items[count].size >= log->options.keep)
+           rest - ranges->items[count].size >= keep)
         rest -= ranges->items[count++].size;
     return count;
 }

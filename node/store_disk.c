@@ -41,7 +41,7 @@ static void drop_frozen(struct store_disk *d)
 
 static bool checkpoint_due(const struct store_disk *d)
 {
-    return memory_table_bytes(d->active) >= d->options.memory_table / 2 ||
+    return d->hurry || memory_table_bytes(d->active) >= d->options.memory_table / 2 ||
            d->log_bytes >= LOG_PER_MEMORY * (uint64_t)d->options.memory_table ||
            store_worker_due(d->worker);
 }
@@ -56,6 +56,7 @@ void store_disk_turn(struct store_disk *d, bool now)
     d->frozen = d->active;
     d->active = d->active == &d->tables[0] ? &d->tables[1] : &d->tables[0];
     d->log_bytes = 0;
+    d->hurry = false;
     store_worker_write(d->worker, d->frozen);
 }
 
@@ -82,6 +83,11 @@ static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t
         error = store_disk_reserve(d, batch);
     if (!error)
         error = store_log_append(d->log, batch, position);
+    if (error == RK_NOSPACE)
+        d->hurry = true;
+    /* When the memory tables are full because the disk is, that is the reason to tell. */
+    if (error == RK_FULL && store_worker_no_room(d->worker))
+        error = RK_NOSPACE;
     d->full_refusals += error == RK_FULL;
     d->nospace_refusals += error == RK_NOSPACE;
     if (error)

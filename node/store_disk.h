@@ -33,7 +33,8 @@ struct store_disk_options {
     size_t log_keep;        /* bytes of log to keep for its notes; 0: one segment */
     size_t map_size;        /* bytes of address space for the tree to begin with; it grows */
     uint64_t scrub_rate;    /* bytes a second; 0: no scrub */
-    uint64_t checkpoint_ms; /* a write is in the tree after that long; 0: when memory fills */
+    uint64_t checkpoint_ms; /* a write is in the tree after that long; 0: the default;
+                               UINT64_MAX: when memory fills */
     const struct store_files *files; /* NULL: the real ones */
     /* Called by helper threads when store_poll or store_submit has something to do. It must not
      * call the store. */

@@ -27,6 +27,8 @@ static int take_options(struct store_disk *d, const struct store_disk_options *o
     set_default(&o->log_segment, STORE_SEGMENT_DEFAULT);
     set_default(&o->log_keep, o->log_segment);
     set_default(&o->map_size, STORE_MAP_DEFAULT);
+    if (o->checkpoint_ms == 0)
+        o->checkpoint_ms = STORE_CHECKPOINT_MS_DEFAULT;
     d->files = o->files ? o->files : &store_files_real;
     d->folder.files = d->files;
     if (o->memory_table < STORE_MEMORY_MIN || o->log_segment < STORE_SEGMENT_MIN ||
@@ -130,11 +132,12 @@ static int open_log(struct store_disk *d, char *why, size_t why_size)
 
 static int open_parts(struct store_disk *d, char *why, size_t why_size)
 {
-    struct store_worker_options options = {.tree = &d->tree,
-                                           .scrub_rate = d->options.scrub_rate,
-                                           .checkpoint_ms = d->options.checkpoint_ms,
-                                           .wake = d->options.wake,
-                                           .wake_arg = d->options.wake_arg};
+    struct store_worker_options options = {
+        .tree = &d->tree,
+        .scrub_rate = d->options.scrub_rate,
+        .checkpoint_ms = d->options.checkpoint_ms == UINT64_MAX ? 0 : d->options.checkpoint_ms,
+        .wake = d->options.wake,
+        .wake_arg = d->options.wake_arg};
     int error = take_lock(d, why, why_size);
 
     if (!error)

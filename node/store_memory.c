@@ -3,13 +3,10 @@
 #include "node/expiry_rank.h"
 #include "node/skip_list.h"
 #include "node/store_batch.h"
-#include "shared/buf.h"
 #include "shared/error.h"
 #include "shared/wire.h"
 #include <assert.h>
 #include <stdlib.h>
-
-enum { NOTES_SIZE_MAX = 1 << 20 };
 
 /* What a key (or a partition's state) was made by one write; never changed, only replaced. */
 struct row {
@@ -29,19 +26,13 @@ struct undo {
     struct row *before; /* NULL: there was none */
 };
 
-struct note {
-    uint64_t position;
-    uint8_t *batch;
-    size_t size;
-};
-
 struct store_memory {
     struct store store;
     struct skip_list records, states;
     struct undo *undo; /* of the unsynced writes, in their order */
     size_t undo_count, undo_size;
-    struct note *notes;
-    size_t note_count, note_size, note_bytes;
+    struct skip_list notes; /* the newest batches with a note, in the order of their positions */
+    size_t note_bytes;
     uint64_t applied, submitted, synced;
     bool nospace, full, fail_next, failed, sync_at_submit;
     void (*wake)(void *arg);
@@ -50,18 +41,14 @@ struct store_memory {
     struct damaged_list damaged;
 };
 
+enum { NOTES_SIZE_MAX = 1 << 20 };
+
 static const struct store_functions memory_functions;
 
 static struct store_memory *memory_of(struct store *s)
 {
     assert(s->functions == &memory_functions);
     return (struct store_memory *)s;
-}
-
-static const struct store_memory *memory_of_const(const struct store *s)
-{
-    assert(s->functions == &memory_functions);
-    return (const struct store_memory *)s;
 }
 
 /* Counts a row that comes into view (by 1) or goes out of it (by -1). */
@@ -78,23 +65,20 @@ static void count_row(struct store_memory *m, const struct skip_entry *entry, co
     m->stats.live_bytes += (uint64_t)((int64_t)by * (int64_t)(entry->key.size + row->value_size));
 }
 
-/* Makes the array hold `more` more elements; it doubles. NULL: out of memory, and nothing changed.
- */
-static void *array_room(void *array, size_t count, size_t *size, size_t more, size_t element)
+/* Makes room for `more` more undo entries. 0 or RK_NOMEM. */
+static int undo_room(struct store_memory *m, size_t more)
 {
-    if (array && *size - count >= more)
-        return array;
+    size_t wanted = 2 * (m->undo_count + more);
+    struct undo *grown;
 
-    size_t wanted = *size ? *size * 2 : 64;
-
-    while (wanted < count + more)
-        wanted *= 2;
-
-    void *grown = realloc(array, wanted * element);
-
-    if (grown)
-        *size = wanted;
-    return grown;
+    if (m->undo_count + more <= m->undo_size)
+        return 0;
+    grown = realloc(m->undo, wanted * sizeof(*grown));
+    if (!grown)
+        return RK_NOMEM;
+    m->undo = grown;
+    m->undo_size = wanted;
+    return 0;
 }
 
 static struct row *row_new(struct bytes value)
@@ -111,19 +95,15 @@ static struct row *row_new(struct bytes value)
 
 static struct row *row_of_change(const struct store_change *change)
 {
-    struct row *row;
+    bool put = change->kind == STORE_PUT;
+    struct row *row = row_new(put ? change->record.value : bytes_of(NULL, 0));
 
-    if (change->kind == STORE_FORGET) {
-        row = row_new(bytes_of(NULL, 0));
-        if (row)
-            row->forgotten = true;
-        return row;
-    }
-    row = row_new(change->record.value);
-    if (row) {
+    if (row && put) {
         row->version = change->record.version;
         row->expire_ms = change->record.expire_ms;
         row->deleted = change->record.deleted;
+    } else if (row) {
+        row->forgotten = true;
     }
     return row;
 }
@@ -138,7 +118,8 @@ static void entry_drop_if_empty(struct skip_list *list, struct skip_entry *entry
     skip_list_remove(list, entry);
 }
 
-/* Puts `row` in the place of a key and notes how to take it back; the room was made before. */
+/* Puts `row` in the place of a key and notes how to take it back; the room was made before. The
+ * undo entry takes over the reference of prepare(). */
 static void put_row(struct store_memory *m, struct skip_list *list, struct skip_entry *entry,
                     struct row *row)
 {
@@ -146,7 +127,6 @@ static void put_row(struct store_memory *m, struct skip_list *list, struct skip_
 
     row->position = m->applied;
     m->undo[m->undo_count++] = (struct undo){m->applied, list, entry, before};
-    entry->references++;
     entry->payload = row;
     if (list == &m->records) {
         count_row(m, entry, before, -1);
@@ -163,17 +143,12 @@ struct prepared {
 static void prepared_free(struct store_memory *m, struct prepared *prepared, size_t count,
                           size_t change_count)
 {
-    for (size_t i = 0; i < count; i++)
-        free(prepared[i].row);
     for (size_t i = 0; i < count; i++) {
-        struct skip_list *list = i < change_count ? &m->records : &m->states;
-        bool again = false;
-
-        /* The same key twice in a batch is one entry. */
-        for (size_t j = 0; j < i && !again; j++)
-            again = prepared[j].entry == prepared[i].entry;
-        if (prepared[i].entry && !again && !prepared[i].entry->payload)
-            entry_drop_if_empty(list, prepared[i].entry);
+        free(prepared[i].row);
+        if (!prepared[i].entry)
+            continue;
+        prepared[i].entry->references--;
+        entry_drop_if_empty(i < change_count ? &m->records : &m->states, prepared[i].entry);
     }
     free(prepared);
 }
@@ -181,13 +156,10 @@ static void prepared_free(struct store_memory *m, struct prepared *prepared, siz
 static struct prepared *prepare(struct store_memory *m, const struct store_batch *batch)
 {
     size_t changes = batch->change_count, count = changes + (batch->state.size ? 1 : 0);
-    struct undo *undo = array_room(m->undo, m->undo_count, &m->undo_size, count, sizeof(*m->undo));
     struct prepared *prepared = calloc(count + 1, sizeof(*prepared));
     uint8_t partition[4];
 
-    if (undo)
-        m->undo = undo;
-    if (!undo || !prepared) {
+    if (!prepared || undo_room(m, count) != 0) {
         free(prepared);
         return NULL;
     }
@@ -198,6 +170,8 @@ static struct prepared *prepare(struct store_memory *m, const struct store_batch
         prepared[i].row = state ? row_new(batch->state) : row_of_change(&batch->changes[i]);
         prepared[i].entry = state ? skip_list_insert(&m->states, bytes_of(partition, 4))
                                   : skip_list_insert(&m->records, batch->changes[i].key);
+        if (prepared[i].entry)
+            prepared[i].entry->references++;
         if (!prepared[i].row || !prepared[i].entry) {
             prepared_free(m, prepared, i + 1, changes);
             return NULL;
@@ -206,61 +180,67 @@ static struct prepared *prepare(struct store_memory *m, const struct store_batch
     return prepared;
 }
 
+/* Keeps a copy of a batch with a note. */
 static int note_add(struct store_memory *m, const struct store_batch *batch, uint64_t position)
 {
-    struct note *notes = array_room(m->notes, m->note_count, &m->note_size, 1, sizeof(*m->notes));
     size_t size = store_batch_size(batch);
-    uint8_t *copy;
+    struct row *row = calloc(1, sizeof(*row) + size);
+    struct skip_entry *entry;
+    uint8_t key[8];
 
-    if (!notes)
+    if (!row)
         return RK_NOMEM;
-    m->notes = notes;
-    copy = malloc(size);
-    if (!copy)
+    row->position = position;
+    row->value_size = size;
+    store_batch_write(batch, row->value);
+    wire_put_position(key, position);
+    entry = skip_list_insert(&m->notes, bytes_of(key, sizeof(key)));
+    if (!entry) {
+        free(row);
         return RK_NOMEM;
-    store_batch_write(batch, copy);
-    m->notes[m->note_count++] = (struct note){position, copy, size};
+    }
+    entry->payload = row;
     m->note_bytes += size;
     return 0;
 }
 
-static void note_drop_last(struct store_memory *m)
+static void note_drop(struct store_memory *m, struct skip_entry *entry)
 {
-    struct note *last = &m->notes[--m->note_count];
+    struct row *row = entry->payload;
 
-    m->note_bytes -= last->size;
-    free(last->batch);
+    m->note_bytes -= row->value_size;
+    free(row);
+    skip_list_remove(&m->notes, entry);
 }
 
 /* Drops the oldest synced notes that the newest do not leave room for. */
 static void notes_trim(struct store_memory *m)
 {
-    size_t drop = 0;
+    struct skip_entry *first;
 
-    while (m->note_bytes > NOTES_SIZE_MAX && drop + 1 < m->note_count &&
-           m->notes[drop].position <= m->synced) {
-        m->note_bytes -= m->notes[drop].size;
-        free(m->notes[drop++].batch);
-    }
-    if (drop) {
-        m->note_count -= drop;
-        memmove(m->notes, m->notes + drop, m->note_count * sizeof(*m->notes));
-    }
+    while ((first = m->notes.first[0]) && m->note_bytes > NOTES_SIZE_MAX &&
+           ((struct row *)first->payload)->position <= m->synced)
+        note_drop(m, first);
+}
+
+/* Drops the notes behind a position. */
+static void notes_cut(struct store_memory *m, uint64_t position)
+{
+    struct skip_entry *entry;
+    uint8_t key[8];
+
+    wire_put_position(key, position + 1);
+    while ((entry = skip_list_seek(&m->notes, bytes_of(key, sizeof(key)))))
+        note_drop(m, entry);
 }
 
 static int memory_refusal(struct store_memory *m)
 {
     if (m->failed)
         return RK_IO;
-    if (m->nospace) {
-        m->stats.nospace_refusals++;
-        return RK_NOSPACE;
-    }
-    if (m->full) {
-        m->stats.full_refusals++;
-        return RK_FULL;
-    }
-    return 0;
+    m->stats.nospace_refusals += m->nospace;
+    m->stats.full_refusals += m->full && !m->nospace;
+    return m->nospace ? RK_NOSPACE : m->full ? RK_FULL : 0;
 }
 
 static int memory_apply(struct store *s, const struct store_batch *batch, uint64_t *position)
@@ -359,8 +339,7 @@ void store_memory_crash(struct store *s)
         undo->entry->references--;
         entry_drop_if_empty(undo->list, undo->entry);
     }
-    while (m->note_count && m->notes[m->note_count - 1].position > m->synced)
-        note_drop_last(m);
+    notes_cut(m, m->synced);
     m->applied = m->submitted = m->synced;
     m->failed = m->fail_next = false;
     m->damaged.count = 0;
@@ -369,15 +348,15 @@ void store_memory_crash(struct store *s)
 int store_memory_replay(struct store *s,
                         void (*replayed)(void *arg, const struct store_batch *batch), void *arg)
 {
-    struct store_memory *m = memory_of(s);
     struct store_change *changes = malloc(STORE_CHANGES_MAX * sizeof(*changes));
+    struct skip_entry *entry = memory_of(s)->notes.first[0];
 
     if (!changes)
         return RK_NOMEM;
-    for (size_t i = 0; i < m->note_count; i++) {
+    for (; entry; entry = entry->next[0]) {
+        const struct row *row = entry->payload;
         struct store_batch batch;
-        int error =
-            store_batch_read(bytes_of(m->notes[i].batch, m->notes[i].size), changes, &batch);
+        int error = store_batch_read(bytes_of(row->value, row->value_size), changes, &batch);
 
         assert(error == 0);
         replayed(arg, &batch);
@@ -511,11 +490,9 @@ static int memory_scan(struct store *s, struct bytes from, struct bytes to, bool
 
 static void memory_stats(struct store *s, struct store_stats *out)
 {
-    const struct store_memory *m = memory_of(s);
-
-    *out = m->stats;
-    out->applied = m->applied;
-    out->written_down = m->synced;
+    *out = memory_of(s)->stats;
+    out->applied = memory_of(s)->applied;
+    out->written_down = memory_of(s)->synced;
 }
 
 static uint64_t memory_delay_us(struct store *s)
@@ -541,11 +518,9 @@ static void memory_close(struct store *s)
     struct store_memory *m = memory_of(s);
 
     store_memory_crash(s);
-    while (m->note_count)
-        note_drop_last(m);
     list_free(&m->records);
     list_free(&m->states);
-    free(m->notes);
+    list_free(&m->notes);
     free(m->undo);
     free(m);
 }
@@ -572,6 +547,7 @@ int store_memory_new(uint64_t seed, struct store **out)
     m->store.functions = &memory_functions;
     skip_list_init(&m->records, seed);
     skip_list_init(&m->states, seed + 1);
+    skip_list_init(&m->notes, seed + 2);
     *out = &m->store;
     return 0;
 }
@@ -587,12 +563,12 @@ void store_memory_auto(struct store *s, void (*wake)(void *arg), void *arg)
 
 uint64_t store_memory_applied(const struct store *s)
 {
-    return memory_of_const(s)->applied;
+    return ((const struct store_memory *)s)->applied;
 }
 
 uint64_t store_memory_submitted(const struct store *s)
 {
-    return memory_of_const(s)->submitted;
+    return ((const struct store_memory *)s)->submitted;
 }
 
 void store_memory_set_nospace(struct store *s, bool nospace)

@@ -26,7 +26,8 @@ struct store_worker {
     struct checkpoint checkpoint; /* the thread's */
     struct scrub scrub;           /* the thread's */
     atomic_bool due;
-    atomic_bool news; /* store_worker_turn has something to do */
+    atomic_bool no_room; /* the checkpoint waits for room on the disk */
+    atomic_bool news;    /* store_worker_turn has something to do */
     atomic_int error;
 
     /* Below the lock. */
@@ -93,6 +94,9 @@ static int worker_wait_for_room(void *arg)
     uint64_t until_ms = now_ms() + ROOM_WAIT_MS;
     int error;
 
+    if (!atomic_exchange(&w->no_room, true))
+        log_warn("store: no room on the disk for the checkpoint of file=%s: waiting",
+                 w->options.tree->path);
     pthread_mutex_lock(&w->lock);
     while (!w->stop && now_ms() < until_ms)
         wait_until(w, until_ms);
@@ -106,6 +110,7 @@ static int worker_committed(void *arg)
     struct store_worker *w = arg;
     int error;
 
+    atomic_store(&w->no_room, false);
     pthread_mutex_lock(&w->lock);
     w->counts = w->options.tree->counts;
     error = w->stop ? RK_CLOSED : 0;
@@ -264,6 +269,11 @@ void store_worker_wait(struct store_worker *w)
 bool store_worker_due(const struct store_worker *w)
 {
     return atomic_load(&w->due);
+}
+
+bool store_worker_no_room(const struct store_worker *w)
+{
+    return atomic_load(&w->no_room);
 }
 
 int store_worker_error(struct store_worker *w, char *why, size_t why_size)

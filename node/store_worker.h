@@ -41,6 +41,9 @@ void store_worker_wait(struct store_worker *w);
 /* It is time for a checkpoint, if anything is there to be written. */
 bool store_worker_due(const struct store_worker *w);
 
+/* The checkpoint under way waits for room on the disk. */
+bool store_worker_no_room(const struct store_worker *w);
+
 /* 0, or RK_IO for ever; why: what happened. */
 int store_worker_error(struct store_worker *w, char *why, size_t why_size);
 

@@ -50,34 +50,91 @@ static size_t table_pages(const MDB_stat *stat, size_t changes, size_t bytes)
            2;
 }
 
+/* As mdb_reader_list tells of the readers, a line each: the oldest state that one of them sees. */
+static int meet_reader(const char *line, void *arg)
+{
+    size_t *oldest = arg, seen;
+
+    if (sscanf(line, "%*d %*x %zu", &seen) == 1 && seen < *oldest)
+        *oldest = seen;
+    return 0;
+}
+
+/* Pages inside the file that this transaction may use again: those freed before what the oldest
+ * reader sees. LMDB shows its list of them to read transactions alone. */
+static size_t free_pages(const struct tree_writer *w)
+{
+    const MDB_dbi free_list = 0;
+    size_t oldest = mdb_txn_id(w->txn) - 1, pages = 0;
+    MDB_val key, value;
+    MDB_cursor *cursor;
+    MDB_txn *reader;
+
+    if (mdb_reader_list(w->tree->env, meet_reader, &oldest) < 0 ||
+        mdb_txn_begin(w->tree->env, NULL, MDB_RDONLY, &reader) != 0)
+        return 0;
+    if (mdb_cursor_open(reader, free_list, &cursor) != 0) {
+        mdb_txn_abort(reader);
+        return 0;
+    }
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+        size_t freed_by, count;
+
+        memcpy(&freed_by, key.mv_data, sizeof(freed_by));
+        memcpy(&count, value.mv_data, sizeof(count));
+        if (freed_by >= oldest)
+            break;
+        pages += count;
+    }
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(reader);
+    return pages;
+}
+
+/* Has room on the disk made for so many pages behind those in use. */
+static int reserve_pages(struct tree *t, size_t pages, size_t page_size)
+{
+    uint64_t end = tree_file_bytes(t) + pages * page_size;
+    mdb_filehandle_t fd;
+
+    if (end <= t->reserved_end)
+        return 0;
+    if (mdb_env_get_fd(t->env, &fd) != 0)
+        return RK_IO;
+    if (t->files->allocate(t->files->arg, fd, (off_t)t->reserved_end,
+                           (off_t)(end - t->reserved_end), 0) != 0)
+        return store_files_error(errno);
+    t->reserved_end = end;
+    return 0;
+}
+
 /* Makes sure that the file can grow by all that a transaction may write, so that a full disk is
  * found before it and not in its commit. */
 static int reserve_room(struct tree_writer *w, const struct tree_write_size *size)
 {
     struct tree *t = w->tree;
-    const struct store_files *files = t->files;
     MDB_stat records, expiry, states;
-    size_t pages, expiry_changes;
-    uint64_t used = tree_file_bytes(t), end;
-    mdb_filehandle_t fd;
+    size_t pages, expiry_changes, reusable;
+    int error;
 
     if (mdb_stat(w->txn, t->records, &records) != 0 || mdb_stat(w->txn, t->expiry, &expiry) != 0 ||
-        mdb_stat(w->txn, t->states, &states) != 0 || mdb_env_get_fd(t->env, &fd) != 0)
+        mdb_stat(w->txn, t->states, &states) != 0)
         return RK_IO;
     expiry_changes = size->expiring + (expiry.ms_entries ? size->records : 0);
-    pages = table_pages(&records, size->records, size->bytes) + size->overflow_pages +
+    pages = table_pages(&records, size->records, size->bytes) +
             table_pages(&expiry, expiry_changes, expiry_changes * EXPIRY_KEY_SIZE_MAX) +
             table_pages(&states, size->states, size->states * (TREE_STATE_SIZE_MAX + 16));
     /* The list of free pages is written anew as well. */
-    pages += pages / 256 + (size_t)(used / records.ms_psize) / 256 + SPARE_PAGES;
-    end = used + pages * records.ms_psize;
-    if (end <= t->reserved_end)
-        return 0;
-    if (files->allocate(files->arg, fd, (off_t)t->reserved_end, (off_t)(end - t->reserved_end),
-                        0) != 0)
-        return store_files_error(errno);
-    t->reserved_end = end;
-    return 0;
+    pages += pages / 256 + (size_t)(tree_file_bytes(t) / records.ms_psize) / 256;
+    error = reserve_pages(t, pages + size->overflow_pages + SPARE_PAGES, records.ms_psize);
+    if (error != RK_NOSPACE)
+        return error;
+    /* Large values need pages in a row, so they come behind; the others can do with what is free
+     * inside. */
+    reusable = free_pages(w);
+    reusable -= reusable / 4;
+    pages = pages > reusable ? pages - reusable : 0;
+    return reserve_pages(t, pages + size->overflow_pages + SPARE_PAGES, records.ms_psize);
 }
 
 int tree_write_begin(struct tree_writer *w, struct tree *t, const struct tree_write_size *size)

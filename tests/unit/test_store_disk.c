@@ -494,13 +494,81 @@ static void test_log_is_given_up_and_used_again(void **state)
     test_folder_remove(folder);
 }
 
+/* A file layer whose commits wait once they are told to. */
+struct stuck {
+    struct store_files files;
+    atomic_bool wait;
+};
+
+static int commit_when_told(void *arg, struct MDB_txn *txn)
+{
+    struct stuck *stuck = arg;
+
+    while (atomic_load(&stuck->wait))
+        usleep(100);
+    return store_files_real.commit(NULL, txn);
+}
+
 static void test_writers_are_slowed_down_before_they_are_refused(void **state)
+{
+    struct stuck stuck = {.files = store_files_real};
+    uint64_t slowest = 0, position, number = 0;
+    struct store_disk_options options;
+    struct store_stats stats;
+    uint8_t value[1000] = {0}, key[16];
+    char folder[512];
+    struct store *s;
+    int error;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    stuck.files.arg = &stuck;
+    stuck.files.commit = commit_when_told;
+    options = test_options(folder);
+    options.files = &stuck.files;
+    options.memory_table = 8 << 20;
+    options.checkpoint_ms = UINT64_MAX;
+    s = open_with(&options);
+    assert_int_equal(store_delay_us(s), 0);
+    atomic_store(&stuck.wait, true);
+    do {
+        uint64_t delay = store_delay_us(s);
+
+        assert_true(delay >= slowest);
+        slowest = delay;
+        error = apply_one(s, put_of(number_key(number++, key), bytes_of(value, sizeof(value))),
+                          &position);
+        store_submit(s);
+    } while (!error);
+    assert_int_equal(error, RK_FULL);
+    assert_true(slowest > STORE_DELAY_US_MAX / 2);
+    store_stats(s, &stats);
+    assert_true(stats.slowdowns > 100);
+    assert_int_equal(stats.full_refusals, 1);
+    assert_int_equal(stats.nospace_refusals, 0);
+    assert_true(stats.memory_bytes <= stats.memory_max);
+    assert_true(stats.delay_us > STORE_DELAY_US_MAX / 2);
+    atomic_store(&stuck.wait, false);
+    do {
+        store_submit(s);
+        store_stats(s, &stats);
+    } while (stats.checkpoints == 0);
+    put_number(s, number, bytes_from("after"));
+    expect_number(s, number, bytes_from("after"));
+    expect_number(s, 0, bytes_of(value, sizeof(value)));
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+/* The log has room, the tree has none: the checkpoint waits, and goes on by itself when there is
+ * some. */
+static void test_a_tree_without_room_delays_the_checkpoint(void **state)
 {
     struct store_disk_options options;
     struct faulty_files faulty;
-    uint64_t slowest = 0, position, number = 0;
     struct store_stats stats;
-    uint8_t value[1000] = {0};
+    uint8_t value[1000] = {0}, key[16];
+    uint64_t position, number = 0;
     char folder[512];
     struct store *s;
     int error;
@@ -510,44 +578,32 @@ static void test_writers_are_slowed_down_before_they_are_refused(void **state)
     faulty_files_init(&faulty);
     options = test_options(folder);
     options.files = &faulty.files;
-    options.memory_table = 8 << 20;
-    options.checkpoint_ms = 0;
     options.log_segment = 32 << 20;
+    options.checkpoint_ms = UINT64_MAX;
     s = open_with(&options);
-    assert_int_equal(store_delay_us(s), 0);
-    /* The checkpoint finds the disk full, so it waits. */
+    put_number(s, number++, bytes_of(value, sizeof(value)));
+    assert_int_equal(test_sync(s, 1), 0);
     faulty.error = ENOSPC;
     faulty.all = true;
+    atomic_store(&faulty.until, 1);
+    faulty.kinds = FAULT_ALLOCATE;
     do {
-        uint64_t delay = store_delay_us(s);
-        uint8_t key[16];
-
-        assert_true(delay >= slowest || number < 10);
-        slowest = delay;
         error = apply_one(s, put_of(number_key(number++, key), bytes_of(value, sizeof(value))),
                           &position);
-        if (number == 1) {
-            assert_int_equal(test_sync(s, 1), 0);
-            atomic_store(&faulty.until, 1);
-            faulty.kinds = FAULT_ALLOCATE;
-        }
         store_submit(s);
-    } while (!error);
-    assert_int_equal(error, RK_FULL);
-    assert_true(slowest > STORE_DELAY_US_MAX / 2);
+    } while (error == 0 || error == RK_FULL);
+    assert_int_equal(error, RK_NOSPACE);
     store_stats(s, &stats);
-    assert_true(stats.slowdowns > 100);
-    assert_int_equal(stats.full_refusals, 1);
-    assert_true(stats.memory_bytes <= stats.memory_max);
-    assert_true(stats.delay_us > STORE_DELAY_US_MAX / 2);
-    /* There is room again: the checkpoint goes on by itself. */
+    assert_true(stats.nospace_refusals > 0);
+    assert_int_equal(stats.checkpoints, 0);
+    assert_int_equal(store_poll(s, &error) > 0, true);
+    assert_int_equal(error, 0);
+    expect_number(s, 0, bytes_of(value, sizeof(value)));
     faulty.kinds = 0;
-    do {
-        store_submit(s);
-        store_stats(s, &stats);
-    } while (stats.checkpoints == 0);
-    put_number(s, number, bytes_from("after"));
-    expect_number(s, number, bytes_from("after"));
+    put_number(s, number, bytes_of(value, sizeof(value)));
+    store_stats(s, &stats);
+    assert_int_equal(stats.checkpoints, 1);
+    expect_number(s, number, bytes_of(value, sizeof(value)));
     expect_number(s, 0, bytes_of(value, sizeof(value)));
     store_close(s);
     test_folder_remove(folder);
@@ -568,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_notes_are_handed_back),
         cmocka_unit_test(test_log_is_given_up_and_used_again),
         cmocka_unit_test(test_writers_are_slowed_down_before_they_are_refused),
+        cmocka_unit_test(test_a_tree_without_room_delays_the_checkpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
