@@ -384,19 +384,41 @@ static uint16_t preferred(const struct shard *s, const struct group *g)
     return s->ring->members[ring_replicas(s->ring, g->partition)->member[0]].number;
 }
 
-/* The preferred primary is back and has kept up for a while: it is asked to lead again. */
+/* Whether the preferred primary is back and has kept up for a while. */
+static bool can_hand_back(struct shard *s, struct group *g)
+{
+    const struct group_peer *peer = group_peer(g, preferred(s, g));
+
+    return peer && peer->state == PEER_FOLLOWING && peer->acked && g->started &&
+           s->now_ms - peer->since_ms >= s->options.hand_back_ms &&
+           s->now_ms - g->since_ms >= s->options.hand_back_ms &&
+           g->last.op - peer->acked_op <= s->options.history_steps / 4;
+}
+
+/* First no writes are taken until none is under way: one that is would have to be asked for again
+ * at a primary whose history may begin behind it. Then the preferred primary is asked to lead. */
 static bool hand_back(struct shard *s, struct group *g)
 {
     struct group_peer *peer = group_peer(g, preferred(s, g));
 
-    if (!peer || peer->state != PEER_FOLLOWING || !peer->acked || !g->started ||
-        s->now_ms - peer->since_ms < s->options.hand_back_ms ||
-        s->now_ms - g->since_ms < s->options.hand_back_ms ||
-        g->last.op - peer->acked_op > s->options.history_steps / 4)
+    bool begins = !g->handing_ms && can_hand_back(s, g);
+
+    if (begins) {
+        g->handing_ms = s->now_ms;
+        g->handed = false;
+    }
+    if (!g->handing_ms)
         return false;
-    peer->since_ms = s->now_ms; /* not again at once if it does not come to it */
-    group_signal_now(s, g, peer->member, SIGNAL_LEAD, g->view, g->last);
-    return true;
+    if (s->now_ms - g->handing_ms > s->options.candidate_ms || !can_hand_back(s, g)) {
+        /* It did not come to it: not again at once. */
+        g->handing_ms = 0;
+        if (peer)
+            peer->since_ms = s->now_ms;
+    } else if (!g->pending_writes && !g->handed) {
+        g->handed = true;
+        group_signal_now(s, g, peer->member, SIGNAL_LEAD, g->view, g->last);
+    }
+    return begins;
 }
 
 /* A replica that did not answer (it could not write), or could not be sent to, is asked again. */

@@ -87,8 +87,11 @@ struct group {
     uint64_t committed;       /* up to here a majority holds the view's operations */
     uint64_t round;           /* of confirmations, the newest asked for */
     uint64_t round_turn;      /* the turn in which it was */
+    uint64_t
+        handing_ms; /* since when no writes are taken, to hand the partition back; 0: they are */
+    bool handed;    /* and the preferred primary was asked to lead */
     struct pending *pending_first, *pending_last;
-    uint32_t pending_count;
+    uint32_t pending_count, pending_writes;
 
     uint8_t peer_count; /* the other replicas; the group's size is one more */
     struct group_peer peers[REPLICAS_MAX - 1];

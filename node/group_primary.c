@@ -15,6 +15,7 @@ static struct pending *pop(struct group *g)
     if (!p->next)
         g->pending_last = NULL;
     g->pending_count--;
+    g->pending_writes -= p->writes;
     return p;
 }
 
@@ -35,6 +36,7 @@ int group_pend(struct shard *s, struct group *g, const struct pending *like, str
         g->pending_first = p;
     g->pending_last = p;
     g->pending_count++;
+    g->pending_writes += p->writes;
     return 0;
 }
 

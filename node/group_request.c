@@ -211,6 +211,12 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
         refuse_unknown(s, g, client, m);
         return;
     }
+    if (g->handing_ms) {
+        /* Asked for again in a moment, when the preferred primary leads. */
+        s->counters.refused_elsewhere++;
+        refuse(s, client, m, REFUSAL_ELSEWHERE);
+        return;
+    }
     if (!group_majority_follows(g)) {
         s->counters.refused_noquorum++;
         refuse(s, client, m, REFUSAL_NOQUORUM);

@@ -9,7 +9,7 @@ void group_step_down(struct shard *s, struct group *g)
     if (g->role == GROUP_BACKUP)
         return;
     g->role = GROUP_BACKUP;
-    g->view = 0;
+    g->view = g->handing_ms = 0;
     g->since_ms = s->now_ms;
     group_pend_abandon(s, g);
     for (uint8_t i = 0; i < g->peer_count; i++) {
