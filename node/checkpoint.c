@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 enum {
-    RECORDS_MAX = 8192, /* more take longer to sync at once, and need more of the file free */
+    RECORDS_MAX = 16384, /* more take longer to sync at once, and need more of the file free */
     RECORDS_MIN = 16,
     BYTES_MAX = 8 << 20, /* or one record */
 };
