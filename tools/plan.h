@@ -9,6 +9,7 @@
  *      partition, or its zone more than one, it holds them all and the others share what is left;
  *   4. no more replicas are moved than that takes;
  *   5. consecutive owners are distinct, and in distinct zones, so that walks are short.
+ * doc/plan.md tells how.
  */
 #ifndef RINGKV_TOOLS_PLAN_H
 #define RINGKV_TOOLS_PLAN_H
@@ -33,7 +34,7 @@ int plan_owners(const struct ring *now, const uint16_t *heirs, struct ring *next
 /* How a planned ring looks, and what it takes to get there. Replicas are counted as pairs of a
  * partition and a member that holds it. */
 struct plan_figures {
-    uint64_t moved;             /* replicas that a member has to fetch */
+    uint64_t moved;             /* replicas that a member has to fetch, an heir all of its own */
     uint64_t moved_least;       /* no ring within the bounds 1 to 3 can be had for less */
     uint32_t owners_moved;      /* partitions whose owner changes */
     uint32_t primary_off_milli; /* the largest distance from an exact share, in 1/1000 partitions */

@@ -74,18 +74,35 @@ static uint32_t count_owners_moved(const struct plan_origin *origin, const struc
     return moved;
 }
 
+/* Who takes another's place has none of its data. */
+static void holders(const struct ring *now, const uint16_t *heirs, const struct ring *next,
+                    uint16_t same[MEMBERS_MAX])
+{
+    if (heirs)
+        memcpy(same, heirs, now->member_count * sizeof(*same));
+    else
+        plan_heirs(now, next, same);
+    for (uint32_t i = 0; i < now->member_count; i++)
+        if (same[i] != PLAN_NOBODY &&
+            memcmp(now->members[i].identity, next->members[same[i]].identity, IDENTITY_SIZE) != 0)
+            same[i] = PLAN_NOBODY;
+}
+
 int plan_measure(const struct ring *now, const uint16_t *heirs, const struct ring *next,
                  struct plan_figures *figures)
 {
     struct plan_shares *shares = malloc(sizeof(*shares));
     struct count *c = calloc(1, sizeof(*c));
     struct plan_origin origin = {0};
+    uint16_t same[MEMBERS_MAX];
     int error = RK_NOMEM;
 
     *figures = (struct plan_figures){0};
     if (!shares || !c)
         goto out;
-    error = plan_origin_init(&origin, now, heirs, next);
+    if (now)
+        holders(now, heirs, next, same);
+    error = plan_origin_init(&origin, now, now ? same : NULL, next);
     if (error)
         goto out;
     plan_shares(next, shares);
