@@ -1,129 +1,147 @@
-#include "node/execute.h"
+#include "node/execute_parts.h"
 #include "shared/error.h"
 #include "shared/operation.h"
-#include "shared/resp.h"
 #include "shared/wire.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Redis's own texts, so that clients recognise them. */
-#define NOT_AN_INTEGER "ERR value is not an integer or out of range"
-#define OVERFLOW       "ERR increment or decrement would overflow"
+/* --- the operations ------------------------------------------------------------------------- */
 
-/* --- reading -------------------------------------------------------------------------------- */
+typedef int operation_function(struct execute *x);
 
-/* Looks a key up as of now: 0, RK_NOTFOUND (absent, deleted or expired), or an error.
- * found->version is set in any case, zero for a key without a trace. */
-static int look_up(const struct execute_view *v, struct bytes key, struct store_record *found,
-                   uint64_t *position)
+static operation_function *const functions[] = {
+    [OP_GET] = execute_get,       [OP_MGET] = execute_mget,     [OP_EXISTS] = execute_exists,
+    [OP_STRLEN] = execute_strlen, [OP_SET] = execute_set,       [OP_MSET] = execute_set,
+    [OP_SETNX] = execute_setnx,   [OP_GETSET] = execute_getset, [OP_DEL] = execute_del,
+    [OP_INCRBY] = execute_incrby, [OP_APPEND] = execute_append,
+};
+
+/* NULL: there is none, or none that writes, or reads, as is asked for. */
+static operation_function *function_of(uint8_t op, bool writes)
 {
-    uint64_t wait = 0;
+    const struct operation_info *info = operation_info(op);
 
-    found->version = (struct version){0};
+    return info && info->writes == writes ? functions[op] : NULL;
+}
 
-    int error = store_get(v->store, key, found, &wait);
+/* --- what they share ------------------------------------------------------------------------ */
 
-    if (wait > *position)
-        *position = wait;
-    if (error == RK_NOTFOUND)
-        found->version = (struct version){0};
-    if (error)
-        return error;
-    if (found->deleted || (found->expire_ms && found->expire_ms <= v->now_ms))
-        return RK_NOTFOUND;
+int64_t execute_integer_arg(struct execute *x)
+{
+    return wire_get_i64(execute_arg(x).data);
+}
+
+static int prove(struct execute *x, struct version version)
+{
+    struct buf *proof = x->view->proof;
+    uint8_t *at = buf_reserve(proof, PROOF_VERSION_SIZE);
+
+    if (!at)
+        return RK_NOMEM;
+    wire_put_u64(at, version.view);
+    wire_put_u64(at + 8, version.op);
+    buf_commit(proof, PROOF_VERSION_SIZE);
     return 0;
 }
 
-/* Looks up for a read: notes what was seen, in the proof as well when one is asked for. */
-static int see(const struct execute_view *v, const struct request *m, struct bytes key,
-               struct store_record *found, struct execute_seen *seen)
+/* Notes what a read saw. Whether the record has expired is not part of the proof: clocks differ. */
+static int note_seen(struct execute *x, struct version version, uint64_t position)
 {
-    int error = look_up(v, key, found, &seen->position);
-    uint8_t *at;
+    if (position > x->seen->position)
+        x->seen->position = position;
+    if (version_compare(version, x->seen->newest) > 0)
+        x->seen->newest = version;
+    return x->request->level < LEVEL_VALUE ? 0 : prove(x, version);
+}
+
+/* The operation's own newest change of a key, or NULL. */
+static const struct store_change *own_change(const struct execute *x, struct bytes key)
+{
+    const struct effect *e = x->effect;
+
+    for (size_t i = e->change_count; i > 0; i--)
+        if (bytes_equal(e->changes[i - 1].key, key))
+            return &e->changes[i - 1];
+    return NULL;
+}
+
+/* Reads the record, be it deleted or expired. RK_NOTFOUND: the key has no trace. What a write saw
+ * needs no waiting of its own: it becomes an operation behind those that wrote it. */
+static int read_record(struct execute *x, struct bytes key, struct store_record *found)
+{
+    const struct store_change *own = x->effect ? own_change(x, key) : NULL;
+    uint64_t position = 0;
+    int error, unproven = 0;
+
+    if (own) {
+        *found = own->record;
+        return own->kind == STORE_FORGET ? RK_NOTFOUND : 0;
+    }
+    error = store_get(x->view->store, key, found, &position);
+    if (error && error != RK_NOTFOUND)
+        return error;
+    if (error)
+        found->version = (struct version){0};
+    if (!x->effect)
+        unproven = note_seen(x, found->version, position);
+    return unproven ? unproven : error;
+}
+
+int execute_look_up(struct execute *x, struct bytes key, struct store_record *found)
+{
+    int error = read_record(x, key, found);
 
     if (error && error != RK_NOTFOUND)
         return error;
-    if (version_compare(found->version, seen->newest) > 0)
-        seen->newest = found->version;
-    if (m->level < LEVEL_VALUE)
-        return error;
-    at = buf_reserve(v->proof, PROOF_VERSION_SIZE);
-    if (!at)
-        return RK_NOMEM;
-    wire_put_u64(at, found->version.view);
-    wire_put_u64(at + 8, found->version.op);
-    buf_commit(v->proof, PROOF_VERSION_SIZE);
-    return error;
+    if (!error && !found->deleted && (!found->expire_ms || found->expire_ms > x->view->now_ms))
+        return 0;
+    found->value = (struct bytes){0};
+    found->expire_ms = 0;
+    return RK_NOTFOUND;
 }
 
-static int read_values(const struct execute_view *v, const struct request *m, struct buf *out,
-                       struct execute_seen *seen)
+/* --- reading -------------------------------------------------------------------------------- */
+
+int execute_answer(struct execute *x, const struct reply *reply)
 {
-    struct bytes rest = m->args;
-    size_t begun = message_begin_array_reply(out, m->id);
+    struct reply whole = *reply;
 
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
-    for (uint16_t i = 0; i < m->arg_count; i++) {
+    whole.id = x->request->id;
+    whole.proof = buf_bytes(x->view->proof);
+    return message_put_reply(x->out, &whole);
+}
+
+/* The versions of the keys and nothing else, whatever the operation would tell of them. */
+static int read_versions(struct execute *x)
+{
+    const char *letters = operation_info(x->request->op)->args;
+    const char *letter = letters;
+
+    for (uint16_t i = 0; i < x->request->arg_count; i++) {
+        struct bytes arg = execute_arg(x);
         struct store_record found;
-        int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
 
-        if (error && error != RK_NOTFOUND) {
-            buf_truncate(out, begun);
-            return error;
+        if (*letter == 'k') {
+            int error = execute_look_up(x, arg, &found);
+
+            if (error && error != RK_NOTFOUND)
+                return error;
         }
-        error = message_add_value(out, begun, error ? NULL : &found.value);
-        if (error)
-            return error;
+        letter++;
+        if (!*letter || *letter == '*')
+            letter = letters;
     }
-    return message_end_array_reply(out, begun, buf_bytes(v->proof));
-}
-
-/* How many of the keys are there; only their versions when the reply will not tell (LEVEL_VERSION).
- */
-static int read_count(const struct execute_view *v, const struct request *m, struct buf *out,
-                      struct execute_seen *seen)
-{
-    struct reply reply = {.id = m->id,
-                          .kind = m->level == LEVEL_VERSION ? REPLY_VERSION : REPLY_INTEGER};
-    struct bytes rest = m->args;
-
-    for (uint16_t i = 0; i < m->arg_count; i++) {
-        struct store_record found;
-        int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
-
-        if (error && error != RK_NOTFOUND)
-            return error;
-        reply.integer += error == 0;
-    }
-    reply.proof = buf_bytes(v->proof);
-    return message_put_reply(out, &reply);
-}
-
-static int read_one(const struct execute_view *v, const struct request *m, struct buf *out,
-                    struct execute_seen *seen)
-{
-    struct reply reply = {.id = m->id, .kind = REPLY_NIL};
-    struct bytes rest = m->args;
-    struct store_record found;
-    int error = see(v, m, message_next_arg(&rest, NULL), &found, seen);
-
-    if (error && error != RK_NOTFOUND)
-        return error;
-    if (m->op == OP_STRLEN) {
-        reply.kind = REPLY_INTEGER;
-        reply.integer = error ? 0 : (int64_t)found.value.size;
-    } else if (!error) {
-        reply.kind = REPLY_BULK;
-        reply.data = found.value;
-    }
-    reply.proof = buf_bytes(v->proof);
-    return message_put_reply(out, &reply);
+    return execute_answer(x, &(struct reply){.kind = REPLY_VERSION});
 }
 
 int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
                  struct execute_seen *seen)
 {
+    struct execute x = {.view = v, .request = m, .rest = m->args, .out = out, .seen = seen};
+    operation_function *function = function_of(m->op, false);
+
+    if (!function)
+        return RK_INVALID;
     *seen = (struct execute_seen){0};
     buf_truncate(v->proof, 0);
     if (m->level >= LEVEL_VALUE) {
@@ -133,17 +151,10 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
         if (buf_append(v->proof, view, sizeof(view)) != 0)
             return RK_NOMEM;
     }
-    if (m->op == OP_EXISTS || m->level == LEVEL_VERSION)
-        return read_count(v, m, out, seen);
-    if (m->op == OP_MGET)
-        return read_values(v, m, out, seen);
-    return read_one(v, m, out, seen);
+    return m->level == LEVEL_VERSION ? read_versions(&x) : function(&x);
 }
 
-/* --- writing --------------------------------------------------------------------------------
- *
- * What a write saw needs no waiting of its own (`ignored`): it becomes an operation behind those
- * that wrote it. */
+/* --- writing -------------------------------------------------------------------------------- */
 
 static int add_change(struct effect *e, enum store_change_kind kind, struct bytes key,
                       struct store_record record)
@@ -161,190 +172,52 @@ static int add_change(struct effect *e, enum store_change_kind kind, struct byte
     return 0;
 }
 
-static int fail(struct effect *e, const char *text)
+int execute_fail(struct execute *x, const char *text)
 {
-    e->change_count = 0;
-    e->reply.kind = REPLY_ERROR;
-    e->reply.data = bytes_from(text);
+    x->effect->change_count = 0;
+    x->effect->reply.kind = REPLY_ERROR;
+    x->effect->reply.data = bytes_from(text);
     return 0;
 }
 
-/* Sets key to value, unless the value is too large: then the reply is an error. */
-static int put(const struct execute_view *v, struct effect *e, struct version version,
-               struct bytes key, struct bytes value, int64_t expire_ms)
+int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t expire_ms)
 {
     char text[96];
+    const char *kept;
+    int size;
 
-    if (value.size <= v->value_max)
-        return add_change(e, STORE_PUT, key,
-                          (struct store_record){version, expire_ms, false, value});
-    snprintf(text, sizeof(text), "ERR value is too large: %zu bytes, the limit (max_value) is %u",
-             value.size, v->value_max);
-    buf_truncate(&e->scratch, 0);
-    if (buf_append(&e->scratch, text, strlen(text)) != 0)
-        return RK_NOMEM;
-    fail(e, "");
-    e->reply.data = buf_bytes(&e->scratch);
-    return 0;
+    if (value.size <= x->view->value_max)
+        return add_change(x->effect, STORE_PUT, key,
+                          (struct store_record){x->version, expire_ms, false, value});
+    size = snprintf(text, sizeof(text),
+                    "ERR value is too large: %zu bytes, the limit (max_value) is %u", value.size,
+                    x->view->value_max);
+    kept = arena_copy(&x->effect->arena, text, (size_t)size + 1);
+    return kept ? execute_fail(x, kept) : RK_NOMEM;
 }
 
-static int write_set(const struct execute_view *v, const struct request *m, struct version version,
-                     struct effect *e)
+int execute_delete(struct execute *x, struct bytes key)
 {
-    struct bytes rest = m->args;
+    struct store_record tombstone = {.version = x->version, .deleted = true};
 
-    e->reply.kind = REPLY_OK;
-    for (uint16_t i = 0; i < m->arg_count && e->reply.kind == REPLY_OK; i += 2) {
-        struct bytes key = message_next_arg(&rest, NULL);
-        int error = put(v, e, version, key, message_next_arg(&rest, NULL), 0);
-
-        if (error)
-            return error;
-    }
-    return 0;
-}
-
-static int write_setnx(const struct execute_view *v, const struct request *m,
-                       struct version version, struct effect *e)
-{
-    struct bytes rest = m->args;
-    struct bytes key = message_next_arg(&rest, NULL);
-    struct store_record found;
-    uint64_t ignored = 0;
-    int error = look_up(v, key, &found, &ignored);
-
-    e->reply.kind = REPLY_INTEGER;
-    e->reply.integer = error == RK_NOTFOUND;
-    if (error != RK_NOTFOUND)
-        return error;
-    return put(v, e, version, key, message_next_arg(&rest, NULL), 0);
-}
-
-/* The old value is copied: it has to outlive what the store does with the new one. */
-static int write_getset(const struct execute_view *v, const struct request *m,
-                        struct version version, struct effect *e)
-{
-    struct bytes rest = m->args;
-    struct bytes key = message_next_arg(&rest, NULL);
-    struct store_record found;
-    uint64_t ignored = 0;
-    int error = look_up(v, key, &found, &ignored);
-
-    e->reply.kind = error ? REPLY_NIL : REPLY_BULK;
-    if (error && error != RK_NOTFOUND)
-        return error;
-    if (!error && buf_append(&e->scratch, found.value.data, found.value.size) != 0)
-        return RK_NOMEM;
-    e->reply.data = buf_bytes(&e->scratch);
-    return put(v, e, version, key, message_next_arg(&rest, NULL), 0);
-}
-
-static bool deleted_already(const struct effect *e, struct bytes key)
-{
-    for (size_t i = 0; i < e->change_count; i++)
-        if (bytes_equal(e->changes[i].key, key))
-            return true;
-    return false;
-}
-
-static int write_del(const struct execute_view *v, const struct request *m, struct version version,
-                     struct effect *e)
-{
-    struct bytes rest = m->args;
-    struct store_record tombstone = {.version = version, .deleted = true};
-
-    e->reply.kind = REPLY_INTEGER;
-    for (uint16_t i = 0; i < m->arg_count; i++) {
-        struct bytes key = message_next_arg(&rest, NULL);
-        struct store_record found;
-        uint64_t ignored = 0;
-        int error = look_up(v, key, &found, &ignored);
-
-        if (error && error != RK_NOTFOUND)
-            return error;
-        if (error || deleted_already(e, key))
-            continue;
-        error = add_change(e, v->keep_tombstones ? STORE_PUT : STORE_FORGET, key, tombstone);
-        if (error)
-            return error;
-        e->reply.integer++;
-    }
-    return 0;
-}
-
-static int write_incrby(const struct execute_view *v, const struct request *m,
-                        struct version version, struct effect *e)
-{
-    struct bytes rest = m->args;
-    struct bytes key = message_next_arg(&rest, NULL);
-    int64_t by = wire_get_i64(message_next_arg(&rest, NULL).data), value = 0;
-    struct store_record found;
-    uint64_t ignored = 0;
-    int error = look_up(v, key, &found, &ignored);
-    int64_t expire_ms = error ? 0 : found.expire_ms;
-    char digits[20];
-
-    if (error && error != RK_NOTFOUND)
-        return error;
-    if (!error && resp_read_integer(found.value, &value) != 0)
-        return fail(e, NOT_AN_INTEGER);
-    if (__builtin_add_overflow(value, by, &value))
-        return fail(e, OVERFLOW);
-    e->reply.kind = REPLY_INTEGER;
-    e->reply.integer = value;
-    if (buf_append(&e->scratch, digits, resp_format_integer(digits, value)) != 0)
-        return RK_NOMEM;
-    return put(v, e, version, key, buf_bytes(&e->scratch), expire_ms);
-}
-
-static int write_append(const struct execute_view *v, const struct request *m,
-                        struct version version, struct effect *e)
-{
-    struct bytes rest = m->args;
-    struct bytes key = message_next_arg(&rest, NULL), more = message_next_arg(&rest, NULL);
-    struct store_record found = {0};
-    uint64_t ignored = 0;
-    int error = look_up(v, key, &found, &ignored);
-
-    if (error && error != RK_NOTFOUND)
-        return error;
-    if (error)
-        found = (struct store_record){0};
-    if (buf_append(&e->scratch, found.value.data, found.value.size) != 0 ||
-        buf_append(&e->scratch, more.data, more.size) != 0)
-        return RK_NOMEM;
-    e->reply.kind = REPLY_INTEGER;
-    e->reply.integer = (int64_t)buf_len(&e->scratch);
-    return put(v, e, version, key, buf_bytes(&e->scratch), found.expire_ms);
+    return add_change(x->effect, x->view->keep_tombstones ? STORE_PUT : STORE_FORGET, key,
+                      tombstone);
 }
 
 int execute_write(const struct execute_view *v, const struct request *m, struct version version,
                   struct effect *e)
 {
+    struct execute x = {.view = v, .request = m, .rest = m->args, .effect = e, .version = version};
+    operation_function *function = function_of(m->op, true);
+
     e->change_count = 0;
     e->reply = (struct reply){.id = m->id};
-    buf_truncate(&e->scratch, 0);
-    switch (m->op) {
-    case OP_SET:
-    case OP_MSET:
-        return write_set(v, m, version, e);
-    case OP_SETNX:
-        return write_setnx(v, m, version, e);
-    case OP_GETSET:
-        return write_getset(v, m, version, e);
-    case OP_DEL:
-        return write_del(v, m, version, e);
-    case OP_INCRBY:
-        return write_incrby(v, m, version, e);
-    case OP_APPEND:
-        return write_append(v, m, version, e);
-    default:
-        return RK_INVALID;
-    }
+    arena_reset(&e->arena);
+    return function ? function(&x) : RK_INVALID;
 }
 
 void effect_free(struct effect *e)
 {
     free(e->changes);
-    buf_free(&e->scratch);
+    arena_free(&e->arena);
 }

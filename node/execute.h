@@ -4,6 +4,7 @@
 #ifndef RINGKV_NODE_EXECUTE_H
 #define RINGKV_NODE_EXECUTE_H
 
+#include "node/arena.h"
 #include "node/store.h"
 #include "shared/buf.h"
 #include "shared/message.h"
@@ -31,12 +32,12 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
 
 /* What a write does. Zero-initialise once and use again; effect_free at the end. */
 struct effect {
-    struct store_change *changes; /* keys and values point into the request, into `scratch` or into
+    struct store_change *changes; /* keys and values point into the request, into `arena` or into
                                      the store */
     size_t change_count;
     size_t change_size; /* allocated */
     struct reply reply; /* kind, integer, data; data points where changes do */
-    struct buf scratch;
+    struct arena arena; /* what it made, until the next */
 };
 
 /* Computes the effect of a write. `version` is given to every changed record. An effect may be

@@ -485,7 +485,7 @@ void shard_turn_end(struct shard *s)
     s->turn++;
     trim(&s->scratch);
     trim(&s->proof);
-    trim(&s->effect.scratch);
+    arena_reset(&s->effect.arena);
     /* What was held this turn may wait for a position that is on stable storage already, and then
      * no sync will come to release it. */
     shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);

@@ -20,26 +20,18 @@ const char *failure_text(enum failure why)
 /* Whether a node's answer is one that the operation can give. */
 static bool answer_fits(const struct call *c, const struct reply *reply)
 {
+    static const char letters[] = {[REPLY_OK] = 'o',
+                                   [REPLY_NIL] = 'n',
+                                   [REPLY_INTEGER] = 'i',
+                                   [REPLY_BULK] = 'b',
+                                   [REPLY_ARRAY] = 'a'};
+
     if (reply->kind == REPLY_ERROR)
         return reply->data.size > 0;
-    switch ((enum operation)c->op) {
-    case OP_GET:
-    case OP_GETSET:
-        return reply->kind == REPLY_BULK || reply->kind == REPLY_NIL;
-    case OP_MGET:
-        return reply->kind == REPLY_ARRAY && reply->count == c->arg_count;
-    case OP_EXISTS:
-    case OP_STRLEN:
-    case OP_SETNX:
-    case OP_DEL:
-    case OP_INCRBY:
-    case OP_APPEND:
-        return reply->kind == REPLY_INTEGER;
-    case OP_SET:
-    case OP_MSET:
-        return reply->kind == REPLY_OK;
-    }
-    return false;
+    if (reply->kind == 0 || reply->kind >= sizeof(letters) ||
+        !strchr(operation_info(c->op)->replies, letters[reply->kind]))
+        return false;
+    return reply->kind != REPLY_ARRAY || reply->count == c->arg_count;
 }
 
 static int put_value(struct router *r, struct buf *out, struct bytes *rest, int resp)

@@ -23,22 +23,39 @@ static uint32_t place_of(const uint64_t name[2])
 
 _Static_assert(COMMAND_INDEX_SIZE == 1 << 8, "place_of gives the uppermost 8 bits");
 
+static void add_place(struct command_index *index, const struct command *c)
+{
+    struct bytes name = bytes_from(c->name);
+    uint64_t folded[2];
+    uint32_t at;
+
+    assert(name.size <= COMMAND_NAME_MAX);
+    fold(name, folded);
+    at = place_of(folded);
+    while (index->places[at].command)
+        at = (at + 1) % COMMAND_INDEX_SIZE;
+    memcpy(index->places[at].name, folded, sizeof(folded));
+    index->places[at].command = c;
+}
+
+static void add_in_order(struct command_index *index, const struct command *c)
+{
+    uint32_t at = index->count++;
+
+    for (; at && strcmp(index->all[at - 1]->name, c->name) > 0; at--)
+        index->all[at] = index->all[at - 1];
+    index->all[at] = c;
+}
+
 void command_index_init(struct command_index *index)
 {
-    assert(command_count() < COMMAND_INDEX_SIZE / 2);
     memset(index, 0, sizeof(*index));
-    for (const struct command *c = command_table(); c->name; c++) {
-        struct bytes name = bytes_from(c->name);
-        uint64_t folded[2];
-        uint32_t at;
-
-        assert(name.size <= COMMAND_NAME_MAX);
-        fold(name, folded);
-        at = place_of(folded);
-        while (index->places[at].command)
-            at = (at + 1) % COMMAND_INDEX_SIZE;
-        memcpy(index->places[at].name, folded, sizeof(folded));
-        index->places[at].command = c;
+    for (const struct command *const *family = command_families(); *family; family++) {
+        for (const struct command *c = *family; c->name; c++) {
+            assert(index->count < COMMAND_COUNT_MAX);
+            add_place(index, c);
+            add_in_order(index, c);
+        }
     }
 }
 

@@ -75,10 +75,12 @@ struct command {
     const struct command *subcommands; /* ends with name NULL; NULL: none */
 };
 
-/* Finds commands by name without regard to case; made once, then read only. */
-enum { COMMAND_INDEX_SIZE = 256 };
+enum { COMMAND_INDEX_SIZE = 256, COMMAND_COUNT_MAX = COMMAND_INDEX_SIZE / 2 };
 
+/* All commands, by name and in the order of their names; made once, then read only. */
 struct command_index {
+    const struct command *all[COMMAND_COUNT_MAX];
+    uint32_t count;
     struct {
         uint64_t name[2]; /* folded */
         const struct command *command;
@@ -87,15 +89,15 @@ struct command_index {
 
 void command_index_init(struct command_index *index);
 
-/* NULL: there is none. */
+/* Without regard to case; NULL: there is none. */
 const struct command *command_find(const struct command_index *index, struct bytes name);
 
 /* Likewise among a command's subcommands; `name` without the command's. */
 const struct command *command_find_sub(const struct command *command, struct bytes name);
 
-/* All commands, in the order of their names; ends with name NULL. */
-const struct command *command_table(void);
-uint32_t command_count(void);
+/* The rows, family by family: each in the order of names, ends with name NULL; the list with NULL.
+ */
+const struct command *const *command_families(void);
 
 static inline bool command_takes(const struct command *c, uint32_t count)
 {
@@ -111,6 +113,6 @@ int command_put_info(struct buf *out, const struct command *c, int version);
 int command_put_docs(struct buf *out, const struct command *c, int version);
 
 /* Appends the table as Markdown. 0 or RK_NOMEM. */
-int command_put_table(struct buf *out);
+int command_put_table(struct buf *out, const struct command_index *index);
 
 #endif

@@ -218,12 +218,14 @@ static void put_row(struct writer *w, const struct command *c)
     put_raw(w, " |\n");
 }
 
-int command_put_table(struct buf *out)
+int command_put_table(struct buf *out, const struct command_index *index)
 {
     struct writer w = {out, 2, 0};
 
     put_raw(&w, "| command | group | what it does | complexity |\n|---|---|---|---|\n");
-    for (const struct command *c = command_table(); c->name; c++) {
+    for (uint32_t i = 0; i < index->count; i++) {
+        const struct command *c = index->all[i];
+
         /* A container that does nothing without a subcommand has no row of its own. */
         if (!c->subcommands || c->arity == -1)
             put_row(&w, c);

@@ -1,6 +1,6 @@
 /* Commands about the connection itself. */
 #include "proxy/answer.h"
-#include "proxy/execution.h"
+#include "proxy/commands.h"
 #include "proxy/facts.h"
 #include "shared/error.h"
 #include <stdio.h>

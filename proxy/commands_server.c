@@ -1,5 +1,5 @@
 /* Commands about the commands and the settings. */
-#include "proxy/execution.h"
+#include "proxy/commands.h"
 #include "proxy/facts.h"
 #include "proxy/glob.h"
 #include <stdio.h>
@@ -18,9 +18,11 @@ static void put_command(struct execution *x, command_writer *write, const struct
 
 static void reply_all_info(struct execution *x)
 {
-    reply_array(x, command_count());
-    for (const struct command *c = command_table(); c->name; c++)
-        put_command(x, command_put_info, c);
+    const struct command_index *index = &x->router->commands;
+
+    reply_array(x, index->count);
+    for (uint32_t i = 0; i < index->count; i++)
+        put_command(x, command_put_info, index->all[i]);
 }
 
 /* "get", or "client|id". */
@@ -43,7 +45,7 @@ void run_command(struct execution *x)
 
 void run_command_count(struct execution *x)
 {
-    reply_integer(x, command_count());
+    reply_integer(x, x->router->commands.count);
 }
 
 void run_command_info(struct execution *x)
@@ -65,12 +67,13 @@ void run_command_info(struct execution *x)
 
 void run_command_docs(struct execution *x)
 {
+    const struct command_index *index = &x->router->commands;
     uint32_t found = 0;
 
     if (x->count == 2) {
-        reply_map(x, command_count());
-        for (const struct command *c = command_table(); c->name; c++)
-            put_command(x, command_put_docs, c);
+        reply_map(x, index->count);
+        for (uint32_t i = 0; i < index->count; i++)
+            put_command(x, command_put_docs, index->all[i]);
         return;
     }
     for (uint32_t i = 2; i < x->count; i++)
@@ -126,19 +129,28 @@ static bool listed(const struct execution *x, enum list_filter filter, const str
     return false;
 }
 
-/* Counts the commands from `c` on that are to be listed, and lists them when `write`. */
-static size_t list(struct execution *x, enum list_filter filter, const struct command *c,
-                   bool write)
+static size_t list_one(struct execution *x, enum list_filter filter, const struct command *c,
+                       bool write)
 {
+    if (!listed(x, filter, c))
+        return 0;
+    if (write)
+        reply_text(x, c->name);
+    return 1;
+}
+
+/* Counts the commands and subcommands that are to be listed, and lists them when `write`. */
+static size_t list(struct execution *x, enum list_filter filter, bool write)
+{
+    const struct command_index *index = &x->router->commands;
     size_t count = 0;
 
-    for (; c && c->name; c++) {
-        if (listed(x, filter, c)) {
-            count++;
-            if (write)
-                reply_text(x, c->name);
-        }
-        count += list(x, filter, c->subcommands, write);
+    for (uint32_t i = 0; i < index->count; i++) {
+        const struct command *sub = index->all[i]->subcommands;
+
+        count += list_one(x, filter, index->all[i], write);
+        for (; sub && sub->name; sub++)
+            count += list_one(x, filter, sub, write);
     }
     return count;
 }
@@ -151,8 +163,8 @@ void run_command_list(struct execution *x)
         reply_error(x, "ERR syntax error");
         return;
     }
-    reply_array(x, list(x, filter, command_table(), false));
-    list(x, filter, command_table(), true);
+    reply_array(x, list(x, filter, false));
+    list(x, filter, true);
 }
 
 void run_command_getkeys(struct execution *x)

@@ -37,41 +37,4 @@ void reply_wrong_arity(struct execution *x);
 /* A range of int64: "ERR value is not an integer or out of range" is replied when it is none. */
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value);
 
-/* The command functions; the table names them. */
-void run_ping(struct execution *x);
-void run_echo(struct execution *x);
-void run_quit(struct execution *x);
-void run_readonly(struct execution *x);
-void run_readwrite(struct execution *x);
-void run_select(struct execution *x);
-void run_hello(struct execution *x);
-void run_client(struct execution *x);
-void run_client_getname(struct execution *x);
-void run_client_help(struct execution *x);
-void run_client_id(struct execution *x);
-void run_client_info(struct execution *x);
-void run_client_setinfo(struct execution *x);
-void run_client_setname(struct execution *x);
-void run_command(struct execution *x);
-void run_command_count(struct execution *x);
-void run_command_docs(struct execution *x);
-void run_command_getkeys(struct execution *x);
-void run_command_help(struct execution *x);
-void run_command_info(struct execution *x);
-void run_command_list(struct execution *x);
-void run_config(struct execution *x);
-void run_config_get(struct execution *x);
-void run_config_help(struct execution *x);
-void run_info(struct execution *x);
-void run_key(struct execution *x);
-void run_key_value(struct execution *x);
-void run_set(struct execution *x);
-void run_keys(struct execution *x);
-void run_mset(struct execution *x);
-void run_incr(struct execution *x);
-void run_decr(struct execution *x);
-void run_incrby(struct execution *x);
-void run_decrby(struct execution *x);
-void run_levelget(struct execution *x);
-
 #endif

@@ -1,6 +1,6 @@
 /* INFO: figures in the form that Redis's dashboards read. */
 #include "proxy/answer.h"
-#include "proxy/execution.h"
+#include "proxy/commands.h"
 #include "proxy/facts.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -238,9 +238,12 @@ static int proxy_run(struct main *m)
 
 static int print_commands(void)
 {
+    struct command_index index;
     struct buf text = {0};
-    int failed = command_put_table(&text);
+    int failed;
 
+    command_index_init(&index);
+    failed = command_put_table(&text, &index);
     if (!failed && fwrite(buf_head(&text), 1, buf_len(&text), stdout) != buf_len(&text))
         failed = RK_IO;
     buf_free(&text);

@@ -4,10 +4,10 @@
 const struct operation_info *operation_info(uint8_t op)
 {
     switch (op) {
-#define X(name, number, writes, args)                                    \
-    case number: {                                                       \
-        static const struct operation_info info = {#name, writes, args}; \
-        return &info;                                                    \
+#define X(name, number, writes, args, replies)                                    \
+    case number: {                                                                \
+        static const struct operation_info info = {#name, writes, args, replies}; \
+        return &info;                                                             \
     }
         OPERATIONS(X)
 #undef X

@@ -10,23 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* name, number, writes, arguments: k = one store key, v = one value, i = int64 little-endian;
- * "k*" and "kv*": once or more. */
-#define OPERATIONS(X)                                                                        \
-    X(GET, 1, false, "k")     /* bulk, or nil */                                             \
-    X(MGET, 2, false, "k*")   /* array of bulk or nil */                                     \
-    X(EXISTS, 3, false, "k*") /* integer: how many are there, repeated keys counted again */ \
-    X(STRLEN, 4, false, "k")  /* integer */                                                  \
-    X(SET, 5, true, "kv")     /* ok */                                                       \
-    X(MSET, 6, true, "kv*")   /* ok */                                                       \
-    X(SETNX, 7, true, "kv")   /* integer: 1 set, 0 was there */                              \
-    X(GETSET, 8, true, "kv")  /* bulk or nil: the old value */                               \
-    X(DEL, 9, true, "k*")     /* integer: how many were there */                             \
-    X(INCRBY, 10, true, "ki") /* integer: the new value; error */                            \
-    X(APPEND, 11, true, "kv") /* integer: the new length; error */
+/* name, number, writes, arguments, replies besides errors.
+ * Arguments: k = one store key, v = one value, i = int64 little-endian; "k*" and "kv*": once or
+ * more. Replies: o = OK, n = nil, i = integer, b = bulk, a = array with a value for each argument.
+ */
+#define OPERATIONS(X)                                                                    \
+    X(GET, 1, false, "k", "bn")                                                          \
+    X(MGET, 2, false, "k*", "a")                                                         \
+    X(EXISTS, 3, false, "k*", "i") /* how many are there, repeated keys counted again */ \
+    X(STRLEN, 4, false, "k", "i")                                                        \
+    X(SET, 5, true, "kv", "o")                                                           \
+    X(MSET, 6, true, "kv*", "o")                                                         \
+    X(SETNX, 7, true, "kv", "i")   /* 1 set, 0 was there */                              \
+    X(GETSET, 8, true, "kv", "bn") /* the old value */                                   \
+    X(DEL, 9, true, "k*", "i")     /* how many were there */                             \
+    X(INCRBY, 10, true, "ki", "i") /* the new value */                                   \
+    X(APPEND, 11, true, "kv", "i") /* the new length */
 
 enum operation {
-#define X(name, number, writes, args) OP_##name = number,
+#define X(name, number, writes, args, replies) OP_##name = number,
     OPERATIONS(X)
 #undef X
 };
@@ -35,6 +37,7 @@ struct operation_info {
     const char *name;
     bool writes;
     const char *args;
+    const char *replies;
 };
 
 /* NULL for a number that is none. */

@@ -1,0 +1,61 @@
+/* What the files of operations share: how an operation takes its arguments, looks up keys, changes
+ * them and answers. execute.c has the frame and the table of operations. */
+#ifndef RINGKV_NODE_EXECUTE_PARTS_H
+#define RINGKV_NODE_EXECUTE_PARTS_H
+
+#include "node/execute.h"
+
+/* Redis's own texts, so that clients recognise them. */
+#define EXECUTE_NOT_AN_INTEGER "ERR value is not an integer or out of range"
+
+/* One operation being carried out. */
+struct execute {
+    const struct execute_view *view;
+    const struct request *request;
+    struct bytes rest;         /* the arguments not taken yet */
+    struct buf *out;           /* of a read: where its reply goes */
+    struct execute_seen *seen; /* of a read */
+    struct effect *effect;     /* of a write */
+    struct version version;    /* of a write's changes */
+};
+
+/* The next argument; they were checked against the operation's letters. */
+static inline struct bytes execute_arg(struct execute *x)
+{
+    return message_next_arg(&x->rest, NULL);
+}
+
+int64_t execute_integer_arg(struct execute *x);
+
+/* Looks a key up as of now: 0, RK_NOTFOUND (absent, deleted or expired; then found->value is empty
+ * and found->expire_ms 0), or another error to be returned. A write sees what it changed itself.
+ * A read notes what it saw, for its proof as well. */
+int execute_look_up(struct execute *x, struct bytes key, struct store_record *found);
+
+/* Ends a read: appends its reply, with id and proof. */
+int execute_answer(struct execute *x, const struct reply *reply);
+
+/* A write sets a key. A value that is too large makes the reply an error. Key and value must stay
+ * until the changes are applied: in the request, in the effect's arena, or in the store when
+ * nothing is looked up afterwards. */
+int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t expire_ms);
+
+/* A write deletes a key that is there. */
+int execute_delete(struct execute *x, struct bytes key);
+
+/* The reply of a write is an error, and nothing is changed. `text` must stay. */
+int execute_fail(struct execute *x, const char *text);
+
+/* The operations. Each returns 0 or an error as execute_read does. */
+int execute_append(struct execute *x);
+int execute_del(struct execute *x);
+int execute_exists(struct execute *x);
+int execute_get(struct execute *x);
+int execute_getset(struct execute *x);
+int execute_incrby(struct execute *x);
+int execute_mget(struct execute *x);
+int execute_set(struct execute *x);
+int execute_setnx(struct execute *x);
+int execute_strlen(struct execute *x);
+
+#endif
