@@ -209,6 +209,10 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
         if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state == PEER_TRANSFER)
             transfer_taken(s, g, peer, m);
         break;
+    case SIGNAL_DIFFERS:
+        if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state == PEER_TRANSFER)
+            transfer_differs(s, g, peer, m);
+        break;
     case SIGNAL_LEAD:
         on_lead(s, g, m);
         break;
@@ -255,12 +259,16 @@ static int apply_step(struct shard *s, struct group *g, const struct step *m, ui
  * the primary will name. */
 static void step_within_transfer(struct shard *s, struct group *g, const struct step *m)
 {
+    bool partial = g->partial;
     uint64_t position;
 
-    if (apply_step(s, g, m, &position) == 0)
+    g->partial = !MUTANT(s, PARTIAL_MARK);
+    if (apply_step(s, g, m, &position) == 0) {
         s->counters.steps_applied++;
-    else
+    } else {
+        g->partial = partial;
         write_failed(g);
+    }
 }
 
 void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
@@ -536,8 +544,8 @@ bool group_sweep(struct shard *s, struct group *g, uint8_t cursor[STORE_KEY_SIZE
     w->cursor = cursor;
     w->cursor_size = cursor_size;
     found = store_scan(
-        s->store, transfer_range_begin(s->ring, g->partition, bytes_of(cursor, *cursor_size), from),
-        transfer_range_end(s->ring, g->partition, to), false, look_for_tombstone, w);
+        s->store, key_range_first(s->ring, g->partition, bytes_of(cursor, *cursor_size), from),
+        key_range_last(s->ring, g->partition, (struct bytes){0}, to), false, look_for_tombstone, w);
     if (w->count && group_make_step(s, g, &step, w->forget, w->count) == 0)
         s->counters.tombstones_swept += w->count;
     free(w);

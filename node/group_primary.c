@@ -208,7 +208,7 @@ void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, s
     if (there || (e && send_steps(s, g, peer, e))) {
         peer->state = PEER_FOLLOWING;
         peer->since_ms = s->now_ms;
-    } else if (e || transfer_begin(s, g, peer) != 0) {
+    } else if (e || transfer_begin(s, g, peer, last, partial) != 0) {
         peer->state = PEER_LAGGING;
     }
 }

@@ -8,7 +8,7 @@ enum {
     STEP_EPOCH_AT = 0,
     STEP_VIEW_AT = 8,
     STEP_HEAD = 84,
-    CHUNK_HEAD = 56,
+    CHUNK_HEAD = 80,
     CHANGE_HEAD = 36,
     CHANGE_DELETED = 2,
 };
@@ -57,7 +57,7 @@ static void read_signal(struct reader *r, struct signal *s)
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
-    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_FAILED || s->flags > SIGNAL_PARTIAL ||
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_DIFFERS || s->flags > SIGNAL_PARTIAL ||
         s->partition >= PARTITIONS_MAX)
         r->bad = true;
 }
@@ -241,7 +241,7 @@ void peer_restamp_step(uint8_t *frame, uint64_t epoch, uint64_t view)
 size_t peer_begin_chunk(struct buf *out, const struct chunk *c)
 {
     size_t begun = frame_begin(out, MESSAGE_CHUNK);
-    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, CHUNK_HEAD);
+    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, CHUNK_HEAD + c->lower.size);
 
     if (!at) {
         if (begun != SIZE_MAX)
@@ -256,7 +256,10 @@ size_t peer_begin_chunk(struct buf *out, const struct chunk *c)
     wire_put_u64(at + 32, c->number);
     wire_put_u64(at + 40, c->at.view);
     wire_put_u64(at + 48, c->at.op);
-    buf_commit(out, CHUNK_HEAD);
+    wire_put_u16(at + 76, (uint16_t)c->lower.size);
+    if (c->lower.size)
+        memcpy(at + CHUNK_HEAD, c->lower.data, c->lower.size);
+    buf_commit(out, CHUNK_HEAD + c->lower.size);
     return begun;
 }
 
@@ -269,35 +272,70 @@ int peer_add_change(struct buf *out, size_t begun, const struct store_change *ch
     return error;
 }
 
-int peer_end_chunk(struct buf *out, size_t begun, uint8_t flags, uint16_t change_count)
+int peer_end_chunk(struct buf *out, size_t begun, const struct chunk *c)
 {
-    uint8_t *at = buf_head(out) + begun + FRAME_HEADER_SIZE;
+    uint8_t *at;
 
-    at[20] = flags;
-    wire_put_u16(at + 22, change_count);
+    if (buf_append(out, c->upper.data, c->upper.size) != 0) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    at = buf_head(out) + begun + FRAME_HEADER_SIZE;
+    at[20] = c->flags;
+    wire_put_u16(at + 22, c->change_count);
+    wire_put_u64(at + 56, c->rest.lanes[0]);
+    wire_put_u64(at + 64, c->rest.lanes[1]);
+    wire_put_u32(at + 72, c->rest.count);
+    wire_put_u16(at + 78, (uint16_t)c->upper.size);
     return frame_end(out, begun);
+}
+
+/* A bound is a store key or none. */
+static bool is_bound(struct bytes key)
+{
+    return key.size == 0 || (key.size > POSITION_SIZE && key.size <= STORE_KEY_SIZE_MAX);
+}
+
+/* What a chunk may have depends on what it is. */
+static bool chunk_is_coherent(const struct chunk *c)
+{
+    bool digest = c->flags & CHUNK_DIGEST;
+
+    if (c->flags & CHUNK_LAST)
+        return c->flags == CHUNK_LAST && !c->lower.size && !c->upper.size && !c->change_count &&
+               !c->rest.count && !c->rest.lanes[0] && !c->rest.lanes[1];
+    return is_bound(c->lower) && is_bound(c->upper) &&
+           (digest || (!c->rest.count && !c->rest.lanes[0] && !c->rest.lanes[1]));
 }
 
 int peer_get_chunk(struct bytes body, struct chunk *c)
 {
     struct reader r = reader_of(body);
+    uint16_t lower_size, upper_size;
+    uint8_t zero;
 
     c->epoch = reader_u64(&r);
     c->view = reader_u64(&r);
     c->partition = reader_u32(&r);
     c->flags = reader_u8(&r);
-
-    uint8_t zero = reader_u8(&r);
-
+    zero = reader_u8(&r);
     c->change_count = reader_u16(&r);
     c->transfer = reader_u64(&r);
     c->number = reader_u64(&r);
     c->at.view = reader_u64(&r);
     c->at.op = reader_u64(&r);
-
-    c->changes = reader_rest(&r);
-    if (r.bad || zero || c->partition >= PARTITIONS_MAX || c->view == 0 || c->number == 0 ||
-        c->flags > (CHUNK_FIRST | CHUNK_LAST) || (!(c->flags & CHUNK_LAST) && !c->change_count))
+    c->rest.lanes[0] = reader_u64(&r);
+    c->rest.lanes[1] = reader_u64(&r);
+    c->rest.count = reader_u32(&r);
+    lower_size = reader_u16(&r);
+    upper_size = reader_u16(&r);
+    c->lower = reader_bytes(&r, lower_size);
+    if (r.bad || upper_size > r.left)
+        return RK_CORRUPT;
+    c->changes = reader_bytes(&r, r.left - upper_size);
+    c->upper = reader_rest(&r);
+    if (zero || c->partition >= PARTITIONS_MAX || c->view == 0 || c->number == 0 ||
+        c->flags > (CHUNK_FIRST | CHUNK_LAST | CHUNK_DIGEST) || !chunk_is_coherent(c))
         return RK_CORRUPT;
     return check_changes(c->changes, c->change_count);
 }

@@ -7,6 +7,7 @@
 #ifndef RINGKV_NODE_PEER_MESSAGE_H
 #define RINGKV_NODE_PEER_MESSAGE_H
 
+#include "node/range_digest.h"
 #include "node/store.h"
 #include "shared/buf.h"
 #include "shared/bytes.h"
@@ -20,13 +21,15 @@ enum signal_kind {
     SIGNAL_ACK = 5, /* replica → primary of `view`: all up to `last` is on stable storage here */
     SIGNAL_GAP =
         6, /* replica → primary of `view`: I am at `last` and cannot follow what you sent */
-    SIGNAL_TAKEN =
-        7, /* replica → primary: chunk `last.op` of the transfer `last.view` is written */
-    SIGNAL_LEAD = 8, /* to the replica that should lead: the most advanced, or the preferred one */
+    SIGNAL_TAKEN = 7, /* replica → primary: chunk `last.op` of the transfer `last.view` is written,
+                         or found equal */
+    SIGNAL_LEAD = 8,  /* to the replica that should lead: the most advanced, or the preferred one */
     SIGNAL_CONFIRM =
         9, /* primary → replica: is `view` the highest you promised? (round `last.op`) */
     SIGNAL_CONFIRMED = 10, /* replica → primary: it is */
     SIGNAL_FAILED = 11, /* replica → primary: what you sent could not be written; I am at `last` */
+    SIGNAL_DIFFERS = 12, /* replica → primary: of chunk `last.op` of the transfer `last.view` I have
+                            a different digest */
 };
 
 enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */
@@ -64,21 +67,22 @@ struct step {
     struct bytes changes; /* walk with peer_next_change */
 };
 
-enum { CHUNK_FIRST = 1, CHUNK_LAST = 2 };
+enum { CHUNK_FIRST = 1, CHUNK_LAST = 2, CHUNK_DIGEST = 4 };
 
-/* A piece of a range transfer: the sender's records behind the previous chunk's last key (or the
- * partition's beginning) up to this chunk's last key (or the partition's end), all of them: a
- * record that the receiver has in that range and that is not here goes away. */
+/* A piece of a range transfer: the sender's records behind `lower` up to `upper`. Without
+ * CHUNK_DIGEST all of them: a record that the receiver has there and that is not here goes away.
+ * With it some of them, and a digest of all others. CHUNK_LAST has neither range nor records: the
+ * transfer is over, the receiver's state is `at`. */
 struct chunk {
     uint64_t epoch;
     uint64_t view;
     uint32_t partition;
     uint8_t flags;
-    uint64_t transfer; /* chosen by the primary, new for every transfer */
-    uint64_t number;   /* of the chunk, from 1 */
-    struct version at; /* the state that is complete with CHUNK_LAST */
-    struct bytes lower,
-        upper; /* store keys; upper is that of the partition's end in the last chunk */
+    uint64_t transfer;         /* chosen by the primary, new for every transfer */
+    uint64_t number;           /* of the chunk, from 1 */
+    struct version at;         /* the sender's state when it read them */
+    struct bytes lower, upper; /* store keys; size 0: the partition's beginning, end */
+    struct range_digest rest;
     uint16_t change_count;
     struct bytes changes;
 };
@@ -103,10 +107,11 @@ int peer_get_step(struct bytes body, struct step *s);
  * may have to be sent again by the primary of a later one. */
 void peer_restamp_step(uint8_t *frame, uint64_t epoch, uint64_t view);
 
-/* A chunk in three steps: begin (flags and changes are not used), add each record, end. */
+/* A chunk in three steps: begin (with all but what the end takes), add each record, end (takes
+ * flags, change_count, rest and upper). */
 size_t peer_begin_chunk(struct buf *out, const struct chunk *c);
 int peer_add_change(struct buf *out, size_t begun, const struct store_change *change);
-int peer_end_chunk(struct buf *out, size_t begun, uint8_t flags, uint16_t change_count);
+int peer_end_chunk(struct buf *out, size_t begun, const struct chunk *c);
 int peer_get_chunk(struct bytes body, struct chunk *c);
 
 /* Removes the first change; false at the end. The bytes were checked by the decoder. */

@@ -64,8 +64,8 @@ struct shard_options {
 struct shard_counters {
     uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
         refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
-    uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, view_changes,
-        bad_messages, tombstones_swept;
+    uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
+        view_changes, bad_messages, tombstones_swept;
 };
 
 struct shard {

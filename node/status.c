@@ -71,6 +71,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("transfers", shard.transfers)                     \
     X("chunks_sent", shard.chunks_sent)                 \
     X("chunks_taken", shard.chunks_taken)               \
+    X("ranges_differ", shard.ranges_differ)             \
     X("view_changes", shard.view_changes)               \
     X("bad_messages", shard.bad_messages)               \
     X("links_up", links.up)                             \

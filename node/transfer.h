@@ -5,15 +5,22 @@
  * steps: a step made after a chunk was read arrives after it, so the backup can simply apply both
  * as they come.
  *
+ * A backup that was away tells at which version it stands. What the primary has of newer versions
+ * it sends; of all else it sends a digest, of some thousand records at once. Where the backup's own
+ * records give another digest, it says so, and the stretch is compared in smaller parts, and at
+ * last sent whole. So what travels is what changed, wherever it lies, and no stretch is taken for
+ * equal that is not: a backup that went another way than the primary, or whose disk has damaged a
+ * record, is mended too. An empty replica gets a plain copy.
+ *
  * From its first foreign record to the last chunk the backup holds a mixture. It is marked so,
  * durably, serves no read and is no source; it promises with the position that it had before.
  */
 #ifndef RINGKV_NODE_TRANSFER_H
 #define RINGKV_NODE_TRANSFER_H
 
+#include "node/key_range.h"
 #include "node/peer_message.h"
 #include "shared/limits.h"
-#include "shared/ring.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,18 +31,40 @@ struct group_peer;
 enum {
     CHUNK_BYTES = 256 << 10, /* a chunk ends when it has passed this */
     CHUNK_RECORDS = 2048,    /* or holds so many */
-    CHUNKS_IN_FLIGHT = 4,    /* not yet confirmed to be on stable storage */
+    CHUNKS_IN_FLIGHT = 4,    /* not yet answered */
 };
 _Static_assert((int)CHUNK_RECORDS <= (int)STORE_CHANGES_MAX, "a chunk is one batch");
+
+/* How closely a stretch is compared. */
+enum transfer_level {
+    TRANSFER_COARSE, /* digests of thousands of records */
+    TRANSFER_FINE,   /* of a hundred */
+    TRANSFER_WHOLE,  /* no digests, all records */
+    TRANSFER_LEVELS,
+};
+
+/* A stretch that is not done yet; its range's lower bound moves along. */
+struct transfer_stretch {
+    bool used;
+    uint8_t level; /* enum transfer_level */
+    struct key_range range;
+};
 
 /* The primary's side. */
 struct transfer_out {
     uint64_t id;
-    uint64_t sent, taken; /* chunks */
+    uint64_t sent;        /* chunks */
     bool complete;        /* the last chunk is sent */
+    struct version since; /* where the backup stood */
     struct version at;    /* as of the newest chunk */
-    uint16_t cursor_size;
-    uint8_t cursor[STORE_KEY_SIZE_MAX]; /* last key sent */
+    /* The partition, and what has to be compared more closely. A level is walked only while no
+     * finer one is left, so there are no more of each than could be found different at one time. */
+    struct transfer_stretch stretches[1 + (TRANSFER_LEVELS - 1) * CHUNKS_IN_FLIGHT];
+    struct transfer_flight {
+        uint64_t number; /* of the chunk; 0: free */
+        uint8_t level;
+        struct key_range range;
+    } flights[CHUNKS_IN_FLIGHT];
 };
 
 /* The backup's side. */
@@ -43,16 +72,19 @@ struct transfer_in {
     uint64_t id; /* 0: none */
     uint64_t view;
     uint64_t next; /* number of the next chunk */
-    uint16_t cursor_size;
-    uint8_t *cursor; /* last key taken; allocated while a transfer runs */
 };
 
-/* Begins a transfer to a peer. 0 or RK_NOMEM. */
-int transfer_begin(struct shard *s, struct group *g, struct group_peer *peer);
+/* Begins a transfer to a peer that stands at `since`, or stood there before a transfer that was cut
+ * off (`partial`). 0 or RK_NOMEM. */
+int transfer_begin(struct shard *s, struct group *g, struct group_peer *peer, struct version since,
+                   bool partial);
 /* Sends chunks as far as they may be in flight. */
 void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer);
+/* A chunk is written, or found equal; or its digest is not the backup's. */
 void transfer_taken(struct shard *s, struct group *g, struct group_peer *peer,
                     const struct signal *m);
+void transfer_differs(struct shard *s, struct group *g, struct group_peer *peer,
+                      const struct signal *m);
 void transfer_stop(struct group_peer *peer);
 
 /* Takes a chunk at the backup. *whole: it was the last one, the group stands at m->at. 0 (also when
@@ -61,12 +93,5 @@ void transfer_stop(struct group_peer *peer);
 int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m,
                   bool *whole);
 void transfer_forget(struct transfer_in *t);
-
-/* The first possible key behind a cursor, or of the partition when the cursor is empty; the last
- * possible of it. */
-struct bytes transfer_range_begin(const struct ring *ring, uint32_t partition, struct bytes cursor,
-                                  uint8_t from[STORE_KEY_SIZE_MAX + 1]);
-struct bytes transfer_range_end(const struct ring *ring, uint32_t partition,
-                                uint8_t to[STORE_KEY_SIZE_MAX]);
 
 #endif

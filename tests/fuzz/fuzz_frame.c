@@ -249,12 +249,15 @@ static bool chunk(struct bytes body)
     if (peer_get_chunk(body, &c) != 0)
         return false;
     CHECK(c.partition < PARTITIONS_MAX && c.number);
+    check_inside(c.lower, body);
+    check_inside(c.upper, body);
+    CHECK(c.lower.size <= STORE_KEY_SIZE_MAX && c.upper.size <= STORE_KEY_SIZE_MAX);
     changes = read_changes(c.changes, c.change_count, body);
     begun = peer_begin_chunk(&again, &c);
     CHECK(begun != SIZE_MAX);
     for (uint16_t i = 0; i < c.change_count; i++)
         CHECK(peer_add_change(&again, begun, &changes[i]) == 0);
-    CHECK(peer_end_chunk(&again, begun, c.flags, c.change_count) == 0);
+    CHECK(peer_end_chunk(&again, begun, &c) == 0);
     free(changes);
     return true;
 }

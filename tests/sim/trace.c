@@ -59,10 +59,10 @@ static void trace_chunk(struct world *w, const char *head, struct bytes body)
     if (peer_get_chunk(body, &m) == 0)
         world_trace(w,
                     "%s CHUNK p=%u view=%llu.%u transfer=%llu number=%llu flags=%u records=%u "
-                    "at=%s",
+                    "rest=%u at=%s",
                     head, m.partition, (unsigned long long)view_number(m.view), view_member(m.view),
                     (unsigned long long)m.transfer, (unsigned long long)m.number, m.flags,
-                    m.change_count, version_text(m.at, at));
+                    m.change_count, m.rest.count, version_text(m.at, at));
 }
 
 static void trace_request(struct world *w, const char *head, struct bytes body)

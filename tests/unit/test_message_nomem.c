@@ -112,14 +112,18 @@ static int put_chunk(struct buf *out)
 {
     struct store_change change = {
         STORE_PUT, bytes_of(large, 9), {{1, 1}, 0, false, bytes_of(large, sizeof(large))}};
-    struct chunk c = {.view = 1, .number = 1};
+    struct chunk c = {.view = 1,
+                      .number = 1,
+                      .change_count = 1,
+                      .lower = bytes_of(large, 40),
+                      .upper = bytes_of(large, 504)};
     size_t begun = peer_begin_chunk(out, &c);
     int error;
 
     if (begun == SIZE_MAX)
         return RK_NOMEM;
     error = peer_add_change(out, begun, &change);
-    return error ? error : peer_end_chunk(out, begun, CHUNK_LAST, 1);
+    return error ? error : peer_end_chunk(out, begun, &c);
 }
 
 static int put_signals(struct buf *out)

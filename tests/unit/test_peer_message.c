@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { RESULT = 6 };
-enum { STEP_HEAD = 84 + RESULT, CHUNK_HEAD = 56, CHANGE_HEAD = 36, SIGNALS_HEAD = 8 };
+enum { STEP_HEAD = 84 + RESULT, CHUNK_HEAD = 80, CHANGE_HEAD = 36, SIGNALS_HEAD = 8 };
 
 static struct buf out;
 static uint8_t key_data[STORE_KEY_SIZE_MAX + 1];
@@ -161,7 +161,7 @@ static void test_signal_ranges(void **state)
 
             signal[0] = (uint8_t)value;
             assert_int_equal(decode(get_signals),
-                             value >= SIGNAL_PREPARE && value <= SIGNAL_FAILED ? 0 : RK_CORRUPT);
+                             value >= SIGNAL_PREPARE && value <= SIGNAL_DIFFERS ? 0 : RK_CORRUPT);
             signal[0] = SIGNAL_LEAD;
             signal[1] = (uint8_t)value;
             assert_int_equal(decode(get_signals), value <= 1 ? 0 : RK_CORRUPT);
@@ -455,7 +455,7 @@ static void test_too_big(void **state)
     uint8_t *value = calloc(1, VALUE_SIZE_MAX);
     struct store_change changes[2] = {put_of(9, bytes_of(value, VALUE_SIZE_MAX)),
                                       put_of(9, bytes_of(value, 2 << 20))};
-    struct chunk c = {.view = 1, .number = 1};
+    struct chunk c = {.view = 1, .number = 1, .change_count = 2};
     size_t before, begun;
 
     (void)state;
@@ -467,21 +467,31 @@ static void test_too_big(void **state)
     begun = peer_begin_chunk(&out, &c);
     assert_int_equal(peer_add_change(&out, begun, &changes[0]), 0);
     assert_int_equal(peer_add_change(&out, begun, &changes[1]), 0);
-    assert_int_equal(peer_end_chunk(&out, begun, CHUNK_LAST, 2), RK_TOOBIG);
+    assert_int_equal(peer_end_chunk(&out, begun, &c), RK_TOOBIG);
     assert_int_equal(buf_len(&out), before);
     free(value);
 }
 
 /* --- chunks --------------------------------------------------------------------------------- */
 
-static const struct chunk sample_chunk = {.epoch = UINT64_MAX,
-                                          .view = UINT64_MAX - 1,
-                                          .partition = PARTITIONS_MAX - 1,
-                                          .transfer = UINT64_MAX - 2,
-                                          .number = UINT64_MAX - 3,
-                                          .at = {UINT64_MAX - 4, UINT64_MAX - 5}};
+static const struct chunk sample_chunk = {
+    .epoch = UINT64_MAX,
+    .view = UINT64_MAX - 1,
+    .partition = PARTITIONS_MAX - 1,
+    .flags = CHUNK_FIRST | CHUNK_DIGEST,
+    .transfer = UINT64_MAX - 2,
+    .number = UINT64_MAX - 3,
+    .at = {UINT64_MAX - 4, UINT64_MAX - 5},
+    .lower = {(const uint8_t *)"position-lower", 14},
+    .upper = {(const uint8_t *)"position-upper", 14},
+    .rest = {{UINT64_MAX - 6, UINT64_MAX - 7}, UINT32_MAX},
+    .change_count = 2,
+};
 
-static void put_chunk(const struct chunk *c, uint8_t flags, uint16_t count)
+/* A chunk that ends the transfer has nothing but its place. */
+static const struct chunk last_chunk = {.view = 1, .flags = CHUNK_LAST, .number = 2};
+
+static void put_chunk(const struct chunk *c)
 {
     struct store_change change = put_of(40, bytes_from("value"));
     size_t begun;
@@ -489,26 +499,33 @@ static void put_chunk(const struct chunk *c, uint8_t flags, uint16_t count)
     buf_truncate(&out, 0);
     begun = peer_begin_chunk(&out, c);
     assert_int_not_equal(begun, SIZE_MAX);
-    for (uint16_t i = 0; i < count; i++)
+    for (uint16_t i = 0; i < c->change_count; i++)
         assert_int_equal(peer_add_change(&out, begun, &change), 0);
-    assert_int_equal(peer_end_chunk(&out, begun, flags, count), 0);
+    assert_int_equal(peer_end_chunk(&out, begun, c), 0);
 }
 
 static void test_chunk(void **state)
 {
     struct store_change change = put_of(40, bytes_from("value"));
-    struct chunk c;
+    struct chunk c, whole = {.view = 1, .number = 1};
 
     (void)state;
-    put_chunk(&sample_chunk, CHUNK_FIRST | CHUNK_LAST, 2);
+    put_chunk(&sample_chunk);
     assert_int_equal(peer_get_chunk(bytes_of(body(), body_size()), &c), 0);
     assert_true(c.epoch == UINT64_MAX && c.view == UINT64_MAX - 1);
-    assert_true(c.partition == PARTITIONS_MAX - 1 && c.flags == 3 && c.change_count == 2);
+    assert_true(c.partition == PARTITIONS_MAX - 1 && c.flags == 5 && c.change_count == 2);
     assert_true(c.transfer == UINT64_MAX - 2 && c.number == UINT64_MAX - 3);
     assert_int_equal(version_compare(c.at, sample_chunk.at), 0);
+    assert_true(range_digest_equal(&c.rest, &sample_chunk.rest));
+    assert_true(bytes_equal(c.lower, sample_chunk.lower));
+    assert_true(bytes_equal(c.upper, sample_chunk.upper));
     check_change(&c.changes, &change);
     check_change(&c.changes, &change);
     assert_false(peer_next_change(&c.changes, &change));
+    check_cut_and_longer(get_chunk);
+    put_chunk(&whole);
+    check_cut_and_longer(get_chunk);
+    put_chunk(&last_chunk);
     check_cut_and_longer(get_chunk);
 }
 
@@ -517,34 +534,73 @@ static void test_chunk_ranges(void **state)
     struct chunk c = sample_chunk;
 
     (void)state;
-    for (int flags = 0; flags < 256; flags++) {
-        put_chunk(&c, (uint8_t)flags, 1);
-        assert_int_equal(decode(get_chunk), flags <= 3 ? 0 : RK_CORRUPT);
-        /* Only the last chunk may be empty: what would it be good for? */
-        put_chunk(&c, (uint8_t)flags, 0);
-        assert_int_equal(decode(get_chunk), flags == 2 || flags == 3 ? 0 : RK_CORRUPT);
-    }
     for (int value = 0; value < 256; value++) {
-        put_chunk(&c, 0, 1);
+        put_chunk(&sample_chunk);
+        body()[20] = (uint8_t)value;
+        /* Without a digest there is none to be told. */
+        assert_int_equal(decode(get_chunk), value == 4 || value == 5 ? 0 : RK_CORRUPT);
+        put_chunk(&sample_chunk);
         body()[21] = (uint8_t)value;
         assert_int_equal(decode(get_chunk), value ? RK_CORRUPT : 0);
     }
     for (uint32_t count = 0; count <= UINT16_MAX; count += count < 5 ? 1 : 257) {
-        put_chunk(&c, CHUNK_LAST, 3);
+        put_chunk(&sample_chunk);
         wire_put_u16(body() + 22, (uint16_t)count);
-        assert_int_equal(decode(get_chunk), count == 3 ? 0 : RK_CORRUPT);
+        assert_int_equal(decode(get_chunk), count == 2 ? 0 : RK_CORRUPT);
     }
     c.partition = PARTITIONS_MAX;
-    put_chunk(&c, 0, 1);
+    put_chunk(&c);
     assert_int_equal(decode(get_chunk), RK_CORRUPT);
     c = sample_chunk;
     c.view = 0;
-    put_chunk(&c, 0, 1);
+    put_chunk(&c);
     assert_int_equal(decode(get_chunk), RK_CORRUPT);
     c = sample_chunk;
     c.number = 0;
-    put_chunk(&c, 0, 1);
+    put_chunk(&c);
     assert_int_equal(decode(get_chunk), RK_CORRUPT);
+}
+
+/* A bound is a store key, or nothing: the partition's own end. */
+static void test_chunk_bounds(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= STORE_KEY_SIZE_MAX + 1; size++) {
+        bool fits = size == 0 || (size > POSITION_SIZE && size <= STORE_KEY_SIZE_MAX);
+        struct chunk c = sample_chunk;
+
+        c.lower = bytes_of(key_data, size);
+        put_chunk(&c);
+        assert_int_equal(decode(get_chunk), fits ? 0 : RK_CORRUPT);
+        c = sample_chunk;
+        c.upper = bytes_of(key_data, size);
+        put_chunk(&c);
+        assert_int_equal(decode(get_chunk), fits ? 0 : RK_CORRUPT);
+    }
+    for (size_t at = 76; at < 80; at += 2) {
+        put_chunk(&sample_chunk);
+        wire_put_u16(body() + at, UINT16_MAX);
+        assert_int_equal(decode(get_chunk), RK_CORRUPT);
+    }
+}
+
+static void test_last_chunk(void **state)
+{
+    struct chunk wrong[] = {last_chunk, last_chunk, last_chunk, last_chunk, last_chunk, last_chunk};
+
+    (void)state;
+    put_chunk(&last_chunk);
+    assert_int_equal(decode(get_chunk), 0);
+    wrong[0].flags |= CHUNK_FIRST;
+    wrong[1].flags |= CHUNK_DIGEST;
+    wrong[2].change_count = 1;
+    wrong[3].lower = sample_chunk.lower;
+    wrong[4].upper = sample_chunk.upper;
+    wrong[5].rest.count = 1;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        put_chunk(&wrong[i]);
+        assert_int_equal(decode(get_chunk), RK_CORRUPT);
+    }
 }
 
 int main(void)
@@ -565,6 +621,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_big, start, finish),
         cmocka_unit_test_setup_teardown(test_chunk, start, finish),
         cmocka_unit_test_setup_teardown(test_chunk_ranges, start, finish),
+        cmocka_unit_test_setup_teardown(test_chunk_bounds, start, finish),
+        cmocka_unit_test_setup_teardown(test_last_chunk, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,197 @@
+/* The backup's side of a transfer: comparing and mirroring. */
+#include "node/group_parts.h"
+#include "node/mutant.h"
+#include "node/range_digest.h"
+#include "node/shard.h"
+#include "node/transfer.h"
+#include "shared/error.h"
+#include "shared/wire.h"
+#include <stdlib.h>
+
+/* Walks this replica's own records beside the chunk's, both in key order, and finds what differs.
+ */
+struct mirror {
+    struct bytes rest;        /* of the chunk's changes */
+    struct store_change next; /* the chunk's next record */
+    bool has_next;
+    bool same_as_next; /* this replica has it already, in the same version */
+    struct store_change *puts;
+    size_t put_count;
+    /* What this replica has and the chunk has not: with a digest it goes in there, without it is to
+     * be forgotten. */
+    bool by_digest;
+    struct range_digest digest;
+    bool damaged;    /* one of those cannot be read */
+    struct buf gone; /* keys, each u16 size and bytes */
+};
+
+static void take_next(struct mirror *m)
+{
+    if (m->has_next && !m->same_as_next)
+        m->puts[m->put_count++] = m->next;
+    m->has_next = peer_next_change(&m->rest, &m->next);
+    m->same_as_next = false;
+}
+
+static bool same_record(const struct store_record *a, const struct store_record *b)
+{
+    return version_compare(a->version, b->version) == 0 && a->deleted == b->deleted &&
+           a->expire_ms == b->expire_ms && bytes_equal(a->value, b->value);
+}
+
+static int compare_record(void *arg, struct bytes key, const struct store_record *record)
+{
+    struct mirror *m = arg;
+    uint8_t size[2];
+
+    while (m->has_next && bytes_compare(m->next.key, key) < 0)
+        take_next(m);
+    if (m->has_next && bytes_equal(m->next.key, key)) {
+        /* A damaged record of our own is one that the primary's replaces. */
+        m->same_as_next = record && same_record(record, &m->next.record);
+        return 0;
+    }
+    if (m->by_digest) {
+        if (record)
+            range_digest_add(&m->digest, key, record);
+        else
+            m->damaged = true;
+        return 0;
+    }
+    wire_put_u16(size, (uint16_t)key.size);
+    if (buf_append(&m->gone, size, 2) != 0 || buf_append(&m->gone, key.data, key.size) != 0)
+        return RK_NOMEM;
+    return 0;
+}
+
+/* Finds what differs in the chunk's range. 0, RK_NOMEM or RK_IO. */
+static int compare(struct shard *s, const struct group *g, const struct chunk *c, struct mirror *m)
+{
+    uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
+    int error;
+
+    *m = (struct mirror){.rest = c->changes, .by_digest = c->flags & CHUNK_DIGEST};
+    m->puts = malloc((c->change_count + 1u) * sizeof(*m->puts));
+    if (!m->puts)
+        return RK_NOMEM;
+    take_next(m);
+    error =
+        store_scan(s->store, key_range_first(s->ring, g->partition, c->lower, from),
+                   key_range_last(s->ring, g->partition, c->upper, to), false, compare_record, m);
+    while (m->has_next)
+        take_next(m);
+    return error == RK_CORRUPT ? 0 : error;
+}
+
+static void mirror_free(struct mirror *m)
+{
+    free(m->puts);
+    buf_free(&m->gone);
+}
+
+static int forget_gone(struct shard *s, struct group *g, struct bytes keys, uint64_t *position)
+{
+    struct store_change gone[256];
+    int error = 0;
+
+    while (!error && keys.size) {
+        size_t count = 0;
+
+        for (; count < 256 && keys.size; count++) {
+            uint16_t size = wire_get_u16(keys.data);
+
+            gone[count] =
+                (struct store_change){.kind = STORE_FORGET, .key = bytes_of(keys.data + 2, size)};
+            keys = bytes_of(keys.data + 2 + size, keys.size - 2 - size);
+        }
+        error = group_apply(s, g, gone, count, position);
+    }
+    return error;
+}
+
+/* Writes what was found, in batches; the group is marked as a mixture with the first of them. */
+static int write_found(struct shard *s, struct group *g, struct mirror *m, uint64_t *position)
+{
+    bool partial = g->partial;
+    int error = 0;
+
+    if (!m->put_count && !buf_len(&m->gone))
+        return 0;
+    g->partial = !MUTANT(s, PARTIAL_MARK);
+    if (m->put_count)
+        error = group_apply(s, g, m->puts, m->put_count, position);
+    if (!error && !MUTANT(s, NO_MIRROR))
+        error = forget_gone(s, g, buf_bytes(&m->gone), position);
+    /* Nothing, or a part, was written. If a part, the row says so already. */
+    if (error && *position == 0)
+        g->partial = partial;
+    return error;
+}
+
+/* The records must ascend, and lie in the range, and that in the partition. */
+static bool keys_belong(const struct shard *s, const struct group *g, const struct chunk *c)
+{
+    struct bytes rest = c->changes, before = c->lower;
+    uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
+    struct bytes first = key_range_first(s->ring, g->partition, (struct bytes){0}, from);
+    struct bytes last = key_range_last(s->ring, g->partition, (struct bytes){0}, to);
+    struct bytes upper = c->upper.size ? c->upper : last;
+    struct store_change change;
+
+    if (bytes_compare(upper, last) > 0 || (c->lower.size && (bytes_compare(c->lower, first) < 0 ||
+                                                             bytes_compare(c->lower, upper) > 0)))
+        return false;
+    while (peer_next_change(&rest, &change)) {
+        if (change.kind != STORE_PUT || bytes_compare(before, change.key) >= 0 ||
+            bytes_compare(change.key, first) < 0 || bytes_compare(change.key, upper) > 0)
+            return false;
+        before = change.key;
+    }
+    return true;
+}
+
+static int mirror_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *c)
+{
+    struct mirror m;
+    uint64_t position = 0;
+    int error = compare(s, g, c, &m);
+    bool differs = m.by_digest && (m.damaged || !range_digest_equal(&m.digest, &c->rest));
+
+    if (!error && !differs)
+        error = write_found(s, g, &m, &position);
+    mirror_free(&m);
+    if (!error)
+        group_signal_held(s, g, from, differs ? SIGNAL_DIFFERS : SIGNAL_TAKEN, c->view,
+                          (struct version){c->transfer, c->number}, position);
+    return error;
+}
+
+int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *c,
+                  bool *whole)
+{
+    struct transfer_in *t = &g->incoming;
+    int error = 0;
+
+    if (c->flags & CHUNK_FIRST)
+        *t = (struct transfer_in){c->transfer, c->view, 1};
+    if (t->id != c->transfer || t->view != c->view || t->next != c->number)
+        return 0;
+    if (!keys_belong(s, g, c)) {
+        s->counters.bad_messages++;
+        transfer_forget(t);
+        return 0;
+    }
+    *whole = c->flags & CHUNK_LAST;
+    if (!*whole)
+        error = mirror_chunk(s, g, from, c);
+    t->next++;
+    s->counters.chunks_taken += !error;
+    if (error || *whole)
+        transfer_forget(t);
+    return error;
+}
+
+void transfer_forget(struct transfer_in *t)
+{
+    *t = (struct transfer_in){0};
+}

@@ -1,0 +1,289 @@
+/* The primary's side of a transfer: reading, comparing ever more closely, sending. */
+#include "node/group_parts.h"
+#include "node/shard.h"
+#include "node/transfer.h"
+#include "shared/error.h"
+#include <stdlib.h>
+
+/* What one chunk covers at most. */
+static const struct level {
+    uint32_t records, bytes; /* looked at */
+    uint32_t share;          /* of a smaller chunk_records: so many times it */
+} levels[TRANSFER_LEVELS] = {
+    [TRANSFER_COARSE] = {4096, 4 << 20, 4},
+    [TRANSFER_FINE] = {128, 256 << 10, 1},
+    [TRANSFER_WHOLE] = {CHUNK_RECORDS, CHUNK_BYTES, 1},
+};
+
+/* --- one chunk ------------------------------------------------------------------------------ */
+
+struct chunk_writer {
+    struct buf *out;
+    size_t begun;
+    struct version since; /* records of newer versions are sent, the others are in the digest */
+    uint32_t put_max, record_max, byte_max;
+    uint32_t records;
+    size_t bytes;
+    struct chunk *chunk;
+    struct key_bound *last;
+    int error;
+};
+
+enum { CHUNK_FULL = 1 };
+
+static int add_record(void *arg, struct bytes key, const struct store_record *record)
+{
+    struct chunk_writer *w = arg;
+
+    /* A damaged record: nobody can be made equal to a state that cannot be read. */
+    if (!record)
+        return w->error = RK_CORRUPT;
+    if (version_compare(record->version, w->since) > 0) {
+        struct store_change change = {STORE_PUT, key, *record};
+
+        w->error = peer_add_change(w->out, w->begun, &change);
+        if (w->error)
+            return w->error;
+        w->chunk->change_count++;
+    } else {
+        range_digest_add(&w->chunk->rest, key, record);
+    }
+    w->records++;
+    w->bytes += key.size + record->value.size;
+    key_bound_set(w->last, key);
+    return w->chunk->change_count == w->put_max || w->records == w->record_max ||
+                   w->bytes >= w->byte_max || buf_len(w->out) - w->begun >= CHUNK_BYTES
+               ? CHUNK_FULL
+               : 0;
+}
+
+static uint32_t at_most(uint32_t bound, uint32_t wanted)
+{
+    return wanted && wanted < bound ? wanted : bound;
+}
+
+/* Writes the chunk that begins where the range does; *upper: where it ends. CHUNK_FULL, 0 (it
+ * reaches the range's end), or an error, and then nothing was written. */
+static int write_chunk(struct shard *s, struct chunk *c, const struct key_range *range,
+                       enum transfer_level level, struct version since, struct buf *out,
+                       struct key_bound *upper)
+{
+    const struct level *bounds = &levels[level];
+    uint32_t wanted = s->options.chunk_records;
+    uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
+    struct chunk_writer w = {.out = out,
+                             .since = since,
+                             .put_max = at_most(CHUNK_RECORDS, wanted),
+                             .record_max = at_most(bounds->records, wanted * bounds->share),
+                             .byte_max = bounds->bytes,
+                             .chunk = c,
+                             .last = upper};
+
+    c->lower = key_bound_bytes(&range->lower);
+    w.begun = peer_begin_chunk(out, c);
+    if (w.begun == SIZE_MAX)
+        return RK_NOMEM;
+
+    int found =
+        store_scan(s->store, key_range_first(s->ring, c->partition, c->lower, from),
+                   key_range_last(s->ring, c->partition, key_bound_bytes(&range->upper), to), false,
+                   add_record, &w);
+
+    if (found != 0 && found != CHUNK_FULL) {
+        /* A damaged record stops it in the middle of a frame; a failed append undid it already. */
+        buf_truncate(out, w.begun);
+        s->counters.damaged += found == RK_CORRUPT;
+        return found;
+    }
+    if (found == 0)
+        *upper = range->upper;
+    c->upper = key_bound_bytes(upper);
+
+    int error = peer_end_chunk(out, w.begun, c);
+
+    return error ? error : found;
+}
+
+static struct chunk chunk_of(const struct shard *s, const struct group *g, struct transfer_out *t)
+{
+    return (struct chunk){.epoch = s->ring->epoch,
+                          .view = g->view,
+                          .partition = g->partition,
+                          .flags = t->sent == 0 ? CHUNK_FIRST : 0,
+                          .transfer = t->id,
+                          .number = t->sent + 1,
+                          .at = g->last};
+}
+
+static void sent_chunk(struct shard *s, struct group *g, struct transfer_out *t)
+{
+    t->sent++;
+    t->at = g->last;
+    s->counters.chunks_sent++;
+}
+
+/* --- the stretches -------------------------------------------------------------------------- */
+
+static struct transfer_stretch *finest(struct transfer_out *t)
+{
+    struct transfer_stretch *found = NULL;
+
+    for (size_t i = 0; i < sizeof(t->stretches) / sizeof(t->stretches[0]); i++)
+        if (t->stretches[i].used && (!found || t->stretches[i].level > found->level))
+            found = &t->stretches[i];
+    return found;
+}
+
+static struct transfer_stretch *free_stretch(struct transfer_out *t)
+{
+    size_t i = 0;
+
+    while (t->stretches[i].used)
+        i++;
+    return &t->stretches[i];
+}
+
+static struct transfer_flight *flight(struct transfer_out *t, uint64_t number)
+{
+    for (size_t i = 0; i < CHUNKS_IN_FLIGHT; i++)
+        if (t->flights[i].number == number)
+            return &t->flights[i];
+    return NULL;
+}
+
+static bool all_answered(const struct transfer_out *t)
+{
+    for (size_t i = 0; i < CHUNKS_IN_FLIGHT; i++)
+        if (t->flights[i].number)
+            return false;
+    return true;
+}
+
+/* Sends the next chunk of a stretch; false when it could not be. */
+static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer,
+                       struct transfer_stretch *stretch, struct transfer_flight *f)
+{
+    struct transfer_out *t = peer->transfer;
+    struct buf *out = shard_peer_out(s, peer->member, g->partition);
+    struct chunk c = chunk_of(s, g, t);
+    struct version since = stretch->level == TRANSFER_WHOLE ? (struct version){0} : t->since;
+    int found;
+
+    if (!out)
+        return false;
+    c.flags |= stretch->level == TRANSFER_WHOLE ? 0 : CHUNK_DIGEST;
+    found = write_chunk(s, &c, &stretch->range, stretch->level, since, out, &f->range.upper);
+    if (found < 0)
+        return false;
+    f->number = c.number;
+    f->level = stretch->level;
+    f->range.lower = stretch->range.lower;
+    stretch->range.lower = f->range.upper;
+    stretch->used = found == CHUNK_FULL;
+    sent_chunk(s, g, t);
+    return true;
+}
+
+static bool send_last(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    struct transfer_out *t = peer->transfer;
+    struct buf *out = shard_peer_out(s, peer->member, g->partition);
+    struct chunk c = chunk_of(s, g, t);
+    size_t begun = out ? peer_begin_chunk(out, &c) : SIZE_MAX;
+
+    c.flags = CHUNK_LAST;
+    if (begun == SIZE_MAX || peer_end_chunk(out, begun, &c) != 0)
+        return false;
+    t->complete = true;
+    sent_chunk(s, g, t);
+    return true;
+}
+
+/* --- its life ------------------------------------------------------------------------------- */
+
+/* A replica that has nothing gets a copy. One that was half-way to its first copy has a part of it,
+ * which only digests find: all that it has is newer than where it stood. */
+static void choose_comparison(struct transfer_out *t, struct version since, bool partial)
+{
+    bool nothing = since.view == 0;
+
+    t->since = nothing && partial ? (struct version){UINT64_MAX, UINT64_MAX} : since;
+    t->stretches[0].level = nothing && !partial ? TRANSFER_WHOLE : TRANSFER_COARSE;
+    t->stretches[0].used = true;
+}
+
+int transfer_begin(struct shard *s, struct group *g, struct group_peer *peer, struct version since,
+                   bool partial)
+{
+    transfer_stop(peer);
+    peer->transfer = calloc(1, sizeof(*peer->transfer));
+    if (!peer->transfer)
+        return RK_NOMEM;
+    peer->transfer->id = ++s->next_transfer;
+    choose_comparison(peer->transfer, since, partial);
+    peer->state = PEER_TRANSFER;
+    s->counters.transfers++;
+    transfer_continue(s, g, peer);
+    return 0;
+}
+
+void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    struct transfer_out *t = peer->transfer;
+
+    while (!t->complete && s->host.peer_has_room(s->host.arg, peer->member, g->partition)) {
+        struct transfer_stretch *stretch = finest(t);
+        struct transfer_flight *f = flight(t, 0);
+
+        /* What is under way may be found to differ yet. */
+        if (stretch ? !f : !all_answered(t))
+            return;
+        if (stretch ? !send_chunk(s, g, peer, stretch, f) : !send_last(s, g, peer)) {
+            /* Begun anew with the next link or view; until then the peer counts as not there. */
+            transfer_stop(peer);
+            peer->state = PEER_LAGGING;
+            return;
+        }
+    }
+}
+
+/* The chunk that a signal answers, or NULL. */
+static struct transfer_flight *answered(struct transfer_out *t, const struct signal *m)
+{
+    return t && t->id == m->last.view && m->last.op ? flight(t, m->last.op) : NULL;
+}
+
+void transfer_taken(struct shard *s, struct group *g, struct group_peer *peer,
+                    const struct signal *m)
+{
+    struct transfer_flight *f = answered(peer->transfer, m);
+
+    if (!f)
+        return;
+    f->number = 0;
+    transfer_continue(s, g, peer);
+}
+
+void transfer_differs(struct shard *s, struct group *g, struct group_peer *peer,
+                      const struct signal *m)
+{
+    struct transfer_flight *f = answered(peer->transfer, m);
+
+    if (!f || f->level == TRANSFER_WHOLE)
+        return;
+
+    struct transfer_stretch *closer = free_stretch(peer->transfer);
+
+    closer->used = true;
+    closer->level = f->level + 1;
+    closer->range = f->range;
+    f->number = 0;
+    s->counters.ranges_differ++;
+    transfer_continue(s, g, peer);
+}
+
+void transfer_stop(struct group_peer *peer)
+{
+    free(peer->transfer);
+    peer->transfer = NULL;
+}
