@@ -118,7 +118,7 @@ static bool admit(struct shard *s, struct group *g, uint16_t from, uint64_t view
     }
     g->promised_position = position;
     g->leader = 0;
-    group_step_down(s, g);
+    group_step_down(s, g, view);
     transfer_forget(&g->incoming);
     g->gap_told = g->write_failed = false;
     g->promised_ms = s->now_ms;
@@ -190,7 +190,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
         group_promise(s, g, peer, m);
         break;
     case SIGNAL_REFUSED:
-        group_refused(s, g, m);
+        group_refused(s, g, from, m);
         break;
     case SIGNAL_LEADING:
         on_leading(s, g, from, m);
@@ -482,7 +482,7 @@ bool group_tick(struct shard *s, struct group *g)
         return preferred(s, g) != s->me && hand_back(s, g);
     case GROUP_CANDIDATE:
         if (s->now_ms - g->since_ms > s->options.candidate_ms)
-            group_step_down(s, g);
+            group_step_down(s, g, 0);
         return false;
     default:
         return lead_if_preferred(s, g);

@@ -20,10 +20,12 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
 
 /* --- group_view.c --- */
 
-void group_step_down(struct shard *s, struct group *g);
+/* Stops leading, or trying to. `above`: the view that ended it; 0: none. */
+void group_step_down(struct shard *s, struct group *g, uint64_t above);
 void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
                    const struct signal *m);
-void group_refused(struct shard *s, struct group *g, const struct signal *m);
+/* A higher view than its own was promised there, or the leader leads no more because of it. */
+void group_refused(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
 
 /* --- group_primary.c --- */
 

@@ -4,10 +4,21 @@
 #include "node/shard.h"
 #include "shared/error.h"
 
-void group_step_down(struct shard *s, struct group *g)
+/* Those who follow are told, or they would take this replica for the leader as long as their link
+ * is up, and nobody would lead when the view that ended this one comes to nothing. */
+static void tell_end(struct shard *s, const struct group *g, uint64_t above)
+{
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (g->peers[i].state != PEER_DOWN)
+            group_signal_now(s, g, g->peers[i].member, SIGNAL_REFUSED, above, g->last);
+}
+
+void group_step_down(struct shard *s, struct group *g, uint64_t above)
 {
     if (g->role == GROUP_BACKUP)
         return;
+    if (g->role == GROUP_PRIMARY && above > g->view)
+        tell_end(s, g, above);
     g->role = GROUP_BACKUP;
     g->view = g->handing_ms = 0;
     g->since_ms = s->now_ms;
@@ -37,7 +48,7 @@ static void become_primary(struct shard *s, struct group *g)
     }
     if (group_make_step(s, g, &start, NULL, 0) != 0) {
         g->leader = 0;
-        group_step_down(s, g);
+        group_step_down(s, g, 0);
         return;
     }
     s->counters.view_changes++;
@@ -88,7 +99,7 @@ static void consider_promises(struct shard *s, struct group *g)
         uint16_t to = best->member;
         uint64_t view = g->view;
 
-        group_step_down(s, g);
+        group_step_down(s, g, 0);
         group_signal_now(s, g, to, SIGNAL_LEAD, view, newest);
     }
     /* Else the newest state is a mixture's: wait for a promise with a source. */
@@ -100,7 +111,7 @@ void group_lead(struct shard *s, struct group *g)
     uint64_t number = g->highest > view_number(promised) ? g->highest : view_number(promised);
     struct held_item item = {.partition = g->partition, .kind = HELD_PROMISE};
 
-    group_step_down(s, g);
+    group_step_down(s, g, 0);
     g->promised = view_of(number + 1, s->me);
     if (group_apply(s, g, NULL, 0, &position) != 0) {
         g->promised = promised;
@@ -150,12 +161,14 @@ void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
         group_catch_up(s, g, peer, m->last, peer->partial);
 }
 
-void group_refused(struct shard *s, struct group *g, const struct signal *m)
+void group_refused(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
 {
     if (view_number(m->view) > g->highest)
         g->highest = view_number(m->view);
+    if (view_member(g->leader) == from && m->view > g->leader)
+        g->leader = 0;
     if (g->role != GROUP_BACKUP && m->view > g->view) {
-        group_step_down(s, g);
+        group_step_down(s, g, m->view);
         g->leader = 0;
     }
 }
