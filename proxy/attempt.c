@@ -1,6 +1,7 @@
 #include "proxy/attempt.h"
 #include "proxy/answer.h"
 #include "proxy/calls.h"
+#include "proxy/mutant.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
@@ -133,6 +134,7 @@ static void read_majority(struct router *r, struct call *c)
     struct lane *chosen[CALL_LEGS_MAX];
 
     call_forget_proof(c);
+    c->led = false;
     if (choose_replicas(r, c, chosen, wanted) < wanted) {
         call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_MAJORITY);
         return;
@@ -154,6 +156,16 @@ static void ask_primary(struct router *r, struct call *c)
     try_again(r, c, FAILURE_NO_MAJORITY);
 }
 
+/* Whether two replicas have shown the same: the view of their states, and each key's version. */
+static bool same_proof(const struct router *r, struct bytes a, struct bytes b)
+{
+    size_t from = PROXY_MUTANT(r, NO_VIEW_IN_READ) ? PROOF_VIEW_SIZE : 0;
+
+    (void)r;
+    return a.size == b.size && a.size >= from &&
+           memcmp(a.data + from, b.data + from, a.size - from) == 0;
+}
+
 static void take_proof(struct router *r, struct leg *leg, const struct reply *reply,
                        struct bytes body)
 {
@@ -163,7 +175,7 @@ static void take_proof(struct router *r, struct leg *leg, const struct reply *re
 
     leg_end(r, leg);
     if (reply->kind == REPLY_REFUSED || (reply->kind == REPLY_VERSION) == is_value ||
-        (c->proven && !bytes_equal(buf_bytes(&c->proof), reply->proof))) {
+        (c->proven && !same_proof(r, buf_bytes(&c->proof), reply->proof))) {
         ask_primary(r, c);
         return;
     }
@@ -210,10 +222,8 @@ static struct lane *choose_primary(struct router *r, const struct call *c, struc
         uint32_t turn = (i + c->attempts / ATTEMPTS_PER_CANDIDATE) % set->count;
         struct lane *other = lane_of(r, set->member[turn], c->partition);
 
-        if (other != lane && other->state == LANE_UP && !other->unanswered) {
-            counter_add(&r->counters->leads, 1);
+        if (other != lane && other->state == LANE_UP && !other->unanswered)
             return other;
-        }
     }
     /* Nobody else: the silent one itself, if it can be reached at all. */
     m->flags &= (uint8_t)~REQUEST_LEAD;
@@ -232,8 +242,13 @@ static void ask_one(struct router *r, struct call *c)
     } else {
         lane = choose_primary(r, c, &m);
     }
+    c->led = m.flags & REQUEST_LEAD;
     if (!lane) {
         call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_LINK);
+        return;
+    }
+    if (c->way == CALL_TO_PRIMARY && call_must_not_part(c, lane)) {
+        call_wait(r, c, c->reason ? (enum failure)c->reason : FAILURE_NOT_TAKEN);
         return;
     }
     /* What was refused was not carried out: as long as that is so of all attempts, they can be
@@ -242,6 +257,8 @@ static void ask_one(struct router *r, struct call *c)
         c->base_view = route->base_view;
         c->base_op = route->base_op;
     }
+    if (c->led)
+        counter_add(&r->counters->leads, 1);
     c->sent_view = m.view;
     m.base_view = c->base_view;
     m.base_op = c->base_op;
@@ -352,6 +369,7 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
     case REFUSAL_UNCERTAIN:
         c->doubt = true;
         learn_view(r, c, reply);
+        call_in_doubt(r, c);
         try_again(r, c, why);
         break;
     case REFUSAL_ELSEWHERE:
@@ -361,6 +379,8 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
              * behind the base. */
             try_again(r, c, why);
         } else if (r->routes[c->partition].view == c->sent_view) {
+            /* It leads no more, and knows of nobody: another one is asked to. */
+            c->detour = !c->detour;
             call_wait(r, c, why);
         } else {
             /* The detour was around the primary of the view before. */

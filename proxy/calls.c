@@ -32,6 +32,9 @@ void call_under_way(struct call *c)
     s->sent++;
     s->writes_sent += c->slot->writes;
     s->majority_reads += c->way == CALL_TO_MAJORITY;
+    s->led += c->led;
+    if (c->led)
+        s->led_lane = c->legs[0].lane;
     s->last_sent = c->number > s->last_sent ? c->number : s->last_sent;
 }
 
@@ -44,10 +47,11 @@ void call_came_back(struct router *r, struct call *c)
     s->sent--;
     s->writes_sent -= c->slot->writes;
     s->majority_reads -= c->way == CALL_TO_MAJORITY;
+    s->led -= c->led;
     if (s->sent == 0)
         s->last_sent = 0;
     /* Somebody may wait for just that. */
-    if (s->waiting && s->majority_reads == 0)
+    if (s->waiting && (s->majority_reads == 0 || s->sent == 0))
         r->retry_ms = r->now_ms;
 }
 
@@ -59,6 +63,15 @@ bool call_must_hold(const struct router *r, const struct call *c)
         return false;
     return s->last_sent > c->number || (c->slot->writes && s->majority_reads &&
                                         ring_replicas(r->ring, c->partition)->count > 1);
+}
+
+bool call_must_not_part(const struct call *c, const struct lane *lane)
+{
+    const struct session *s = c->slot->session;
+
+    if (!s || !s->sent)
+        return false;
+    return c->led ? s->led < s->sent || s->led_lane != lane : s->led > 0;
 }
 
 void call_begin(struct router *r, struct call *c)

@@ -34,6 +34,11 @@ void call_in_doubt(struct router *r, const struct call *c);
  * write. */
 bool call_must_hold(const struct router *r, const struct call *c);
 
+/* Whether the call, about to be sent on a lane, would part from those of its client that are in
+ * flight: to one primary some go straight and some by another replica (call->led), and they would
+ * arrive in any order. It waits until they are answered. */
+bool call_must_not_part(const struct call *c, const struct lane *lane);
+
 /* For attempt.c: a call's first leg was sent, its last one has come back. */
 void call_under_way(struct call *c);
 void call_came_back(struct router *r, struct call *c);

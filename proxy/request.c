@@ -99,7 +99,7 @@ struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, ui
     c->level = 0;
     c->state = CALL_NEW;
     c->way = c->attempts = c->legs_open = 0;
-    c->detour = c->doubt = c->proven = c->valued = false;
+    c->led = c->detour = c->doubt = c->proven = c->valued = false;
     c->reason = 0;
     c->args = c->inline_args;
     c->args_size = 0;

@@ -66,6 +66,7 @@ struct call {
     uint8_t attempts; /* stays at 255 */
     uint8_t legs_open;
     uint8_t reason; /* enum failure: why it waits, and how it ends when it waits for too long */
+    bool led;       /* the newest attempt went to another replica, which shall relay or lead */
     bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */
     bool doubt;     /* an earlier attempt may have been, or may yet be, carried out */
     bool proven;    /* majority read: `proof` is set */

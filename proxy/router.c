@@ -2,6 +2,7 @@
 #include "proxy/answer.h"
 #include "proxy/attempt.h"
 #include "proxy/calls.h"
+#include "proxy/mutant.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
@@ -164,6 +165,16 @@ uint64_t router_tick(struct router *r, uint64_t now_ms)
 
 /* --- what nodes say ------------------------------------------------------------------------- */
 
+/* The leg that a reply answers, or NULL: nobody waits for it any more. */
+static struct leg *leg_answered(const struct router *r, const struct lane *lane, uint64_t id)
+{
+    struct leg *leg = leg_by_id(&r->requests, id);
+
+    if (!leg && PROXY_MUTANT(r, OLD_ATTEMPT))
+        return leg_by_id(&r->requests, id + (UINT64_C(1) << 32));
+    return leg && leg->lane == lane ? leg : NULL;
+}
+
 int router_reply(struct router *r, struct lane *lane, struct bytes body)
 {
     struct reply reply;
@@ -172,8 +183,8 @@ int router_reply(struct router *r, struct lane *lane, struct bytes body)
     if (message_get_reply(body, &reply) != 0)
         return RK_CORRUPT;
     lane->unanswered = 0;
-    leg = leg_by_id(&r->requests, reply.id);
-    if (!leg || leg->lane != lane)
+    leg = leg_answered(r, lane, reply.id);
+    if (!leg)
         counter_add(&r->counters->late_replies, 1);
     else
         attempt_reply(r, leg, &reply, body);

@@ -67,8 +67,11 @@ struct router {
     struct call_list waiting; /* calls, in the order of their numbers */
     uint64_t retry_ms;        /* when those are tried again */
     uint64_t retry_pass;      /* rounds of retries so far */
-    struct lane *dirty;       /* the edge empties it */
-    struct session *ready;    /* likewise, with router_next_ready */
+#ifdef RINGKV_MUTANTS
+    uint32_t mutants; /* proxy/mutant.h */
+#endif
+    struct lane *dirty;    /* the edge empties it */
+    struct session *ready; /* likewise, with router_next_ready */
 };
 
 /* `counters` must outlive the router. */

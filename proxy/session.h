@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct lane;
 struct slot;
 
 enum {
@@ -31,12 +32,14 @@ struct session {
     uint8_t wait_reason;  /* enum failure: why the last of them began to wait */
     uint64_t held_pass;   /* the last round of retries in which one of them had to go on waiting */
     uint32_t writes_sent; /* of those in flight: writes, */
-    uint32_t majority_reads; /* and reads from a majority */
-    uint64_t last_sent;      /* the highest number of a call in flight */
-    uint8_t resp;            /* 2 or 3 */
-    bool any_replica;        /* READONLY: reads may be answered by any replica, and be old */
-    bool ending;             /* reads no more commands; closed when everything is answered */
-    bool broken;             /* out of memory: a reply is lost, so it is closed at once */
+    uint32_t majority_reads;     /* and reads from a majority */
+    uint32_t led;                /* and those that another replica than the primary shall relay, */
+    const struct lane *led_lane; /* all on this lane */
+    uint64_t last_sent;          /* the highest number of a call in flight */
+    uint8_t resp;                /* 2 or 3 */
+    bool any_replica;            /* READONLY: reads may be answered by any replica, and be old */
+    bool ending;                 /* reads no more commands; closed when everything is answered */
+    bool broken;                 /* out of memory: a reply is lost, so it is closed at once */
     char *texts[SESSION_TEXTS];
 };
 

@@ -351,6 +351,61 @@ static void test_refused_before_doubt(void **state)
     rig_nothing_sent(&rig);
 }
 
+/* The refused read waits behind a write that was not refused; then that one may have been done, and
+ * the read could see it. */
+static void test_read_before_uncertain_write(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0);
+    struct request before, read, write, again;
+
+    (void)state;
+    rig_run(&rig, "SET a 0");
+    rig_run(&rig, "GET a");
+    rig_run(&rig, "SET a 1");
+    before = at_primary(lane, OP_SET);
+    read = at_primary(lane, OP_GET);
+    write = at_primary(lane, OP_SET);
+    rig_ok(&rig, lane, before.id);
+    rig_refuse(&rig, lane, read.id, REFUSAL_BUSY);
+    rig_expect(&rig, "+OK\r\n");
+    rig_refuse(&rig, lane, write.id, REFUSAL_UNCERTAIN);
+    rig_expect_prefix(&rig, "-BUSY the node");
+    again = at_primary(lane, OP_SET);
+    assert_int_equal(again.flags, REQUEST_RETRY);
+    rig_ok(&rig, lane, again.id);
+    rig_expect(&rig, "+OK\r\n");
+    rig_nothing_sent(&rig);
+}
+
+/* Straight to the primary, or by another replica: what one client asks goes one way at a time. */
+static void test_ways_do_not_part(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0), other = rig_replica(&rig, "a", 1);
+    struct request first, second, third;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    first = at_primary(lane, OP_SET);
+    rig_refuse(&rig, lane, first.id, REFUSAL_NOQUORUM);
+    rig_after(&rig, ROUTER_RETRY_MS);
+    first = at_primary(other, OP_SET);
+    assert_int_equal(first.flags, REQUEST_LEAD);
+    rig_run(&rig, "SET a 2");
+    rig_run(&rig, "SET a 3");
+    rig_nothing_sent(&rig);
+    rig_ok(&rig, other, first.id);
+    rig_expect(&rig, "+OK\r\n");
+    rig_after(&rig, 0);
+    second = at_primary(lane, OP_SET);
+    third = at_primary(lane, OP_SET);
+    assert_true(second.number < third.number);
+    assert_int_equal(second.flags, 0);
+    rig_ok(&rig, lane, second.id);
+    rig_ok(&rig, lane, third.id);
+    rig_expect(&rig, "+OK\r\n+OK\r\n");
+    rig_nothing_sent(&rig);
+}
+
 /* --- with one replica ------------------------------------------------------------------------- */
 
 /* One node does what comes in the order in which it comes. */
@@ -409,6 +464,8 @@ int main(void)
         TEST_THREE(test_view_learned_in_between),
         TEST_THREE(test_silent_primary),
         TEST_THREE(test_refused_before_doubt),
+        TEST_THREE(test_read_before_uncertain_write),
+        TEST_THREE(test_ways_do_not_part),
         TEST(test_one_replica),
         cmocka_unit_test_setup_teardown(test_one_replica_without_a_view, start_cold, finish),
     };

@@ -1,0 +1,21 @@
+/* The replication rules that the proxy keeps, each with a switch that breaks it, as node/mutant.h
+ * has them for the nodes; the bits are others. Only a build with RINGKV_MUTANTS has them. */
+#ifndef RINGKV_PROXY_MUTANT_H
+#define RINGKV_PROXY_MUTANT_H
+
+#define PROXY_MUTANTS(X)                                                 \
+    X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */ \
+    X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */
+
+#ifdef RINGKV_MUTANTS
+enum proxy_mutant {
+#define X(name, bit) PROXY_MUTANT_##name = 1 << (bit),
+    PROXY_MUTANTS(X)
+#undef X
+};
+#define PROXY_MUTANT(r, name) (((r)->mutants & PROXY_MUTANT_##name) != 0)
+#else
+#define PROXY_MUTANT(r, name) false
+#endif
+
+#endif
