@@ -7,22 +7,23 @@
 #include <stdint.h>
 
 enum event_kind {
-    EVENT_DELIVER,      /* a: pipe, b: sending side */
-    EVENT_OPEN,         /* a: pipe */
-    EVENT_OPEN_TIMEOUT, /* a: pipe, c: connection */
-    EVENT_SILENCE,      /* a: pipe, b: side that hears nothing, c: connection */
-    EVENT_SIDE_DOWN,    /* a: pipe, b: side, c: connection */
-    EVENT_UNBLOCK,      /* a: pipe, b: sending side */
-    EVENT_ROOM,         /* a: pipe, b: side that has room again, c: connection */
-    EVENT_TICK,         /* a: place, c: life */
-    EVENT_TURN_END,     /* a: place, c: life */
-    EVENT_SYNC,         /* a: place, c: life */
-    EVENT_SYNC_TOLD,    /* a: place, c: life */
-    EVENT_RESTART,      /* a: node */
-    EVENT_DISK_FREE,    /* a: node */
+    EVENT_DELIVER,       /* a: pipe, b: sending side */
+    EVENT_OPEN,          /* a: pipe */
+    EVENT_OPEN_TIMEOUT,  /* a: pipe, c: connection */
+    EVENT_SILENCE,       /* a: pipe, b: side that hears nothing, c: connection */
+    EVENT_SIDE_DOWN,     /* a: pipe, b: side, c: connection */
+    EVENT_UNBLOCK,       /* a: pipe, b: sending side */
+    EVENT_ROOM,          /* a: pipe, b: side that has room again, c: connection */
+    EVENT_TICK,          /* a: place, c: life */
+    EVENT_TURN_END,      /* a: place, c: life */
+    EVENT_SYNC,          /* a: place, c: life */
+    EVENT_SYNC_TOLD,     /* a: place, c: life */
+    EVENT_RESTART,       /* a: node */
+    EVENT_PROXY_RESTART, /* a: proxy */
+    EVENT_DISK_FREE,     /* a: node */
     EVENT_FAULT,
     EVENT_CLIENT, /* a: client */
-    EVENT_PROXY,  /* a: client, c: the call's attempt */
+    EVENT_PROXY,  /* a: place, c: number */
 };
 
 struct event {

@@ -12,6 +12,8 @@ enum fault {
     FAULT_FULL,
     FAULT_SYNC_FAIL,
     FAULT_SLOW,
+    FAULT_PROXY_KILL,
+    FAULT_PROXY_PAUSE,
     FAULTS,
 };
 
@@ -26,6 +28,8 @@ static void weights(const struct shape *s, uint32_t out[FAULTS])
     out[FAULT_FULL] = s->full;
     out[FAULT_SYNC_FAIL] = s->sync_fail;
     out[FAULT_SLOW] = s->slow;
+    out[FAULT_PROXY_KILL] = s->proxy_kill;
+    out[FAULT_PROXY_PAUSE] = s->proxy_pause;
 }
 
 static bool pick_fault(struct world *w, enum fault *out)
@@ -119,6 +123,20 @@ static void pause_node(struct world *w, uint32_t node)
     w->nodes[node].paused_until_us = w->now_us + span(w);
 }
 
+static void proxy_fault(struct world *w, enum fault fault)
+{
+    uint32_t proxy = (uint32_t)sim_random_below(&w->random, w->shape.proxies);
+
+    TRACE(w, "fault: proxy%u %s", proxy, fault == FAULT_PROXY_KILL ? "is killed" : "stands still");
+    if (fault == FAULT_PROXY_PAUSE) {
+        w->places[w->place_count - w->shape.proxies + proxy].paused_until_us = w->now_us + span(w);
+        return;
+    }
+    proxy_kill(w->proxies[proxy]);
+    workload_proxy_died(w, proxy);
+    events_put(&w->events, w->now_us + span(w), EVENT_PROXY_RESTART, proxy, 0, 0);
+}
+
 /* Mostly a minority is down at a time; sometimes all of them. */
 static bool may_die(struct world *w)
 {
@@ -160,6 +178,10 @@ void faults_next(struct world *w)
     case FAULT_PAUSE:
         pause_node(w, node);
         break;
+    case FAULT_PROXY_KILL:
+    case FAULT_PROXY_PAUSE:
+        proxy_fault(w, fault);
+        break;
     default:
         disk_fault(w, node, fault);
     }
@@ -187,5 +209,9 @@ void faults_heal(struct world *w)
         node_disk_free(w, i);
         if (!w->nodes[i].up)
             node_start(w, i);
+    }
+    for (uint32_t i = 0; i < w->shape.proxies; i++) {
+        proxy_start(w->proxies[i]);
+        proxy_be_patient(w->proxies[i]);
     }
 }

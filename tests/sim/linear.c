@@ -170,6 +170,22 @@ static size_t guesses(const struct search *s, const struct configuration *c)
     return count;
 }
 
+static bool is_read(const struct linear_op *op)
+{
+    return !operation_info(op->op)->writes;
+}
+
+/* Whether one of its line has to take effect before it, and has not; all from `first` on. */
+static bool is_behind(const struct search *s, const struct configuration *c, size_t first, size_t i)
+{
+    const struct linear_op *op = s->ops[i];
+
+    for (size_t j = first; op->line && j < i; j++)
+        if (s->ops[j]->line == op->line && !is_done(c, j) && !(is_read(op) && is_read(s->ops[j])))
+            return true;
+    return false;
+}
+
 /* The operations that may be the next to take effect: begun before any that is not done has ended.
  * Those that must end first come first. */
 static size_t candidates(struct search *s, const struct configuration *c, size_t first,
@@ -185,6 +201,8 @@ static size_t candidates(struct search *s, const struct configuration *c, size_t
             continue;
         if (s->ops[i]->returned < end)
             end = s->ops[i]->returned;
+        if (is_behind(s, c, first, i))
+            continue;
         for (; at && s->ops[out[at - 1]]->returned > s->ops[i]->returned; at--)
             out[at] = out[at - 1];
         out[at] = (uint16_t)i;
@@ -217,11 +235,6 @@ static enum taken take(const struct search *s, const struct configuration *c, si
         return TAKEN_IMPOSSIBLE;
     set_done(next, i);
     return memcmp(next->state, c->state, s->key_count * 4) ? TAKEN_CHANGED : TAKEN_UNCHANGED;
-}
-
-static bool is_read(const struct linear_op *op)
-{
-    return !operation_info(op->op)->writes;
 }
 
 /* By its answer it had no effect, whatever was there. */

@@ -28,6 +28,9 @@ struct linear_op {
     /* Moments of one clock, all different. returned = LINEAR_NEVER: there was no answer, so it may
      * have taken effect at any time after, or never; then the rest is not looked at. */
     uint64_t invoked, returned;
+    /* Operations of one line (0: none) were asked by one client without waiting: those with an
+     * answer take effect in the order of their invocation, unless both only read. */
+    uint32_t line;
     uint8_t kind; /* enum reply_kind: OK, NIL, INTEGER, BULK, ARRAY, ERROR */
     int64_t integer;
     struct bytes results[LINEAR_OP_KEYS_MAX]; /* BULK, ARRAY */

@@ -174,7 +174,7 @@ void net_flush(struct world *w, struct place *p)
 
 static bool alive(const struct world *w, const struct place *p)
 {
-    return p->is_proxy || w->nodes[p->owner].up;
+    return p->is_proxy ? p->life != 0 : w->nodes[p->owner].up;
 }
 
 static void tell_up(struct world *w, struct pipe *pipe, int side)
@@ -185,7 +185,7 @@ static void tell_up(struct world *w, struct pipe *pipe, int side)
     TRACE(w, "%s: connection %u with %s is up", place_name(p, a), pipe->sides[side].connection,
           place_name(other, b));
     if (p->is_proxy)
-        w->proxy_kind->lane(w->proxies[p->owner], pipe, true);
+        proxy_lane(w->proxies[p->owner], pipe, LANE_NEWS_UP);
     else if (!other->is_proxy)
         node_link_up(p, other);
 }
@@ -197,7 +197,7 @@ static void tell_down(struct world *w, struct pipe *pipe, int side)
 
     TRACE(w, "%s: the connection with %s is down", place_name(p, a), place_name(other, b));
     if (p->is_proxy)
-        w->proxy_kind->lane(w->proxies[p->owner], pipe, false);
+        proxy_lane(w->proxies[p->owner], pipe, LANE_NEWS_LOST);
     else if (!other->is_proxy)
         node_link_down(p, other);
 }
@@ -206,6 +206,17 @@ static void open_later(struct world *w, struct pipe *pipe)
 {
     events_put(&w->events, w->now_us + sim_random_range(&w->random, 1000, 12000), EVENT_OPEN,
                pipe->index, 0, 0);
+}
+
+/* A connection that was asked for does not come up. */
+static void open_failed(struct world *w, struct pipe *pipe)
+{
+    struct place *p = pipe->sides[OPENER].place;
+
+    pipe->opening = 0;
+    open_later(w, pipe);
+    if (p->is_proxy)
+        proxy_lane(w->proxies[p->owner], pipe, LANE_NEWS_FAILED);
 }
 
 /* The side's half of the connection is gone; its owner is not told here. */
@@ -250,9 +261,8 @@ void net_open_timeout(struct world *w, struct pipe *pipe, uint32_t connection)
 {
     if (pipe->opening != connection)
         return;
-    pipe->opening = 0;
     send(w, pipe, OPENER, MESSAGE_CLOSE, connection, (struct bytes){0});
-    open_later(w, pipe);
+    open_failed(w, pipe);
 }
 
 void net_silence(struct world *w, struct pipe *pipe, int side, uint32_t connection)
@@ -299,8 +309,7 @@ static void take_close(struct world *w, struct pipe *pipe, int side, uint32_t co
     if (pipe->sides[side].connection == connection) {
         net_side_down(w, pipe, side, false);
     } else if (side == OPENER && pipe->opening == connection) {
-        pipe->opening = 0;
-        open_later(w, pipe);
+        open_failed(w, pipe);
     }
 }
 
@@ -317,7 +326,7 @@ static void take_data(struct world *w, struct pipe *pipe, int side, const struct
     if (w->trace)
         trace_frames(w, p, other, bytes_of(m->data, m->size), "takes");
     if (p->is_proxy)
-        w->proxy_kind->frames(w->proxies[p->owner], pipe, bytes_of(m->data, m->size));
+        proxy_frames(w->proxies[p->owner], pipe, bytes_of(m->data, m->size));
     else
         node_frames(p, pipe, other, bytes_of(m->data, m->size));
 }

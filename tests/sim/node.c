@@ -182,12 +182,23 @@ void node_room(struct place *p, struct place *other)
     handled(p);
 }
 
+/* A proxy that waits for answers asks for a sign of life. */
+static int take_ping(struct pipe *pipe, struct bytes body)
+{
+    uint64_t tag;
+    int error = message_get_tag(body, &tag);
+
+    return error ? error : message_put_pong(net_out(pipe, ACCEPTOR), tag);
+}
+
 static int take_frame(struct place *p, struct pipe *pipe, struct place *from, const struct frame *f)
 {
     struct request m;
 
     if (!from->is_proxy)
         return shard_peer_message(p->shard, member_of(from), f->type, f->body);
+    if (f->type == MESSAGE_PING)
+        return take_ping(pipe, f->body);
     if (f->type != MESSAGE_REQUEST || message_get_request(f->body, &m) != 0)
         return RK_CORRUPT;
     shard_request(p->shard, (uint64_t)pipe->index << 32 | pipe->sides[ACCEPTOR].connection, &m);

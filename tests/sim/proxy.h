@@ -1,4 +1,6 @@
-/* What stands between clients and nodes: exchangeable. */
+/* A proxy: the daemon's own routing (proxy/router.h) between simulated clients and simulated
+ * connections, as proxy/worker.c and proxy/link.c drive it in truth. Its process can stand still,
+ * die and begin anew. */
 #ifndef RINGKV_TESTS_SIM_PROXY_H
 #define RINGKV_TESTS_SIM_PROXY_H
 
@@ -8,21 +10,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sim_proxy;
 struct world;
 
-struct proxy_kind {
-    void *(*create)(struct world *w, uint32_t index);
-    void (*destroy)(void *proxy);
-    /* Carries out w->ops[op] for a client, one at a time for each. It ends with workload_done. */
-    void (*start)(void *proxy, uint32_t client, size_t op);
-    /* A connection of this proxy's (the pipe's opening side) has come up or gone down. */
-    void (*lane)(void *proxy, struct pipe *pipe, bool up);
-    void (*frames)(void *proxy, struct pipe *pipe, struct bytes frames);
-    /* EVENT_PROXY with its client and number. */
-    void (*timer)(void *proxy, uint32_t client, uint64_t number);
-};
+struct sim_proxy *proxy_new(struct world *w, struct place *place);
+void proxy_free(struct sim_proxy *x);
 
-/* The simulator's own: addresses the view it knows, else the first replica. */
-extern const struct proxy_kind proxy_simple;
+/* The process begins, and ends. What its clients had in flight gets no answer then. */
+void proxy_start(struct sim_proxy *x);
+void proxy_kill(struct sim_proxy *x);
+
+/* Runs one command of a client; its reply comes to workload_reply. After the last one of a turn
+ * proxy_turn_end. */
+void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *args, uint32_t count);
+void proxy_turn_end(struct sim_proxy *x);
+
+/* A connection of this proxy's (the pipe's opening side) has come up, is lost, or did not come up.
+ */
+enum lane_news { LANE_NEWS_UP, LANE_NEWS_LOST, LANE_NEWS_FAILED };
+void proxy_lane(struct sim_proxy *x, struct pipe *pipe, enum lane_news news);
+void proxy_frames(struct sim_proxy *x, struct pipe *pipe, struct bytes frames);
+
+/* EVENT_PROXY with its number. */
+void proxy_timer(struct sim_proxy *x, uint64_t number);
+
+/* The last phase: nobody hurries. */
+void proxy_be_patient(struct sim_proxy *x);
 
 #endif

@@ -29,8 +29,8 @@ static void draw_cluster(struct shape *s, struct sim_random *r)
     s->ops = pick(r, 30, 150);
     s->keys = pick(r, 1, 4);
     s->tags = pick(r, 1, 6);
-    s->retries = sim_random_chance(r, 850);
-    s->majority_reads = pick(r, 0, 1000);
+    s->pipeline = sim_random_chance(r, 600) ? 1 : pick(r, 2, 6);
+    s->old_reads = sim_random_chance(r, 500) ? 0 : pick(r, 1, 300);
     s->history_steps = sim_random_chance(r, 500) ? pick(r, 1, 12) : pick(r, 12, 100);
     s->chunk_records = pick(r, 1, 6);
 }
@@ -61,6 +61,8 @@ static void draw_faults(struct shape *s, struct sim_random *r)
     s->full = weight(r);
     s->sync_fail = weight(r) / 3;
     s->slow = weight(r);
+    s->proxy_kill = weight(r) / 3;
+    s->proxy_pause = weight(r) / 2;
 }
 
 static bool set_field(struct shape *s, const char *name, size_t size, uint32_t value)
@@ -112,6 +114,9 @@ int shape_check(const char *settings, char *why, size_t why_size)
                       .shards = 1,
                       .proxies = 1,
                       .clients = 1,
+                      .pipeline = 1,
+                      .timeout_us = 1000,
+                      .attempt_us = 1000,
                       .keys = 1,
                       .tags = 1,
                       .bits = 2};
@@ -123,7 +128,8 @@ int shape_check(const char *settings, char *why, size_t why_size)
     }
     if (s.nodes < 1 || s.nodes > 7 || s.replicas < 1 || s.replicas > 7 || s.shards < 1 ||
         s.shards > 3 || s.bits < 1 || s.bits > 4 || s.proxies < 1 || s.proxies > 4 ||
-        s.clients < 1 || s.clients > 16 || s.keys < 1 || s.keys > 4 || s.tags < 1 || s.ops > 800) {
+        s.clients < 1 || s.clients > 16 || s.keys < 1 || s.keys > 4 || s.tags < 1 || s.ops > 800 ||
+        s.pipeline < 1 || s.timeout_us < 1000 || s.attempt_us < 1000) {
         snprintf(why, why_size, "a number is out of range");
         return RK_INVALID;
     }

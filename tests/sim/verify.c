@@ -111,6 +111,48 @@ void verify_replicas(struct world *w)
 
 /* --- histories ------------------------------------------------------------------------------ */
 
+/* Whether an operation that was refused, so that nothing was done, was to write this value. */
+static bool was_refused(const struct world *w, uint16_t key, struct bytes value)
+{
+    for (size_t i = 0; i < w->op_count; i++) {
+        const struct linear_op *l = &w->ops[i].linear;
+
+        for (uint8_t k = 0; w->ops[i].dropped && k < l->key_count; k++)
+            if (l->op != OP_APPEND && l->keys[k] == key && l->values[k].size &&
+                bytes_equal(l->values[k], value))
+                return true;
+    }
+    return false;
+}
+
+/* What any replica may show: the value may be old, and may never be committed, but nobody shows
+ * what was not done. */
+static void verify_any_read(struct world *w, const struct sim_op *o)
+{
+    const struct linear_op *l = &o->linear;
+
+    if (l->kind == REPLY_BULK && was_refused(w, l->keys[0], l->results[0]))
+        world_violated(w, "operation %zu read what had been refused: %.*s", (size_t)(o - w->ops),
+                       (int)l->results[0].size, (const char *)l->results[0].data);
+}
+
+/* What belongs into the history of a partition; false: not this one. */
+static bool take_operation(struct world *w, const struct sim_op *o, struct linear_op *out)
+{
+    if (o->dropped)
+        return false;
+    if (o->level == LEVEL_ANY) {
+        if (o->linear.returned != LINEAR_NEVER)
+            verify_any_read(w, o);
+        return false;
+    }
+    *out = o->linear;
+    /* A primary without confirmation shows what is, or once was, committed. */
+    if (o->level == LEVEL_PRIMARY)
+        out->invoked = 0;
+    return true;
+}
+
 enum { CONFIGURATIONS_MAX = 200000 };
 
 void verify_history(struct world *w)
@@ -124,8 +166,7 @@ void verify_history(struct world *w)
         uint16_t key = 0;
 
         for (size_t i = 0; i < w->op_count; i++)
-            if (!w->ops[i].dropped && w->ops[i].partition == p)
-                ops[count++] = w->ops[i].linear;
+            count += w->ops[i].partition == p && take_operation(w, &w->ops[i], &ops[count]);
         switch (linear_check(ops, count, CONFIGURATIONS_MAX, &key)) {
         case LINEAR_YES:
             break;

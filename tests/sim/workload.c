@@ -1,4 +1,5 @@
 /* The clients: what they ask, and the history of what they saw. */
+#include "tests/sim/client_reply.h"
 #include "tests/sim/world.h"
 #include <stdlib.h>
 
@@ -28,11 +29,11 @@ static struct sim_op *new_op(struct world *w, uint32_t client, uint8_t op, uint3
     return o;
 }
 
-/* Every value is another, and an integer. */
-static struct bytes new_value(struct world *w)
+/* Every operation's values are others, and integers. */
+static struct bytes new_value(struct world *w, uint8_t key)
 {
     char text[32];
-    int size = snprintf(text, sizeof(text), "%zu00", w->op_count);
+    int size = snprintf(text, sizeof(text), "%zu%u0", w->op_count, key);
 
     return world_keep(w, bytes_of(text, (size_t)size));
 }
@@ -61,8 +62,10 @@ static void draw_op(struct world *w, uint32_t client)
 
     if (operation_info(op)->args[1] == '*' || op == OP_MSET)
         add_keys(w, o, tag);
+    if (op == OP_GET && sim_random_chance(&w->random, w->shape.old_reads))
+        o->level = sim_random_chance(&w->random, 500) ? LEVEL_PRIMARY : LEVEL_ANY;
     for (uint8_t k = 0; k < o->linear.key_count && operation_info(op)->args[1] == 'v'; k++)
-        o->linear.values[k] = op == OP_APPEND ? bytes_from("7") : new_value(w);
+        o->linear.values[k] = op == OP_APPEND ? bytes_from("7") : new_value(w, k);
     o->linear.by = (int64_t)sim_random_range(&w->random, 1, 9);
 }
 
@@ -76,100 +79,170 @@ static void draw_must(struct world *w, uint32_t client)
     struct sim_op *o = new_op(w, client, at < reads ? OP_GET : OP_GETSET, key);
 
     if (at >= reads)
-        o->linear.values[0] = new_value(w);
+        o->linear.values[0] = new_value(w, 0);
     o->must = true;
 }
 
-static void start(struct world *w, uint32_t client)
+/* --- asking --------------------------------------------------------------------------------- */
+
+enum { WORDS_MAX = 1 + 2 * LINEAR_OP_KEYS_MAX };
+
+/* A read that may be old goes out as LEVELGET. */
+static const char *const level_words[] = {[LEVEL_PRIMARY] = "0", [LEVEL_ANY] = "1"};
+
+/* The operation as a client's command. */
+static void ask(struct world *w, struct sim_proxy *proxy, const struct sim_op *o)
+{
+    const struct linear_op *l = &o->linear;
+    bool old = o->level == LEVEL_PRIMARY || o->level == LEVEL_ANY;
+    struct bytes words[WORDS_MAX];
+    uint32_t count = 0;
+    char number[24];
+
+    words[count++] = bytes_from(old ? "LEVELGET" : operation_info(l->op)->name);
+    for (uint8_t k = 0; k < l->key_count; k++) {
+        words[count++] = bytes_from(w->keys->keys[l->keys[k]].text);
+        if (operation_info(l->op)->args[1] == 'v')
+            words[count++] = l->values[k];
+    }
+    if (l->op == OP_INCRBY) {
+        snprintf(number, sizeof(number), "%lld", (long long)l->by);
+        words[count++] = bytes_from(number);
+    }
+    if (old)
+        words[count++] = bytes_from(level_words[o->level]);
+    proxy_command(proxy, o->client, words, count);
+}
+
+/* Asks what was drawn last, from w->ops[first] on, without waiting in between. */
+static void start(struct world *w, uint32_t client, size_t first)
 {
     struct sim_client *c = &w->clients[client];
+    uint32_t line = w->op_count - first > 1 ? (uint32_t)first + 1 : 0;
 
-    c->busy = true;
-    c->op = w->op_count - 1;
-    w->ops[c->op].linear.invoked = ++w->clock;
-    w->ops_open++;
-    TRACE(w, "client%u: asks %s key=%s (operation %zu)", client,
-          operation_info(w->ops[c->op].linear.op)->name,
-          w->keys->keys[w->ops[c->op].linear.keys[0]].text, c->op);
-    w->proxy_kind->start(w->proxies[c->proxy], client, c->op);
+    c->first = first;
+    c->end = w->op_count;
+    for (size_t i = first; i < c->end; i++) {
+        struct sim_op *o = &w->ops[i];
+
+        o->linear.invoked = ++w->clock;
+        o->linear.line = o->level == LEVEL_LINEAR ? line : 0;
+        w->ops_open++;
+        TRACE(w, "client%u: asks proxy%u %s key=%s level=%u (operation %zu)", client, c->proxy,
+              operation_info(o->linear.op)->name, w->keys->keys[o->linear.keys[0]].text, o->level,
+              i);
+        ask(w, w->proxies[c->proxy], o);
+    }
+    proxy_turn_end(w->proxies[c->proxy]);
+}
+
+static bool is_up(const struct world *w, uint32_t proxy)
+{
+    return w->places[w->place_count - w->shape.proxies + proxy].life != 0;
+}
+
+static void client_later(struct world *w, uint32_t client)
+{
+    events_put(&w->events, w->now_us + 1 + sim_random_below(&w->random, w->shape.think_us),
+               EVENT_CLIENT, client, 0, 0);
 }
 
 void workload_client(struct world *w, uint32_t client)
 {
-    if (w->clients[client].busy)
+    struct sim_client *c = &w->clients[client];
+    size_t first = w->op_count, wanted;
+
+    if (c->first < c->end)
         return;
-    if (w->must_end) {
-        if (w->must_next == w->must_end)
-            return;
-        draw_must(w, client);
-    } else {
-        if (w->op_count >= w->ops_wanted)
-            return;
-        draw_op(w, client);
+    if (w->must_end ? w->must_next == w->must_end : w->op_count >= w->ops_wanted)
+        return;
+    if (!is_up(w, c->proxy)) {
+        /* It goes to another one, or comes again. */
+        c->proxy = (c->proxy + 1) % w->shape.proxies;
+        client_later(w, client);
+        return;
     }
-    start(w, client);
+    wanted = w->must_end ? 1 : sim_random_range(&w->random, 1, w->shape.pipeline);
+    for (size_t i = 0; i < wanted; i++) {
+        if (w->must_end)
+            draw_must(w, client);
+        else
+            draw_op(w, client);
+    }
+    start(w, client, first);
 }
 
-static void keep_reply(struct world *w, struct linear_op *l, const struct reply *reply)
-{
-    struct bytes rest = reply->data;
+/* --- what came of it ------------------------------------------------------------------------ */
 
+static void trace_done(struct world *w, const struct sim_op *o, const struct client_reply *reply)
+{
+    static const char *const words[] = {"is answered", "is refused", "does not know", "is wrong"};
+
+    TRACE(
+        w, "client%u: %s kind=%u integer=%lld value=%.*s %.*s (operation %zu)", o->client,
+        words[reply->outcome], reply->kind, (long long)reply->integer, (int)reply->results[0].size,
+        reply->results[0].data ? (const char *)reply->results[0].data : "", (int)reply->error.size,
+        reply->error.data ? (const char *)reply->error.data : "", o - w->ops);
+}
+
+static void keep_reply(struct world *w, struct linear_op *l, const struct client_reply *reply)
+{
+    l->returned = ++w->clock;
     l->kind = reply->kind;
     l->integer = reply->integer;
-    if (reply->kind == REPLY_BULK)
-        l->results[0] = world_keep(w, reply->data);
-    if (reply->kind != REPLY_ARRAY)
-        return;
-    if (reply->count != l->key_count) {
+    l->nils = reply->nils;
+    if (reply->kind == REPLY_ARRAY && reply->count != l->key_count)
         world_violated(w, "an array of %u values for %u keys", reply->count, l->key_count);
-        return;
-    }
-    for (uint8_t k = 0; k < l->key_count; k++) {
-        bool nil;
-        struct bytes value = message_next_arg(&rest, &nil);
-
-        l->nils |= (uint8_t)(nil << k);
-        l->results[k] = world_keep(w, value);
-    }
+    for (uint8_t k = 0; k < LINEAR_OP_KEYS_MAX; k++)
+        if (reply->results[k].data)
+            l->results[k] = world_keep(w, reply->results[k]);
 }
 
-static void trace_done(struct world *w, const struct sim_op *o, enum outcome outcome)
-{
-    const struct linear_op *l = &o->linear;
-    static const char *const words[] = {"is answered", "is refused", "does not know"};
-
-    if (outcome != OUTCOME_ANSWERED)
-        TRACE(w, "client%u: %s (operation %zu)", o->client, words[outcome], o - w->ops);
-    else
-        TRACE(w, "client%u: %s kind=%u integer=%lld value=%.*s (operation %zu)", o->client,
-              words[outcome], l->kind, (long long)l->integer, (int)l->results[0].size,
-              l->results[0].data ? (const char *)l->results[0].data : "", o - w->ops);
-}
-
-void workload_done(struct world *w, uint32_t client, enum outcome outcome,
-                   const struct reply *reply)
+static void done(struct world *w, uint32_t client, const struct client_reply *reply)
 {
     struct sim_client *c = &w->clients[client];
-    struct sim_op *o = &w->ops[c->op];
+    struct sim_op *o = &w->ops[c->first];
 
-    if (outcome == OUTCOME_ANSWERED) {
-        o->linear.returned = ++w->clock;
+    trace_done(w, o, reply);
+    if (reply->outcome == OUTCOME_ANSWERED)
         keep_reply(w, &o->linear, reply);
-    } else {
-        o->dropped = outcome == OUTCOME_REFUSED;
-        if (o->must)
-            world_violated(w,
-                           "partition %u does not work again after everything was healed "
-                           "(operation %zu %s)",
-                           o->partition, c->op,
-                           outcome == OUTCOME_REFUSED ? "was refused" : "got no answer");
-    }
-    trace_done(w, o, outcome);
-    c->busy = false;
+    o->dropped = reply->outcome == OUTCOME_REFUSED;
+    if (o->must && reply->outcome != OUTCOME_ANSWERED)
+        world_violated(w,
+                       "partition %u does not work again after everything was healed (operation "
+                       "%zu: %.*s)",
+                       o->partition, c->first, (int)reply->error.size,
+                       reply->error.data ? (const char *)reply->error.data : "");
     w->ops_open--;
-    events_put(&w->events, w->now_us + sim_random_below(&w->random, w->shape.think_us),
-               EVENT_CLIENT, client, 0, 0);
+    if (++c->first == c->end)
+        client_later(w, client);
 }
+
+size_t workload_reply(struct world *w, uint32_t client, struct bytes in)
+{
+    struct sim_client *c = &w->clients[client];
+    struct client_reply reply;
+    int64_t size = client_reply_read(in, &reply);
+
+    if (size < 0 || (size && (c->first == c->end || reply.outcome == OUTCOME_WRONG)))
+        world_violated(w, "client%u cannot understand: %.*s", client,
+                       (int)(in.size < 100 ? in.size : 100), (const char *)in.data);
+    if (size <= 0 || w->violation[0])
+        return 0;
+    done(w, client, &reply);
+    return (size_t)size;
+}
+
+void workload_proxy_died(struct world *w, uint32_t proxy)
+{
+    struct client_reply reply = {.outcome = OUTCOME_UNCERTAIN};
+
+    for (uint32_t i = 0; i < w->shape.clients; i++)
+        while (w->clients[i].proxy == proxy && w->clients[i].first < w->clients[i].end)
+            done(w, i, &reply);
+}
+
+/* --- phases --------------------------------------------------------------------------------- */
 
 void workload_start(struct world *w)
 {
@@ -187,8 +260,7 @@ void workload_start(struct world *w)
     }
     for (uint32_t i = 0; i < w->shape.clients; i++) {
         w->clients[i].proxy = i % w->shape.proxies;
-        events_put(&w->events, sim_random_below(&w->random, w->shape.think_us), EVENT_CLIENT, i, 0,
-                   0);
+        client_later(w, i);
     }
 }
 
@@ -196,9 +268,6 @@ void workload_final(struct world *w)
 {
     w->must_next = 0;
     w->must_end = (size_t)tags_in_use(w) * w->shape.keys + (1u << w->shape.bits);
-    /* Enough for the slowest of clocks and the most of retries. */
-    w->shape.timeout_us = 5000000;
-    w->shape.attempt_us = 500000;
     w->shape.think_us = 100;
     for (uint32_t i = 0; i < w->shape.clients; i++)
         events_put(&w->events, w->now_us, EVENT_CLIENT, i, 0, 0);

@@ -120,7 +120,7 @@ static void make_proxies(struct world *w)
     }
     net_build(w);
     for (uint32_t i = 0; i < w->shape.proxies; i++)
-        w->proxies[i] = w->proxy_kind->create(w, i);
+        w->proxies[i] = proxy_new(w, &w->places[w->place_count - w->shape.proxies + i]);
 }
 
 struct world *world_new(uint64_t seed, const char *settings, const struct sim_keys *keys,
@@ -133,7 +133,6 @@ struct world *world_new(uint64_t seed, const char *settings, const struct sim_ke
     w->seed = seed;
     w->keys = keys;
     w->trace = trace;
-    w->proxy_kind = &proxy_simple;
     sim_random_seed(&w->random, seed);
     shape_draw(&w->shape, &w->random, settings);
     for (uint32_t i = 0; i < w->shape.nodes; i++)
@@ -151,7 +150,7 @@ void world_free(struct world *w)
             store_close(w->places[i].store);
     }
     for (uint32_t i = 0; i < w->shape.proxies; i++)
-        w->proxy_kind->destroy(w->proxies[i]);
+        proxy_free(w->proxies[i]);
     net_free(w);
     events_free(&w->events);
     ring_free(w->ring);
@@ -163,6 +162,11 @@ void world_free(struct world *w)
 }
 
 /* --- running --------------------------------------------------------------------------------- */
+
+static struct place *proxy_place(struct world *w, uint32_t proxy)
+{
+    return &w->places[w->place_count - w->shape.proxies + proxy];
+}
 
 /* The place in which an event happens, or NULL. */
 static struct place *place_of(struct world *w, const struct event *e)
@@ -181,7 +185,10 @@ static struct place *place_of(struct world *w, const struct event *e)
     case EVENT_TURN_END:
     case EVENT_SYNC:
     case EVENT_SYNC_TOLD:
+    case EVENT_PROXY:
         return &w->places[e->a];
+    case EVENT_CLIENT:
+        return proxy_place(w, w->clients[e->a].proxy);
     default:
         return NULL;
     }
@@ -191,14 +198,14 @@ static struct place *place_of(struct world *w, const struct event *e)
 static bool postponed(struct world *w, const struct event *e)
 {
     const struct place *p = place_of(w, e);
-    const struct sim_node *n;
+    uint64_t until_us;
 
-    if (!p || p->is_proxy)
+    if (!p)
         return false;
-    n = &w->nodes[p->owner];
-    if (n->paused_until_us <= w->now_us)
+    until_us = p->is_proxy ? p->paused_until_us : w->nodes[p->owner].paused_until_us;
+    if (until_us <= w->now_us)
         return false;
-    events_put(&w->events, n->paused_until_us, e->kind, e->a, e->b, e->c);
+    events_put(&w->events, until_us, e->kind, e->a, e->b, e->c);
     return true;
 }
 
@@ -266,6 +273,9 @@ static void handle(struct world *w, const struct event *e)
     case EVENT_RESTART:
         node_start(w, e->a);
         break;
+    case EVENT_PROXY_RESTART:
+        proxy_start(w->proxies[e->a]);
+        break;
     case EVENT_DISK_FREE:
         node_disk_free(w, e->a);
         break;
@@ -276,7 +286,7 @@ static void handle(struct world *w, const struct event *e)
         workload_client(w, e->a);
         break;
     case EVENT_PROXY:
-        w->proxy_kind->timer(w->proxies[w->clients[e->a].proxy], e->a, e->c);
+        proxy_timer(w->proxies[w->places[e->a].owner], e->c);
         break;
     default:
         handle_net(w, e);
@@ -359,9 +369,8 @@ void world_run(struct world *w)
 {
     for (uint32_t i = 0; i < w->shape.nodes; i++)
         node_start(w, i);
-    for (uint32_t i = 0; i < w->place_count; i++)
-        if (w->places[i].is_proxy)
-            net_place_began(w, &w->places[i]);
+    for (uint32_t i = 0; i < w->shape.proxies; i++)
+        proxy_start(w->proxies[i]);
     workload_start(w);
     faults_start(w);
     run_clients(w);
@@ -371,6 +380,8 @@ void world_run(struct world *w)
     world_run_until(w, w->now_us + 2 * (uint64_t)w->shape.silence_us);
     for (uint32_t i = 0; i < w->shape.nodes; i++)
         world_run_until(w, w->nodes[i].paused_until_us);
+    for (uint32_t i = 0; i < w->shape.proxies; i++)
+        world_run_until(w, proxy_place(w, i)->paused_until_us);
     become_quiet(w);
     if (!w->violation[0])
         run_final(w);

@@ -18,7 +18,7 @@
 #include "tests/sim/shape.h"
 #include <stdio.h>
 
-enum { NODES_MAX = 7, SHARDS_OF_NODE_MAX = 2, PLACES_MAX = 20, CLIENTS_MAX = 16 };
+enum { NODES_MAX = 7, SHARDS_OF_NODE_MAX = 2, PLACES_MAX = 20, CLIENTS_MAX = 16, PROXIES_MAX = 4 };
 
 /* Something with connections: a shard of a node, or a proxy. */
 struct place {
@@ -26,11 +26,13 @@ struct place {
     bool is_proxy;
     uint32_t owner; /* node or proxy */
     uint16_t shard_index;
+    uint64_t life; /* shard: tells events of this process from those of its predecessors; proxy: 0:
+                      the process is dead */
+    uint64_t paused_until_us; /* proxy: its process stands still */
 
     /* Of a node's shard. */
     struct store *store;
     struct shard *shard; /* NULL: the process is dead */
-    uint64_t life;       /* tells events of this process from those of its predecessors */
     bool turn_open, syncing;
     bool sync_fails; /* the next one */
     uint64_t sync_to;
@@ -54,15 +56,17 @@ struct sim_node {
 /* A client's operation. */
 struct sim_op {
     uint32_t client, partition;
-    bool dropped; /* refused: must not have had an effect */
-    bool must;    /* of the last phase: has to succeed */
+    bool dropped;  /* refused: must not have had an effect */
+    bool must;     /* of the last phase: has to succeed */
+    uint8_t level; /* of a read: enum request_level; what it promises decides how it is checked */
     struct linear_op linear;
 };
 
+/* A client's operations on their way are w->ops[first..end), asked in one go and answered in their
+ * order. */
 struct sim_client {
     uint32_t proxy;
-    bool busy;
-    size_t op;
+    size_t first, end;
 };
 
 struct world {
@@ -84,8 +88,7 @@ struct world {
     uint32_t next_connection;
     size_t messages; /* on the way */
 
-    const struct proxy_kind *proxy_kind;
-    void *proxies[4];
+    struct sim_proxy *proxies[PROXIES_MAX];
     struct sim_client clients[CLIENTS_MAX];
     struct sim_op *ops;
     size_t op_count, op_size, ops_wanted, ops_open;
@@ -139,14 +142,14 @@ void node_sync_told(struct place *p);
 
 /* --- workload.c ----------------------------------------------------------------------------- */
 
-enum outcome { OUTCOME_ANSWERED, OUTCOME_REFUSED, OUTCOME_UNCERTAIN };
-
 void workload_start(struct world *w);
 /* A client has nothing to do: what comes next. */
 void workload_client(struct world *w, uint32_t client);
-/* The proxy's last word about a client's operation; `reply` when answered. */
-void workload_done(struct world *w, uint32_t client, enum outcome outcome,
-                   const struct reply *reply);
+/* A proxy's output for a client: takes the first reply. Its size; 0: it is not whole yet, or was
+ * refused as a violation. */
+size_t workload_reply(struct world *w, uint32_t client, struct bytes in);
+/* The proxy died: what its clients had in flight gets no answer. */
+void workload_proxy_died(struct world *w, uint32_t proxy);
 /* Asks for every key, and writes one of every partition, until all have been answered. */
 void workload_final(struct world *w);
 
