@@ -2,6 +2,7 @@
 #include "shared/crc32c.h"
 #include "shared/error.h"
 #include "shared/file.h"
+#include "shared/program.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,13 +44,6 @@ static int lock(struct data_folder *d, char *why, size_t why_size)
     return error;
 }
 
-static int default_shards(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (int)cores;
-}
-
 /* What the file 'identity' holds. The checksum is over the lines before it. */
 static void identity_text(const struct data_folder *d, char text[IDENTITY_FILE_MAX])
 {
@@ -73,7 +67,7 @@ static int make_identity(struct data_folder *d, const char *path, uint16_t shard
         snprintf(why, why_size, "no random bytes for an identity: %s", strerror(errno));
         return RK_IO;
     }
-    d->shards = shards ? shards : (uint16_t)default_shards();
+    d->shards = shards ? shards : (uint16_t)program_threads(SHARDS_MAX);
     identity_text(d, text);
 
     int error = file_replace(path, bytes_from(text), 0600);

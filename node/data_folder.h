@@ -20,8 +20,8 @@ struct data_folder {
     uint16_t shards;
 };
 
-/* Opens, or makes, the folder at `path` for `shards` shards (0: as many as it was made for, or one
- * per core). 0, or an error with a text that names the folder and what would help: RK_BUSY,
+/* Opens, or makes, the folder at `path` for `shards` shards (0: as many as it was made for, or
+ * program_threads). 0, or an error with a text that names the folder and what would help: RK_BUSY,
  * RK_VERSION, RK_INVALID (another number of shards), RK_CORRUPT, RK_IO, RK_NOSPACE. */
 int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, char *why,
                      size_t why_size);

@@ -26,7 +26,7 @@ const struct config_setting node_settings[] = {
     {"node", "data", CONFIG_TEXT, AT(data), NULL, 1, PATH_MAX - 256, NULL,
      "folder of this node's data and identity, for this node alone"},
     {"node", "shards", CONFIG_NUMBER, AT(shards), "0", 0, SHARDS_MAX, NULL,
-     "threads, each with a part of the data; fixed when the data folder is made; 0: one per core"},
+     "threads, each with a part of the data; fixed when the data folder is made; 0: one for two cores"},
     {"node", "max_connections", CONFIG_NUMBER, AT(max_connections), "4096", 8, 1000000, NULL,
      "connections from proxies, nodes and ringctl together; further ones are closed at once"},
     {"node", "max_value", CONFIG_SIZE, AT(max_value), "16m", KI, VALUE_SIZE_MAX, NULL,

@@ -18,7 +18,7 @@ struct node_options {
     char *listen;    /* HOST:PORT */
     char *advertise; /* HOST:PORT or "": as listen; see node_options_advertise */
     char *data;      /* path of a folder */
-    int64_t shards;  /* 0: one per core */
+    int64_t shards;  /* 0: one for two cores */
     int64_t max_connections;
     int64_t max_value;         /* bytes */
     int64_t connection_output; /* bytes */

@@ -22,6 +22,7 @@
 enum {
     OTHER_DESCRIPTORS = 512, /* beside clients: links, loops, listeners, the log */
     SIGNALS = 3,
+    THREADS_MAX = 64,
 };
 
 struct main {
@@ -113,9 +114,7 @@ static void raise_descriptors(const struct proxy_options *o)
 
 static uint32_t thread_count(const struct proxy_options *o)
 {
-    long cores = o->threads ? (long)o->threads : sysconf(_SC_NPROCESSORS_ONLN);
-
-    return cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
+    return o->threads ? (uint32_t)o->threads : program_threads(THREADS_MAX);
 }
 
 static void nobody(void *arg, int fd)

@@ -20,7 +20,7 @@ const struct config_setting proxy_settings[] = {
     {"proxy", "listen", CONFIG_ADDRESS, AT(listen), "127.0.0.1:7379", 0, 0, NULL,
      "where clients connect"},
     {"proxy", "threads", CONFIG_NUMBER, AT(threads), "0", 0, 64, NULL,
-     "threads among which the clients are spread; 0: one per core"},
+     "threads among which the clients are spread; 0: one for two cores"},
     {"proxy", "max_clients", CONFIG_NUMBER, AT(max_clients), "20000", 1, 1000000, NULL,
      "clients connected at a time; further ones get an error and are closed"},
     {"proxy", "client_output", CONFIG_SIZE, AT(client_output), "64m", 64 * KI, GI, NULL,

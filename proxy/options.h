@@ -9,7 +9,7 @@
 struct proxy_options {
     /* [proxy] */
     char *listen;    /* HOST:PORT */
-    int64_t threads; /* 0: one per core */
+    int64_t threads; /* 0: one for two cores */
     int64_t max_clients;
     int64_t client_output;  /* bytes */
     int64_t client_pending; /* commands */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPTION_SET = 256, OPTION_HELP_CONFIG };
 
@@ -130,4 +131,11 @@ void program_arguments_free(struct program_arguments *a)
     free(a->sets);
     a->sets = NULL;
     a->set_count = 0;
+}
+
+uint32_t program_threads(uint32_t max)
+{
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+    return half < 1 ? 1 : half > (long)max ? max : (uint32_t)half;
 }

@@ -20,6 +20,7 @@
 #include "shared/config.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum program_exit {
     PROGRAM_DONE = 0,      /* did what was asked */
@@ -56,5 +57,11 @@ int program_parse(int argc, char **argv, const struct program_description *d,
 int program_report(const struct program_description *d, int failed, const char *why);
 
 void program_arguments_free(struct program_arguments *a);
+
+/* How many threads a daemon has when it is not told: one for two cores, from 1 to `max`. A proxy's
+ * thread keeps a second core busy with what the kernel does for its sockets, a shard's with its log
+ * and its checkpoints; and fewer threads have more to do in a turn, which makes each request
+ * cheaper. */
+uint32_t program_threads(uint32_t max);
 
 #endif

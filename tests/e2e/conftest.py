@@ -6,6 +6,9 @@ from harness import Cluster, RedisServer
 
 LOG_TAIL_LINES = 25
 
+# More than one of each even where the defaults say one, so that what goes between threads is tested.
+THREADS = ["--node", "shards=2", "--proxy", "threads=2"]
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
@@ -22,7 +25,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="module")
 def shared_cluster():
     """Three nodes, N = 3, one proxy."""
-    cluster = Cluster()
+    cluster = Cluster(*THREADS)
     try:
         yield cluster.up()
     finally:
@@ -44,7 +47,7 @@ def make_cluster():
     made = []
 
     def make(*options, up=True):
-        cluster = Cluster(*options)
+        cluster = Cluster(*THREADS, *options)
         made.append(cluster)
         return cluster.up() if up else cluster
 
