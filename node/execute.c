@@ -13,7 +13,10 @@ static operation_function *const functions[] = {
     [OP_GET] = execute_get,       [OP_MGET] = execute_mget,     [OP_EXISTS] = execute_exists,
     [OP_STRLEN] = execute_strlen, [OP_SET] = execute_set,       [OP_MSET] = execute_set,
     [OP_SETNX] = execute_setnx,   [OP_GETSET] = execute_getset, [OP_DEL] = execute_del,
-    [OP_INCRBY] = execute_incrby, [OP_APPEND] = execute_append,
+    [OP_INCRBY] = execute_incrby, [OP_APPEND] = execute_append, [OP_CAS] = execute_cas,
+    [OP_MSETNX] = execute_msetnx, [OP_RENAME] = execute_rename, [OP_COPY] = execute_copy,
+    [OP_WATCH] = execute_watch,   [OP_EXEC] = execute_exec,     [OP_SCAN] = execute_scan,
+    [OP_COUNT] = execute_count,   [OP_FLUSH] = execute_flush,
 };
 
 /* NULL: there is none, or none that writes, or reads, as is asked for. */
@@ -54,15 +57,12 @@ static int note_seen(struct execute *x, struct version version, uint64_t positio
     return x->request->level < LEVEL_VALUE ? 0 : prove(x, version);
 }
 
-/* The operation's own newest change of a key, or NULL. */
+/* The newest change of a key by the operation itself, or by its transaction; NULL: none. */
 static const struct store_change *own_change(const struct execute *x, struct bytes key)
 {
-    const struct effect *e = x->effect;
+    const struct store_change *own = change_list_find(&x->effect->changes, key);
 
-    for (size_t i = e->change_count; i > 0; i--)
-        if (bytes_equal(e->changes[i - 1].key, key))
-            return &e->changes[i - 1];
-    return NULL;
+    return own || !x->before ? own : change_list_find(x->before, key);
 }
 
 /* Reads the record, be it deleted or expired. RK_NOTFOUND: the key has no trace. What a write saw
@@ -140,7 +140,7 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
     struct execute x = {.view = v, .request = m, .rest = m->args, .out = out, .seen = seen};
     operation_function *function = function_of(m->op, false);
 
-    if (!function)
+    if (!function || (m->level >= LEVEL_VALUE && operation_is_range(m->op)))
         return RK_INVALID;
     *seen = (struct execute_seen){0};
     buf_truncate(v->proof, 0);
@@ -156,25 +156,9 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static int add_change(struct effect *e, enum store_change_kind kind, struct bytes key,
-                      struct store_record record)
-{
-    if (e->change_count == e->change_size) {
-        size_t size = e->change_size ? e->change_size * 2 : 8;
-        struct store_change *more = realloc(e->changes, size * sizeof(*more));
-
-        if (!more)
-            return RK_NOMEM;
-        e->changes = more;
-        e->change_size = size;
-    }
-    e->changes[e->change_count++] = (struct store_change){kind, key, record};
-    return 0;
-}
-
 int execute_fail(struct execute *x, const char *text)
 {
-    x->effect->change_count = 0;
+    change_list_clear(&x->effect->changes);
     x->effect->reply.kind = REPLY_ERROR;
     x->effect->reply.data = bytes_from(text);
     return 0;
@@ -187,8 +171,9 @@ int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t
     int size;
 
     if (value.size <= x->view->value_max)
-        return add_change(x->effect, STORE_PUT, key,
-                          (struct store_record){x->version, expire_ms, false, value});
+        return change_list_put(
+            &x->effect->changes,
+            &(struct store_change){STORE_PUT, key, {x->version, expire_ms, false, value}});
     size = snprintf(text, sizeof(text),
                     "ERR value is too large: %zu bytes, the limit (max_value) is %u", value.size,
                     x->view->value_max);
@@ -198,10 +183,17 @@ int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t
 
 int execute_delete(struct execute *x, struct bytes key)
 {
-    struct store_record tombstone = {.version = x->version, .deleted = true};
+    struct store_change change = {x->view->keep_tombstones ? STORE_PUT : STORE_FORGET,
+                                  key,
+                                  {.version = x->version, .deleted = true}};
 
-    return add_change(x->effect, x->view->keep_tombstones ? STORE_PUT : STORE_FORGET, key,
-                      tombstone);
+    return change_list_put(&x->effect->changes, &change);
+}
+
+/* Runs the operation of a transaction. */
+int execute_operation(struct execute *x)
+{
+    return functions[x->request->op](x);
 }
 
 int execute_write(const struct execute_view *v, const struct request *m, struct version version,
@@ -210,14 +202,26 @@ int execute_write(const struct execute_view *v, const struct request *m, struct 
     struct execute x = {.view = v, .request = m, .rest = m->args, .effect = e, .version = version};
     operation_function *function = function_of(m->op, true);
 
-    e->change_count = 0;
-    e->reply = (struct reply){.id = m->id};
-    arena_reset(&e->arena);
+    effect_clear(e);
+    e->reply.id = m->id;
     return function ? function(&x) : RK_INVALID;
+}
+
+void effect_clear(struct effect *e)
+{
+    change_list_clear(&e->changes);
+    e->reply = (struct reply){0};
+    arena_reset(&e->arena);
 }
 
 void effect_free(struct effect *e)
 {
-    free(e->changes);
+    if (e->inner) {
+        effect_free(e->inner);
+        free(e->inner);
+    }
+    change_list_free(&e->changes);
     arena_free(&e->arena);
+    buf_free(&e->answer);
+    buf_free(&e->results);
 }

@@ -5,9 +5,11 @@
 #define RINGKV_NODE_EXECUTE_H
 
 #include "node/arena.h"
+#include "node/change_list.h"
 #include "node/store.h"
 #include "shared/buf.h"
 #include "shared/message.h"
+#include "shared/ring.h"
 
 /* The state an operation sees. */
 struct execute_view {
@@ -17,6 +19,7 @@ struct execute_view {
     bool keep_tombstones; /* a delete leaves its version behind (more than one replica) */
     uint64_t state_view;  /* of the replica's state, for proofs */
     struct buf *proof;    /* scratch */
+    const struct ring *ring;
 };
 
 /* What a read saw, to be waited for before its reply may leave. */
@@ -32,12 +35,15 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
 
 /* What a write does. Zero-initialise once and use again; effect_free at the end. */
 struct effect {
-    struct store_change *changes; /* keys and values point into the request, into `arena` or into
-                                     the store */
-    size_t change_count;
-    size_t change_size; /* allocated */
-    struct reply reply; /* kind, integer, data; data points where changes do */
-    struct arena arena; /* what it made, until the next */
+    struct change_list changes; /* keys and values point into the request, into `arena` or into the
+                                   store */
+    struct reply reply;         /* kind, integer, count, data; data points where changes do, or to
+                                   `results` */
+    struct arena arena;         /* what it made, until the next */
+    /* Of a transaction: */
+    struct effect *inner; /* what its present operation does */
+    struct buf answer;    /* the reply of a read among its operations */
+    struct buf results;
 };
 
 /* Computes the effect of a write. `version` is given to every changed record. An effect may be
@@ -45,6 +51,7 @@ struct effect {
  * that a late copy of the request cannot come to another result. 0, or as execute_read. */
 int execute_write(const struct execute_view *v, const struct request *m, struct version version,
                   struct effect *e);
+void effect_clear(struct effect *e);
 void effect_free(struct effect *e);
 
 #endif

@@ -12,11 +12,12 @@
 struct execute {
     const struct execute_view *view;
     const struct request *request;
-    struct bytes rest;         /* the arguments not taken yet */
-    struct buf *out;           /* of a read: where its reply goes */
-    struct execute_seen *seen; /* of a read */
-    struct effect *effect;     /* of a write */
-    struct version version;    /* of a write's changes */
+    struct bytes rest;                /* the arguments not taken yet */
+    struct buf *out;                  /* of a read: where its reply goes */
+    struct execute_seen *seen;        /* of a read */
+    struct effect *effect;            /* of a write, and in a transaction */
+    const struct change_list *before; /* of the transaction's operations before this one, or NULL */
+    struct version version;           /* of a write's changes */
 };
 
 /* The next argument; they were checked against the operation's letters. */
@@ -43,19 +44,31 @@ int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t
 /* A write deletes a key that is there. */
 int execute_delete(struct execute *x, struct bytes key);
 
+/* Runs the function of the operation, which must be one that may stand in a transaction. */
+int execute_operation(struct execute *x);
+
 /* The reply of a write is an error, and nothing is changed. `text` must stay. */
 int execute_fail(struct execute *x, const char *text);
 
 /* The operations. Each returns 0 or an error as execute_read does. */
 int execute_append(struct execute *x);
+int execute_cas(struct execute *x);
+int execute_copy(struct execute *x);
+int execute_count(struct execute *x);
 int execute_del(struct execute *x);
+int execute_exec(struct execute *x);
 int execute_exists(struct execute *x);
+int execute_flush(struct execute *x);
 int execute_get(struct execute *x);
 int execute_getset(struct execute *x);
 int execute_incrby(struct execute *x);
 int execute_mget(struct execute *x);
+int execute_msetnx(struct execute *x);
+int execute_rename(struct execute *x);
+int execute_scan(struct execute *x);
 int execute_set(struct execute *x);
 int execute_setnx(struct execute *x);
 int execute_strlen(struct execute *x);
+int execute_watch(struct execute *x);
 
 #endif

@@ -33,8 +33,9 @@ static void refuse(struct shard *s, uint64_t client, const struct request *m, en
 
 static struct execute_view view_of_group(struct shard *s, const struct group *g)
 {
-    return (struct execute_view){s->store,          s->wall_ms,   s->options.value_max,
-                                 g->peer_count > 0, g->last.view, &s->proof};
+    return (struct execute_view){
+        s->store,  s->wall_ms, s->options.value_max, g->peer_count > 0, g->last.view,
+        &s->proof, s->ring};
 }
 
 static bool too_much_waits(const struct shard *s, const struct group *g)
@@ -97,6 +98,9 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
     }
     before = buf_len(out);
     error = execute_read(&view, m, out, &seen);
+    if (operation_is_range(m->op))
+        /* What was deleted leaves nothing to be seen. */
+        seen.newest = g->last;
     s->counters.reads++;
     if (error)
         refuse(s, client, m, refusal_of(s, error));
@@ -128,6 +132,11 @@ static int answer_when_committed(struct shard *s, struct group *g, uint64_t clie
     return error;
 }
 
+static bool is_counted(uint8_t kind)
+{
+    return kind == REPLY_ARRAY || kind == REPLY_RESULTS;
+}
+
 /* A request that was carried out before: its answer is in the history. */
 static void answer_again(struct shard *s, struct group *g, uint64_t client, const struct request *m,
                          const struct history_entry *e)
@@ -144,7 +153,10 @@ static void answer_again(struct shard *s, struct group *g, uint64_t client, cons
         return;
     }
     reply.kind = step.result_kind;
-    reply.integer = step.result_integer;
+    if (is_counted(step.result_kind))
+        reply.count = (uint32_t)step.result_integer;
+    else
+        reply.integer = step.result_integer;
     reply.data = step.result_data;
     if (answer_when_committed(s, g, client, &reply, e->at) != 0)
         refuse(s, client, m, REFUSAL_UNCERTAIN);
@@ -187,10 +199,10 @@ static int carry_out(struct shard *s, struct group *g, uint64_t client, const st
         return error;
     if (reply->data.size <= STEP_RESULT_MAX) {
         step.result_kind = reply->kind;
-        step.result_integer = reply->integer;
+        step.result_integer = is_counted(reply->kind) ? reply->count : reply->integer;
         step.result_data = reply->data;
     }
-    error = group_make_step(s, g, &step, e->changes, e->change_count);
+    error = group_make_step(s, g, &step, e->changes.items, e->changes.count);
     if (error)
         return error;
     return answer_when_committed(s, g, client, reply, step.at) ? RK_CLOSED : 0;

@@ -2,6 +2,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/reader.h"
+#include "shared/transaction.h"
 #include "shared/wire.h"
 
 enum {
@@ -196,6 +197,20 @@ int peer_put_step(struct buf *out, const struct step *s, const struct store_chan
     return error;
 }
 
+/* A result with several values has their number in place of the integer. */
+static bool step_result_fits(const struct step *s)
+{
+    bool counted = s->result_kind == REPLY_ARRAY || s->result_kind == REPLY_RESULTS;
+
+    if (!counted)
+        return s->result_kind <= REPLY_ERROR;
+    if (s->result_integer < 0 || s->result_integer > MESSAGE_ARGS_MAX)
+        return false;
+    return s->result_kind == REPLY_ARRAY
+               ? message_check_values(s->result_data, (uint32_t)s->result_integer) == 0
+               : transaction_check_results(s->result_data, (uint32_t)s->result_integer) == 0;
+}
+
 int peer_get_step(struct bytes body, struct step *s)
 {
     struct reader r = reader_of(body);
@@ -217,8 +232,7 @@ int peer_get_step(struct bytes body, struct step *s)
     s->result_data = reader_sized(&r);
     s->changes = reader_rest(&r);
     if (r.bad || s->partition >= PARTITIONS_MAX || s->view == 0 || s->at.view > s->view ||
-        s->result_kind > REPLY_ERROR || s->result_kind == REPLY_ARRAY ||
-        s->result_data.size > STEP_RESULT_MAX)
+        s->result_data.size > STEP_RESULT_MAX || !step_result_fits(s))
         return RK_CORRUPT;
     if (s->kind == STEP_START) {
         if (s->at.op != 0 || s->from.view >= s->at.view || s->change_count != 0)

@@ -61,8 +61,8 @@ struct step {
     struct version from, at;
     uint64_t session, number; /* of the request behind it; 0: none */
     uint8_t result_kind;      /* enum reply_kind: what that request was answered; 0: none */
-    int64_t result_integer;
-    struct bytes result_data; /* of a bulk or an error */
+    int64_t result_integer;   /* of an array or a transaction, how many there are */
+    struct bytes result_data; /* of a bulk, an error, an array, a transaction */
     uint16_t change_count;
     struct bytes changes; /* walk with peer_next_change */
 };

@@ -3,6 +3,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/operation.h"
+#include "shared/transaction.h"
 #include "shared/wire.h"
 #include <stdlib.h>
 
@@ -163,23 +164,41 @@ void shard_refuse(struct shard *s, uint64_t client, uint64_t id, enum refusal re
         message_put_reply(out, &reply);
 }
 
-/* Every key of a request must lie in the partition it names. */
-static bool keys_belong(const struct ring *ring, const struct request *m)
+static bool key_belongs(const struct ring *ring, uint32_t partition, struct bytes key)
 {
-    const char *letters = operation_info(m->op)->args;
-    struct bytes rest = m->args;
+    return ring_partition(ring, wire_get_position(key.data)) == partition;
+}
+
+static bool part_belongs(const struct ring *ring, uint32_t partition, struct bytes arg);
+
+/* Every key of an operation must lie in the partition that its request names. */
+static bool keys_belong(const struct ring *ring, uint32_t partition, uint8_t op, uint16_t arg_count,
+                        struct bytes args)
+{
+    const char *letters = operation_info(op)->args;
     size_t period = 0;
 
     while (letters[period] && letters[period] != '*')
         period++;
-    for (uint16_t i = 0; i < m->arg_count; i++) {
-        struct bytes arg = message_next_arg(&rest, NULL);
+    for (uint16_t i = 0; i < arg_count; i++) {
+        struct bytes arg = message_next_arg(&args, NULL);
+        char letter = letters[i % period];
 
-        if (letters[i % period] == 'k' &&
-            ring_partition(ring, wire_get_position(arg.data)) != m->partition)
+        if (letter == 'x' ? !part_belongs(ring, partition, arg)
+                          : strchr("kc", letter) && !key_belongs(ring, partition, arg))
             return false;
     }
     return true;
+}
+
+static bool part_belongs(const struct ring *ring, uint32_t partition, struct bytes arg)
+{
+    struct transaction_item item;
+
+    if (transaction_get_item(arg, &item) != 0)
+        return false;
+    return item.op ? keys_belong(ring, partition, item.op, item.arg_count, item.args)
+                   : key_belongs(ring, partition, item.key);
 }
 
 void shard_request(struct shard *s, uint64_t client, const struct request *m)
@@ -194,7 +213,7 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
 
     struct group *g = shard_group(s, m->partition);
 
-    if (!g || !keys_belong(s->ring, m)) {
+    if (!g || !keys_belong(s->ring, m->partition, m->op, m->arg_count, m->args)) {
         s->counters.refused_malformed++;
         shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0, 0);
     } else if (!g->mine) {

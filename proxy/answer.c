@@ -20,11 +20,8 @@ const char *failure_text(enum failure why)
 /* Whether a node's answer is one that the operation can give. */
 static bool answer_fits(const struct call *c, const struct reply *reply)
 {
-    static const char letters[] = {[REPLY_OK] = 'o',
-                                   [REPLY_NIL] = 'n',
-                                   [REPLY_INTEGER] = 'i',
-                                   [REPLY_BULK] = 'b',
-                                   [REPLY_ARRAY] = 'a'};
+    static const char letters[] = {[REPLY_OK] = 'o',   [REPLY_NIL] = 'n',   [REPLY_INTEGER] = 'i',
+                                   [REPLY_BULK] = 'b', [REPLY_ARRAY] = 'a', [REPLY_RESULTS] = 'r'};
 
     if (reply->kind == REPLY_ERROR)
         return reply->data.size > 0;
@@ -82,6 +79,7 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
             (const char *)reply->data.data);
     case REPLY_REFUSED:
     case REPLY_VERSION:
+    case REPLY_RESULTS:
         break;
     }
     return resp_put_error(out, failure_text(FAILURE_MISFIT));

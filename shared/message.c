@@ -3,6 +3,7 @@
 #include "shared/frame.h"
 #include "shared/operation.h"
 #include "shared/reader.h"
+#include "shared/transaction.h"
 #include "shared/wire.h"
 #include <stddef.h>
 
@@ -335,15 +336,22 @@ static bool arg_fits(char letter, struct bytes arg)
         return arg.size > POSITION_SIZE && arg.size <= STORE_KEY_SIZE_MAX;
     case 'i':
         return arg.size == 8;
+    case 'c':
+        return arg.size >= POSITION_SIZE && arg.size <= STORE_KEY_SIZE_MAX + 1;
+    case 'x': {
+        struct transaction_item item;
+
+        return transaction_get_item(arg, &item) == 0;
+    }
     default:
         return arg.size <= VALUE_SIZE_MAX;
     }
 }
 
-static int check_args(const struct request *m)
+int message_check_args(uint8_t op, uint16_t arg_count, struct bytes args)
 {
-    const struct operation_info *info = operation_info(m->op);
-    struct reader r = reader_of(m->args);
+    const struct operation_info *info = operation_info(op);
+    struct reader r = reader_of(args);
     size_t letters = 0;
     bool repeats;
 
@@ -352,10 +360,10 @@ static int check_args(const struct request *m)
     while (info->args[letters] && info->args[letters] != '*')
         letters++;
     repeats = info->args[letters] == '*';
-    if (m->arg_count == 0 || m->arg_count > MESSAGE_ARGS_MAX || m->arg_count % letters != 0 ||
-        (!repeats && m->arg_count != letters))
+    if (arg_count == 0 || arg_count > MESSAGE_ARGS_MAX || arg_count % letters != 0 ||
+        (!repeats && arg_count != letters))
         return RK_CORRUPT;
-    for (size_t i = 0; i < m->arg_count; i++) {
+    for (size_t i = 0; i < arg_count; i++) {
         struct bytes arg = reader_sized(&r);
 
         if (r.bad || !arg_fits(info->args[i % letters], arg))
@@ -396,7 +404,7 @@ int message_get_request(struct bytes body, struct request *m)
     if (r.bad || !is_zero(reserved) || m->partition >= PARTITIONS_MAX || m->level > LEVEL_VERSION ||
         m->flags > (REQUEST_RETRY | REQUEST_LEAD))
         return RK_CORRUPT;
-    return check_args(m);
+    return message_check_args(m->op, m->arg_count, m->args);
 }
 
 struct bytes message_next_arg(struct bytes *rest, bool *nil)
@@ -450,8 +458,9 @@ static uint8_t *begin_reply(struct buf *out, uint64_t id, uint8_t kind, uint8_t 
 
 int message_put_reply(struct buf *out, const struct reply *m)
 {
-    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 24 : 0;
-    bool has_data = m->kind == REPLY_BULK || m->kind == REPLY_ERROR;
+    bool counted = m->kind == REPLY_ARRAY || m->kind == REPLY_RESULTS;
+    bool has_data = counted || m->kind == REPLY_BULK || m->kind == REPLY_ERROR;
+    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 24 : counted ? 4 : 0;
     size_t begun;
     uint8_t *at =
         begin_reply(out, m->id, m->kind, m->kind == REPLY_REFUSED ? m->refusal : 0, more, &begun);
@@ -460,6 +469,8 @@ int message_put_reply(struct buf *out, const struct reply *m)
         return RK_NOMEM;
     if (m->kind == REPLY_INTEGER)
         wire_put_i64(at, m->integer);
+    if (counted)
+        wire_put_u32(at, m->count);
     if (m->kind == REPLY_REFUSED) {
         wire_put_u64(at, m->epoch);
         wire_put_u64(at + 8, m->view);
@@ -504,13 +515,13 @@ int message_end_array_reply(struct buf *out, size_t begun, struct bytes proof)
     return error ? error : frame_end(out, begun);
 }
 
-static int check_values(const struct reply *m)
+int message_check_values(struct bytes values, uint32_t count)
 {
-    struct reader r = reader_of(m->data);
+    struct reader r = reader_of(values);
 
-    if (m->count > MESSAGE_ARGS_MAX)
+    if (count > MESSAGE_ARGS_MAX)
         return RK_CORRUPT;
-    for (uint32_t i = 0; i < m->count && !r.bad; i++) {
+    for (uint32_t i = 0; i < count && !r.bad; i++) {
         uint32_t size = reader_u32(&r);
 
         if (size != (uint32_t)NIL_SIZE)
@@ -549,7 +560,11 @@ static int get_content(struct reader *r, struct reply *m)
     case REPLY_ARRAY:
         m->count = reader_u32(r);
         m->data = reader_rest(r);
-        return r->bad ? RK_CORRUPT : check_values(m);
+        return r->bad ? RK_CORRUPT : message_check_values(m->data, m->count);
+    case REPLY_RESULTS:
+        m->count = reader_u32(r);
+        m->data = reader_rest(r);
+        return r->bad ? RK_CORRUPT : transaction_check_results(m->data, m->count);
     case REPLY_REFUSED:
         m->epoch = reader_u64(r);
         m->view = reader_u64(r);

@@ -120,6 +120,7 @@ enum reply_kind {
         6, /* the operation ran and answers with an error; `data` is RESP's text ("ERR ...") */
     REPLY_REFUSED = 7, /* it was not run: `refusal` says why */
     REPLY_VERSION = 8, /* nothing but the proof */
+    REPLY_RESULTS = 9, /* of a transaction, count of them: shared/transaction.h */
 };
 
 enum refusal {
@@ -142,8 +143,8 @@ struct reply {
     uint8_t refusal; /* enum refusal */
     int64_t integer;
     uint64_t epoch, view, op; /* REPLY_REFUSED */
-    uint32_t count;           /* REPLY_ARRAY */
-    struct bytes data;        /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY */
+    uint32_t count;           /* REPLY_ARRAY, REPLY_RESULTS */
+    struct bytes data;        /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY, REPLY_RESULTS */
     /* Of a read at LEVEL_VALUE or LEVEL_VERSION: the view of the replica's state and the version of
      * each key, so that replicas saw the same exactly if their proofs are the same bytes. Of a
      * write: the operation (view, op) that it became. */
@@ -191,7 +192,8 @@ int message_end_request(struct buf *out, size_t begun);
 /* A whole request with the arguments of `m` as they are (from a decoded one). */
 int message_put_request(struct buf *out, const struct request *m);
 
-/* Replies; `m` without count and data for arrays: begin, add each value, end, likewise. */
+/* Replies; an array's values as they are (from a decoded one), or: begin, add each value, end,
+ * likewise. */
 int message_put_reply(struct buf *out, const struct reply *m);
 size_t message_begin_array_reply(struct buf *out, uint64_t id);
 int message_add_value(struct buf *out, size_t begun, const struct bytes *value); /* NULL: nil */
@@ -208,6 +210,11 @@ int message_get_tag(struct bytes body, uint64_t *tag); /* PING, PONG, RING_GET, 
 int message_get_tagged(struct bytes body, uint64_t *tag, struct bytes *rest); /* RING, STATUS */
 int message_get_ring_put(struct bytes body, struct ring_put *m);
 int message_get_done(struct bytes body, struct done *m);
+
+/* Parts of the decoders, for what travels inside of other things: whether arguments fit an
+ * operation, whether values are so many. 0 or RK_CORRUPT. */
+int message_check_args(uint8_t op, uint16_t arg_count, struct bytes args);
+int message_check_values(struct bytes values, uint32_t count);
 
 /* Walks the arguments of a decoded request or the values of a decoded array reply: the next one,
  * removed from the front of `rest`. `nil` may be NULL. The bytes were checked by the decoder. */

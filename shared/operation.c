@@ -15,3 +15,10 @@ const struct operation_info *operation_info(uint8_t op)
         return NULL;
     }
 }
+
+bool operation_is_range(uint8_t op)
+{
+    const struct operation_info *info = operation_info(op);
+
+    return info && info->args[0] == 'c';
+}

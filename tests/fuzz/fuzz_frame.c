@@ -9,6 +9,7 @@
 #include "shared/frame.h"
 #include "shared/message.h"
 #include "shared/operation.h"
+#include "shared/transaction.h"
 #include "shared/wire.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,43 @@ static bool done(struct bytes body)
     return true;
 }
 
+/* A part of a transaction: what it points to lies inside, and it encodes to the same bytes. */
+static void part(struct bytes arg)
+{
+    struct transaction_item item;
+    size_t size;
+
+    CHECK(transaction_get_item(arg, &item) == 0);
+    check_inside(item.op ? item.args : item.token, arg);
+    check_inside(item.key, arg);
+    if (item.op == 0) {
+        CHECK(1 + item.token.size + item.key.size == arg.size);
+        CHECK(item.token.size == WATCH_TOKEN_SIZE && item.key.size > POSITION_SIZE);
+        return;
+    }
+    CHECK(transaction_takes(item.op) && item.op != OP_EXEC);
+    size = TRANSACTION_ITEM_HEAD;
+    for (uint16_t i = 0; i < item.arg_count; i++)
+        size += 4 + message_next_arg(&item.args, NULL).size;
+    CHECK(item.args.size == 0 && size == arg.size);
+}
+
+/* The results of a transaction, put again. */
+static void results(const struct reply *m)
+{
+    struct buf put = {0};
+    struct bytes rest = m->data;
+
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct reply one = transaction_next_result(&rest);
+
+        check_inside(one.data, m->data);
+        CHECK(transaction_put_result(&put, &one) == 0);
+    }
+    CHECK(rest.size == 0 && bytes_equal(buf_bytes(&put), m->data));
+    buf_free(&put);
+}
+
 static bool request(struct bytes body)
 {
     struct request m;
@@ -145,6 +183,8 @@ static bool request(struct bytes body)
                   0);
         } else {
             CHECK(letters[i % period] != 'i' || arg.size == 8);
+            if (letters[i % period] == 'x')
+                part(arg);
             CHECK(message_add_arg(&again, begun, arg) == 0);
         }
     }
@@ -163,6 +203,8 @@ static bool reply(struct bytes body)
     check_inside(m.data, body);
     check_inside(m.proof, body);
     CHECK(m.proof.size <= PROOF_MAX);
+    if (m.kind == REPLY_RESULTS)
+        results(&m);
     if (m.kind != REPLY_ARRAY) {
         CHECK(message_put_reply(&again, &m) == 0);
         return true;

@@ -25,7 +25,7 @@ static uint64_t position; /* of the newest batch */
 static inline int start(void **state)
 {
     (void)state;
-    view = (struct execute_view){NULL, NOW, VALUE_MAX, true, 9, &proof};
+    view = (struct execute_view){NULL, NOW, VALUE_MAX, true, 9, &proof, NULL};
     assert_int_equal(store_memory_new(1, &view.store), 0);
     effect = (struct effect){0};
     out = args = proof = (struct buf){0};
@@ -111,17 +111,17 @@ static inline void write_op(enum operation op)
 
     assert_int_equal(execute_write(&view, &m, (struct version){2, ++last_op}, &effect), 0);
     assert_int_equal(effect.reply.id, 77);
-    for (size_t i = 0; i < effect.change_count; i++) {
-        const struct store_change *c = &effect.changes[i];
+    for (size_t i = 0; i < effect.changes.count; i++) {
+        const struct store_change *c = &effect.changes.items[i];
 
         if (c->kind == STORE_PUT) {
             assert_int_equal(c->record.version.view, 2);
             assert_int_equal(c->record.version.op, last_op);
         }
     }
-    batch.changes = effect.changes;
-    batch.change_count = effect.change_count;
-    if (effect.change_count)
+    batch.changes = effect.changes.items;
+    batch.change_count = effect.changes.count;
+    if (effect.changes.count)
         assert_int_equal(store_apply(view.store, &batch, &position), 0);
 }
 
@@ -196,7 +196,7 @@ static inline void assert_integer(int64_t wanted)
 static inline void assert_refused(const char *beginning)
 {
     assert_int_equal(effect.reply.kind, REPLY_ERROR);
-    assert_int_equal(effect.change_count, 0);
+    assert_int_equal(effect.changes.count, 0);
     assert_true(effect.reply.data.size >= strlen(beginning));
     assert_memory_equal(effect.reply.data.data, beginning, strlen(beginning));
 }

@@ -115,7 +115,7 @@ static void test_damaged(void **state)
         m = request_of(writes[i]);
         m.arg_count = writes[i] == OP_DEL ? 1 : 2;
         assert_int_equal(execute_write(&view, &m, (struct version){2, 1}, &effect), RK_CORRUPT);
-        assert_int_equal(effect.change_count, 0);
+        assert_int_equal(effect.changes.count, 0);
     }
     begin();
     add_key("a");

@@ -101,7 +101,7 @@ static void test_del(void **state)
     add_key("b");
     write_op(OP_DEL);
     assert_integer(2);
-    assert_int_equal(effect.change_count, 2);
+    assert_int_equal(effect.changes.count, 2);
     assert_value("a", NULL);
     assert_value("b", NULL);
     assert_int_equal(store_get(view.store, store_key("a"), &found, &wait), 0);

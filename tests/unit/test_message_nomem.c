@@ -44,13 +44,16 @@ static void *calloc_or_fail(size_t count, size_t size)
 #define calloc  calloc_or_fail
 #define malloc  malloc_or_fail
 #define realloc realloc_or_fail
+#include "node/change_list.c"
 #include "node/execute.c"
+#include "node/execute_transaction.c"
 #include "node/held.c"
 #include "node/history.c"
 #include "node/peer_message.c"
 #include "shared/buf.c"
 #include "shared/frame.c"
 #include "shared/message.c"
+#include "shared/transaction.c"
 #undef calloc
 #undef malloc
 #undef realloc
@@ -292,7 +295,7 @@ static void test_history(void **state)
 static bool run_failing(struct store *store, struct request m, unsigned n)
 {
     struct buf out = {0}, proof = {0};
-    struct execute_view view = {store, 1, 1 << 20, true, 1, &proof};
+    struct execute_view view = {store, 1, 1 << 20, true, 1, &proof, NULL};
     struct effect e = {0};
     struct execute_seen seen;
     bool writes = operation_info(m.op)->writes;
@@ -312,7 +315,7 @@ static bool run_failing(struct store *store, struct request m, unsigned n)
                        : execute_read(&view, &m, &out, &seen);
         assert_int_equal(error, 0);
     }
-    assert_true(writes ? e.change_count > 0 : buf_len(&out) > 0);
+    assert_true(writes ? e.changes.count > 0 : buf_len(&out) > 0);
     effect_free(&e);
     buf_free(&out);
     buf_free(&proof);
@@ -365,6 +368,51 @@ static void test_execute(void **state)
     store_close(store);
 }
 
+static void put_part(struct buf *args, uint8_t op, const struct buf *inner, uint16_t count)
+{
+    struct buf part = {0};
+    uint8_t head[TRANSACTION_ITEM_HEAD] = {op};
+
+    wire_put_u16(head + 1, count);
+    assert_int_equal(buf_append(&part, head, sizeof(head)), 0);
+    assert_int_equal(buf_append(&part, buf_head(inner), buf_len(inner)), 0);
+    put_arg(args, buf_head(&part), buf_len(&part));
+    buf_free(&part);
+}
+
+/* Twenty keys, so that the changes get their index; a read in between. */
+static void test_execute_transaction(void **state)
+{
+    struct store *store;
+    struct buf args = {0}, inner = {0};
+    uint16_t count = 0;
+    unsigned n;
+
+    (void)state;
+    assert_int_equal(store_memory_new(1, &store), 0);
+    for (int i = 0; i < 20; i++) {
+        char key[12];
+
+        snprintf(key, sizeof(key), "00000000k%02d", i);
+        buf_truncate(&inner, 0);
+        put_arg(&inner, key, 11);
+        put_part(&args, OP_GET, &inner, 1);
+        put_arg(&inner, large, 100);
+        put_part(&args, OP_APPEND, &inner, 2);
+        count += 2;
+    }
+
+    struct request m = {
+        .op = OP_EXEC, .level = LEVEL_LINEAR, .arg_count = count, .args = buf_bytes(&args)};
+
+    for (n = 1; run_failing(store, m, n); n++)
+        ;
+    assert_true(n > 5);
+    buf_free(&args);
+    buf_free(&inner);
+    store_close(store);
+}
+
 /* A request that could not be entered into the index must not look as if it had never been. */
 static void test_history_index(void **state)
 {
@@ -408,7 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encoders), cmocka_unit_test(test_held),
         cmocka_unit_test(test_history),  cmocka_unit_test(test_history_index),
-        cmocka_unit_test(test_execute),
+        cmocka_unit_test(test_execute),  cmocka_unit_test(test_execute_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
