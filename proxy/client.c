@@ -1,9 +1,13 @@
 #include "proxy/client.h"
+#include "proxy/client_line.h"
+#include "proxy/errands.h"
+#include "proxy/login.h"
 #include "proxy/worker.h"
 #include "shared/conn.h"
 #include "shared/error.h"
 #include "shared/log.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,6 +24,12 @@ enum {
     LINGER_MS = 100,        /* closing at once could destroy the reply that says why */
 };
 
+static size_t output_max(const struct client *c)
+{
+    return c->session.stranger ? STRANGER_OUTPUT_MAX
+                               : (size_t)c->worker->proxy->options->client_output;
+}
+
 /* Whether another command may be begun, or reading goes on after a pause. */
 static bool may_begin(const struct client *c, bool after_pause)
 {
@@ -28,8 +38,10 @@ static bool may_begin(const struct client *c, bool after_pause)
     uint64_t share = after_pause ? 2 : 1;
     uint64_t promised;
 
+    if (s->suspended)
+        return false;
     if (s->pending == 0)
-        return s->kept + conn_out_len(c->conn) <= (uint64_t)o->client_output;
+        return s->kept + conn_out_len(c->conn) <= output_max(c);
     promised = (uint64_t)s->pending * s->reply_guess + s->kept + conn_out_len(c->conn);
     return s->pending < (uint64_t)o->client_pending / share + (share - 1) &&
            s->sent_bytes < SENT_BYTES_MAX / share && promised < (uint64_t)o->client_output / 2;
@@ -55,10 +67,19 @@ static void protocol_error(struct client *c)
     c->violated = true;
 }
 
-static struct resp_limits limits_of(const struct proxy_options *o)
+static struct resp_limits limits_of(const struct client *c)
 {
+    const struct proxy_options *o = c->worker->proxy->options;
     uint32_t bulk_max = o->query_size < RESP_BULK_MAX ? (uint32_t)o->query_size : RESP_BULK_MAX;
 
+    if (c->session.stranger)
+        return (struct resp_limits){
+            .args_max = STRANGER_ARGS_MAX,
+            .bulk_max = STRANGER_BULK_MAX,
+            .inline_max = STRANGER_BULK_MAX,
+            .total_max = STRANGER_SIZE_MAX,
+            .stranger = true,
+        };
     return (struct resp_limits){
         .args_max = RESP_ARGS_MAX,
         .bulk_max = bulk_max,
@@ -67,11 +88,36 @@ static struct resp_limits limits_of(const struct proxy_options *o)
     };
 }
 
+/* The command logged in, or out. */
+static void change_bounds(struct client *c, struct resp_limits *limits)
+{
+    *limits = limits_of(c);
+    conn_set_out_max(c->conn, output_max(c) / 2);
+}
+
+/* Runs the command that the parser has found. False: it will come again. */
+static bool run_command(struct client *c, struct resp_limits *limits)
+{
+    struct session *s = &c->session;
+
+    if (c->parser.arg_count == 0)
+        return true;
+    router_execute(&c->worker->router, s, c->parser.args, c->parser.arg_count);
+    if (s->suspended)
+        return false;
+    if (s->errand) {
+        s->errand = NULL;
+        errands_end(c);
+    }
+    if (s->stranger != limits->stranger)
+        change_bounds(c, limits);
+    return true;
+}
+
 /* Runs the commands that `in` holds, as many as a turn allows. Returns the bytes they took. */
 static size_t run_commands(struct client *c, struct bytes in)
 {
-    struct resp_limits limits = limits_of(c->worker->proxy->options);
-    struct router *router = &c->worker->router;
+    struct resp_limits limits = limits_of(c);
     uint32_t budget = TURN_COMMANDS;
     size_t used = 0;
 
@@ -89,11 +135,12 @@ static size_t run_commands(struct client *c, struct bytes in)
             protocol_error(c);
         } else if (size < 0) {
             c->session.broken = true;
-        } else {
+        } else if (run_command(c, &limits)) {
             used += (size_t)size;
             budget--;
-            if (c->parser.arg_count)
-                router_execute(router, &c->session, c->parser.args, c->parser.arg_count);
+        } else {
+            pause_reading(c);
+            break;
         }
     }
     counter_add(&c->worker->counters.bytes_in, used);
@@ -154,14 +201,49 @@ static const struct conn_handler handler = {
     .on_drain = on_drain,
 };
 
-static void refuse(struct worker *w, int fd)
+static const char too_many[] = "-ERR max number of clients reached\r\n";
+
+/* As Redis says it, with what is right here. */
+static const char protected_mode[] =
+    "-DENIED ringproxy is running in protected mode because no password is set. In this mode "
+    "connections are only accepted from the loopback interface. If you want to connect from other "
+    "machines you may do one of these, and restart the proxy: 1) Set a password: put what "
+    "'ringproxy --hash-password' prints into the configuration file, section [security], as "
+    "requirepass. 2) If nobody else can reach this port, switch protected mode off: set "
+    "protected_mode = no in the section [security]. 3) If it was started by hand for a trial, "
+    "start it with --set security.protected_mode=no.\r\n";
+
+static void refuse(int fd, const char *text, _Atomic uint64_t *counter)
 {
-    static const char text[] = "-ERR max number of clients reached\r\n";
-    ssize_t n = send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 
     (void)n; /* it is told if it can be */
     close(fd);
-    counter_add(&w->counters.rejected_connections, 1);
+    counter_add(counter, 1);
+}
+
+/* Whether the other side is this machine, through its loopback interface. */
+static bool from_loopback(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+    const struct in6_addr *v6 = &((struct sockaddr_in6 *)&address)->sin6_addr;
+    uint8_t first = 0;
+
+    if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)
+        return false;
+    if (address.ss_family == AF_INET)
+        memcpy(&first, &((struct sockaddr_in *)&address)->sin_addr, 1);
+    else if (address.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(v6))
+        first = v6->s6_addr[12];
+    else
+        return address.ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(v6);
+    return first == 127;
+}
+
+static bool is_protected(const struct proxy_options *o)
+{
+    return o->protected_mode && users_open(&o->users);
 }
 
 static void enlist(struct client *c)
@@ -181,9 +263,13 @@ void client_accept(struct worker *w, int fd)
     const struct proxy_options *o = w->proxy->options;
     struct client *c;
 
+    if (is_protected(o) && !from_loopback(fd)) {
+        refuse(fd, protected_mode, &w->counters.denied_connections);
+        return;
+    }
     if (atomic_fetch_add(&w->proxy->clients, 1) >= (uint64_t)o->max_clients) {
         atomic_fetch_sub(&w->proxy->clients, 1);
-        refuse(w, fd);
+        refuse(fd, too_many, &w->counters.rejected_connections);
         return;
     }
     c = calloc(1, sizeof(*c));
@@ -198,10 +284,12 @@ void client_accept(struct worker *w, int fd)
     }
     session_init(&c->session, atomic_fetch_add(&w->proxy->last_client_id, 1) + 1,
                  conn_out(c->conn));
+    login_reset(&w->logins, &c->session);
+    c->descriptor = fd;
     c->session.reply_guess = (size_t)o->client_output / GUESS_SHARE / 2;
     c->worker = w;
-    c->active_ms = loop_now_ms(w->loop);
-    conn_set_out_max(c->conn, (size_t)o->client_output / 2);
+    c->active_ms = c->began_ms = loop_now_ms(w->loop);
+    conn_set_out_max(c->conn, output_max(c) / 2);
     enlist(c);
     counter_add(&w->counters.connections, 1);
     counter_add(&w->counters.clients, 1);
@@ -229,6 +317,7 @@ void client_close(struct client *c)
     struct worker *w = c->worker;
 
     stop_lingering(c);
+    errands_end(c);
     router_leave(&w->router, &c->session);
     session_destroy(&c->session);
     resp_parser_free(&c->parser);
@@ -317,6 +406,34 @@ void client_settle(struct client *c)
             conn_resume(c->conn);
         }
     }
+}
+
+void client_errand_done(struct client *c, struct errand *errand)
+{
+    c->session.suspended = false;
+    c->session.errand = errand;
+    router_mark_ready(&c->worker->router, &c->session);
+}
+
+void client_facts(struct client *c, struct client_facts *out)
+{
+    const struct session *s = &c->session;
+    uint64_t now_ms = loop_now_ms(c->worker->loop);
+    size_t in = conn_in_len(c->conn), waiting = conn_out_len(c->conn);
+
+    *out = (struct client_facts){
+        .session = s,
+        .address = conn_peer(c->conn),
+        .local_address = conn_local(c->conn),
+        .user = c->worker->logins.users->list[s->user].name,
+        .descriptor = c->descriptor,
+        .age_s = (now_ms - c->began_ms) / 1000,
+        .idle_s = now_ms > c->active_ms ? (now_ms - c->active_ms) / 1000 : 0,
+        .query_bytes = in,
+        .output_bytes = waiting,
+        .memory_bytes = sizeof(*c) + in + waiting + s->kept + s->sent_bytes,
+        .closing = c->closing,
+    };
 }
 
 void client_finish(struct client *c)

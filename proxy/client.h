@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client_facts;
 struct conn;
+struct errand;
 struct worker;
 
 struct client {
@@ -17,8 +19,11 @@ struct client {
     struct resp_parser parser;
     struct client *previous, *next;               /* all of the worker's */
     struct client *previous_linger, *next_linger; /* in the order of linger_until_ms */
+    struct errand *errand;                        /* that its command waits for; NULL: none */
+    uint64_t began_ms;                            /* when it connected */
     uint64_t active_ms;                           /* when it last sent something */
     uint64_t linger_until_ms;                     /* 0: it does not linger */
+    int descriptor;
     bool paused;   /* not read from until some commands are answered, or the next turn */
     bool more;     /* the connection keeps input that was not looked at yet */
     bool ended;    /* it sends nothing any more */
@@ -43,6 +48,12 @@ void client_settle(struct client *c);
 void client_finish(struct client *c);
 
 void client_close(struct client *c);
+
+/* Its command's errand is done: the command is run once more. */
+void client_errand_done(struct client *c, struct errand *errand);
+
+/* For CLIENT INFO and CLIENT LIST; valid until the client changes. */
+void client_facts(struct client *c, struct client_facts *out);
 
 /* Once a second or so: frees an idle client's memory, closes it when it is idle or stalled for too
  * long. */

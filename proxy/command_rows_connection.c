@@ -68,6 +68,16 @@ static const struct command client_subcommands[] = {
 };
 
 const struct command commands_connection[] = {
+    {.name = "auth",
+     .arity = -2,
+     .flags = FLAG(NOSCRIPT) | ANY_LOAD | FLAG(FAST) | FLAG(NO_AUTH) | FLAG(ALLOW_BUSY),
+     .category = CATEGORY(CONNECTION),
+     .group = "connection",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .syntax = "[username] password",
+     .summary = "Logs in",
+     .run = run_auth},
     {.name = "client",
      .arity = -2,
      .group = "connection",

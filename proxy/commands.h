@@ -4,6 +4,10 @@
 
 #include "proxy/execution.h"
 
+/* commands_auth.c */
+void run_auth(struct execution *x);
+void run_hello(struct execution *x);
+
 /* commands_connection.c */
 void run_ping(struct execution *x);
 void run_echo(struct execution *x);
@@ -11,7 +15,6 @@ void run_quit(struct execution *x);
 void run_readonly(struct execution *x);
 void run_readwrite(struct execution *x);
 void run_select(struct execution *x);
-void run_hello(struct execution *x);
 void run_client(struct execution *x);
 void run_client_getname(struct execution *x);
 void run_client_help(struct execution *x);

@@ -65,48 +65,7 @@ void run_select(struct execution *x)
         reply_simple(x, "OK");
 }
 
-/* --- HELLO ---------------------------------------------------------------------------------- */
-
-struct hello_options {
-    int64_t version; /* 0: as it is */
-    const struct bytes *name;
-    bool denied; /* AUTH for a user that there is not */
-};
-
-/* Reads the arguments; replies and returns false when they are wrong. */
-static bool hello_read(struct execution *x, struct hello_options *o)
-{
-    if (x->count > 1) {
-        if (resp_read_integer(x->args[1], &o->version) != 0) {
-            reply_error(x, "ERR Protocol version is not an integer or out of range");
-            return false;
-        }
-        if (o->version < 2 || o->version > 3) {
-            reply_error(x, "NOPROTO unsupported protocol version");
-            return false;
-        }
-    }
-    for (uint32_t i = 2; i < x->count; i++) {
-        uint32_t more = x->count - 1 - i;
-
-        if (resp_word_is(x->args[i], "auth") && more >= 2) {
-            /* There are no passwords: as in Redis without them, the default user may give any. */
-            o->denied |= !bytes_equal(x->args[i + 1], bytes_from("default"));
-            i += 2;
-        } else if (resp_word_is(x->args[i], "setname") && more >= 1) {
-            o->name = &x->args[++i];
-        } else {
-            reply_errorf(x, "ERR Syntax error in HELLO option '%.*s'",
-                         (int)strnlen((const char *)x->args[i].data,
-                                      x->args[i].size < 128 ? x->args[i].size : 128),
-                         (const char *)x->args[i].data);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool set_name(struct execution *x, struct bytes name)
+bool execution_set_name(struct execution *x, struct bytes name)
 {
     int error = session_set_text(x->session, SESSION_NAME, name);
 
@@ -118,37 +77,6 @@ static bool set_name(struct execution *x, struct bytes name)
     else if (error)
         reply_error(x, NAME_INVALID);
     return error == 0;
-}
-
-void run_hello(struct execution *x)
-{
-    struct hello_options o = {0};
-
-    if (!hello_read(x, &o))
-        return;
-    if (o.denied) {
-        reply_error(x, "WRONGPASS invalid username-password pair or user is disabled.");
-        return;
-    }
-    if (o.name && !set_name(x, *o.name))
-        return;
-    if (o.version)
-        x->session->resp = (uint8_t)o.version;
-    reply_map(x, 7);
-    reply_text(x, "server");
-    reply_text(x, "redis");
-    reply_text(x, "version");
-    reply_text(x, FACTS_REDIS_VERSION);
-    reply_text(x, "proto");
-    reply_integer(x, x->session->resp);
-    reply_text(x, "id");
-    reply_integer(x, (int64_t)x->session->id);
-    reply_text(x, "mode");
-    reply_text(x, "standalone");
-    reply_text(x, "role");
-    reply_text(x, "master");
-    reply_text(x, "modules");
-    reply_array(x, 0);
 }
 
 /* --- CLIENT --------------------------------------------------------------------------------- */
@@ -176,7 +104,7 @@ void run_client_getname(struct execution *x)
 
 void run_client_setname(struct execution *x)
 {
-    if (set_name(x, x->args[2]))
+    if (execution_set_name(x, x->args[2]))
         reply_simple(x, "OK");
 }
 

@@ -31,6 +31,10 @@
     X(refused_busy, "commands answered with -BUSY")                            \
     X(uncertain, "commands answered with -UNCERTAIN")                          \
     X(protocol_errors, "client connections closed after a protocol violation") \
+    X(login_failures, "passwords that were wrong")                             \
+    X(closed_for_logins, "client connections closed after too many of them")   \
+    X(denied_connections, "client connections refused by protected_mode")      \
+    X(killed, "client connections closed by CLIENT KILL")                      \
     X(closed_for_output, "client connections closed over client_output")       \
     X(closed_idle, "client connections closed after client_idle_timeout")      \
     X(links_opened, "connections to nodes opened")                             \

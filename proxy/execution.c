@@ -3,9 +3,22 @@
 #include <stdio.h>
 
 enum {
-    UNKNOWN_NAME_MAX = 128, /* Redis's measures for telling of an unknown command */
-    UNKNOWN_ARGS_MAX = 128,
+    UNKNOWN_ARGS_MAX = 128, /* Redis's measure for telling of an unknown command */
 };
+
+int execution_ask(struct execution *x, const struct errand *errand)
+{
+    const struct router_ports *ports = &x->router->ports;
+    int error = ports->errand(ports->arg, x->session, errand);
+
+    x->session->suspended = !error;
+    return error;
+}
+
+const struct errand *execution_outcome(const struct execution *x)
+{
+    return x->session->errand;
+}
 
 struct buf *execution_out(struct execution *x)
 {
@@ -99,8 +112,7 @@ bool execution_integer(struct execution *x, uint32_t arg, int64_t *value)
     return false;
 }
 
-/* As C strings end, so do names in Redis's texts. */
-static int shown_size(struct bytes text, size_t max)
+int shown_size(struct bytes text, size_t max)
 {
     return (int)strnlen((const char *)text.data, text.size < max ? text.size : max);
 }
@@ -115,7 +127,7 @@ static void reply_unknown(struct execution *x)
                                  shown_size(x->args[i], UNKNOWN_ARGS_MAX - size),
                                  (const char *)x->args[i].data);
     reply_errorf(x, "ERR unknown command '%.*s', with args beginning with: %s",
-                 shown_size(x->args[0], UNKNOWN_NAME_MAX), (const char *)x->args[0].data, args);
+                 shown_size(x->args[0], SHOWN_MAX), (const char *)x->args[0].data, args);
 }
 
 static void reply_unknown_sub(struct execution *x)
@@ -125,7 +137,7 @@ static void reply_unknown_sub(struct execution *x)
     for (size_t i = 0; x->command->name[i] && i < COMMAND_NAME_MAX; i++)
         upper[i] = (char)(x->command->name[i] & ~0x20);
     reply_errorf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                 shown_size(x->args[1], UNKNOWN_NAME_MAX), (const char *)x->args[1].data, upper);
+                 shown_size(x->args[1], SHOWN_MAX), (const char *)x->args[1].data, upper);
 }
 
 static void run(struct execution *x)
@@ -144,10 +156,15 @@ static void run(struct execution *x)
         }
         x->command = sub;
     }
-    if (command_takes(x->command, x->count))
-        x->command->run(x);
-    else
+    if (!command_takes(x->command, x->count)) {
         reply_wrong_arity(x);
+        return;
+    }
+    x->session->command = x->command;
+    if (x->session->stranger && !(x->command->flags & COMMAND_NO_AUTH))
+        reply_error(x, "NOAUTH Authentication required.");
+    else
+        x->command->run(x);
 }
 
 void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count)
@@ -160,7 +177,9 @@ void router_execute(struct router *r, struct session *s, const struct bytes *arg
         .count = count,
     };
 
-    counter_add(&r->counters->commands, 1);
+    /* One that comes again was counted the first time. */
+    if (!s->errand)
+        counter_add(&r->counters->commands, 1);
     run(&x);
     if (x.out)
         router_reply_end(r, s, x.out, x.before);

@@ -2,6 +2,7 @@
 #ifndef RINGKV_PROXY_EXECUTION_H
 #define RINGKV_PROXY_EXECUTION_H
 
+#include "proxy/errand.h"
 #include "proxy/router.h"
 #include "shared/resp.h"
 
@@ -14,6 +15,13 @@ struct execution {
     struct buf *out; /* of a command that needs no node, after its first reply call */
     size_t before;
 };
+
+/* Sends the edge on an errand, and suspends the session: the command will be run once more. 0;
+ * RK_FULL or RK_NOMEM: it cannot be, and the command has to reply. */
+int execution_ask(struct execution *x, const struct errand *errand);
+
+/* What the errand brought, when the command is run once more; else NULL. */
+const struct errand *execution_outcome(const struct execution *x);
 
 /* Where such a command's reply is appended. When there is no room the reply goes nowhere, and the
  * session is broken. */
@@ -33,6 +41,14 @@ void reply_map(struct execution *x, size_t pairs);
 void reply_verbatim(struct execution *x, struct bytes text);
 
 void reply_wrong_arity(struct execution *x);
+
+/* As C strings end, so do words of a client in Redis's texts: how much of one is shown, for "%.*s".
+ */
+enum { SHOWN_MAX = 128 };
+int shown_size(struct bytes text, size_t max);
+
+/* Names the session; false when it cannot be, and the client has its error. */
+bool execution_set_name(struct execution *x, struct bytes name);
 
 /* A range of int64: "ERR value is not an integer or out of range" is replied when it is none. */
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value);

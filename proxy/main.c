@@ -1,5 +1,7 @@
 /* ringproxy: speaks RESP to clients and forwards to the nodes of a ring. */
 #include "proxy/command.h"
+#include "proxy/errands.h"
+#include "proxy/hash_password.h"
 #include "proxy/options.h"
 #include "proxy/process.h"
 #include "proxy/proxy.h"
@@ -35,6 +37,8 @@ static const struct program_description description = {
     .name = "ringproxy",
     .summary = "lets Redis clients talk to the nodes of a ring",
     .details = "  ringproxy --help-commands  print the table of commands as Markdown, and end\n"
+               "  ringproxy --hash-password  read a password, print its hash for the settings, and "
+               "end\n"
                "\nExample: ringproxy -c /etc/ringkv/ringproxy.conf --set log.level=debug\n",
     .settings = proxy_settings,
 };
@@ -183,7 +187,8 @@ static int proxy_prepare(struct main *m, char *why, size_t why_size)
     p->loop = loop_new();
     p->rates = p->loop ? rates_new(p) : NULL;
     p->watch = p->loop ? ring_watch_new(p) : NULL;
-    if (!p->watch || !p->rates || process_init(p) != 0 || catch_signals(m) != 0)
+    p->errands = errands_new(p);
+    if (!p->watch || !p->rates || !p->errands || process_init(p) != 0 || catch_signals(m) != 0)
         return RK_NOMEM;
     return make_workers(p, why, why_size);
 }
@@ -192,8 +197,11 @@ static void proxy_end(struct main *m)
 {
     struct proxy *p = &m->proxy;
 
+    /* It posts to the workers' loops, and their clients hold on to errands. */
+    errands_stop(p->errands);
     for (uint32_t i = 0; i < p->worker_count; i++)
         worker_free(p->workers[i]);
+    errands_free(p->errands);
     free(p->workers);
     for (int i = 0; i < SIGNALS; i++)
         if (m->signals[i])
@@ -258,6 +266,8 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "--help-commands") == 0)
         return print_commands();
+    if (argc == 2 && strcmp(argv[1], "--hash-password") == 0)
+        return hash_password();
     if (program_parse(argc, argv, &description, &arguments) != 0)
         return arguments.exit_code;
     failed = proxy_options_load(&m.options, arguments.config, arguments.sets, arguments.set_count,

@@ -1,5 +1,7 @@
 #include "proxy/options.h"
 #include "shared/error.h"
+#include "shared/file.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 #define KI        (INT64_C(1) << 10)
 #define GI        (INT64_C(1) << 30)
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+enum { DAY_MS = 24 * 3600 * 1000, USERS_FILE_MAX = 1 << 20 };
 
 /* In the order of enum log_level. */
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -38,6 +40,13 @@ const struct config_setting proxy_settings[] = {
     {"proxy", "client_idle_timeout", CONFIG_DURATION, AT(client_idle_timeout_ms), "0ms",
      0, 30LL * DAY_MS, NULL,
      "time after which a client that sends nothing is closed; 0: never"},
+
+    {"security", "requirepass", CONFIG_TEXT, AT(requirepass), "", 0, PASSWORD_TEXT_SIZE - 1, NULL,
+     "hash of the password that clients must give with AUTH; empty: none"},
+    {"security", "users", CONFIG_TEXT, AT(users_file), "", 0, PATH_MAX - 1, NULL,
+     "file of further users, a line each: NAME HASH; empty: none"},
+    {"security", "protected_mode", CONFIG_BOOL, AT(protected_mode), "yes", 0, 0, NULL,
+     "without any password, refuse clients that do not come from this machine"},
 
     {"cluster", "nodes", CONFIG_ADDRESSES, AT(nodes), NULL, 0, 0, NULL,
      "some nodes, as HOST:PORT, HOST:PORT; one that answers is enough to learn of the others"},
@@ -96,13 +105,74 @@ static int check(const void *options, char *why, size_t why_size)
     return proxy_options_check(options, why, why_size);
 }
 
+/* 0 unless everybody may read the file, which has a secret. */
+static int secret_check(const char *path, const char *secret, char *why, size_t why_size)
+{
+    bool open;
+
+    if (file_open_to_all(path, &open) == 0 && open) {
+        snprintf(why, why_size,
+                 "%s: it has %s, and every user of this machine can read it; chmod o-rwx it", path,
+                 secret);
+        return RK_INVALID;
+    }
+    return 0; /* that it cannot be read is told by who reads it */
+}
+
+static int requirepass_keep(const struct proxy_options *o, const char *path, char *const *sets,
+                            size_t set_count, char *why, size_t why_size)
+{
+    static const char assignment[] = "security.requirepass=";
+
+    if (!path || !o->requirepass[0])
+        return 0;
+    for (size_t i = 0; i < set_count; i++)
+        if (strncmp(sets[i], assignment, sizeof(assignment) - 1) == 0)
+            return 0; /* it does not come from the file */
+    return secret_check(path, "a password's hash (requirepass)", why, why_size);
+}
+
+static int users_load(struct proxy_options *o, char *why, size_t why_size)
+{
+    const char *path = o->users_file;
+    struct buf text = {0};
+    int failed = 0;
+
+    if (path[0]) {
+        failed = secret_check(path, "passwords' hashes", why, why_size);
+        if (failed)
+            return failed;
+        failed = file_read(path, USERS_FILE_MAX, &text);
+        if (failed)
+            snprintf(why, why_size,
+                     "%s: cannot be read: %s; [security] users names a file of users", path,
+                     failed == RK_IO ? strerror(errno) : rk_error_text(failed));
+    }
+    if (!failed)
+        failed = users_read(&o->users, o->requirepass, path, buf_bytes(&text), why, why_size);
+    if (buf_len(&text))
+        password_forget(buf_head(&text), buf_len(&text));
+    buf_free(&text);
+    return failed;
+}
+
 int proxy_options_load(struct proxy_options *o, const char *path, char *const *sets,
                        size_t set_count, char *why, size_t why_size)
 {
-    return config_load(proxy_settings, o, path, sets, set_count, check, why, why_size);
+    int failed = config_load(proxy_settings, o, path, sets, set_count, check, why, why_size);
+
+    if (failed)
+        return failed;
+    failed = requirepass_keep(o, path, sets, set_count, why, why_size);
+    if (!failed)
+        failed = users_load(o, why, why_size);
+    if (failed)
+        config_free(&(struct config){.settings = proxy_settings, .options = o});
+    return failed;
 }
 
 void proxy_options_free(struct proxy_options *o)
 {
+    users_free(&o->users);
     config_free(&(struct config){.settings = proxy_settings, .options = o});
 }

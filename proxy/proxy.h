@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct errands;
 struct worker;
 struct ring_watch;
 
@@ -16,6 +17,7 @@ struct proxy {
     const char *config_path;
     struct loop *loop; /* the main thread's */
     struct ring_watch *watch;
+    struct errands *errands;
     struct worker **workers;
     uint32_t worker_count;
     uint32_t workers_running;

@@ -25,7 +25,9 @@ enum {
     ROUTER_BYTES_MAX = 256 << 20, /* of arguments in flight; beyond it -BUSY */
 };
 
+struct errand;
 struct facts;
+struct logins;
 
 /* What is known of who leads a partition. */
 struct route {
@@ -39,6 +41,8 @@ struct router_ports {
     void (*facts)(void *arg, struct facts *out);
     /* "127.0.0.1:4711" */
     const char *(*peer)(void *arg, const struct session *s);
+    /* Begins an errand for the session's command: 0, RK_FULL, RK_NOMEM. */
+    int (*errand)(void *arg, struct session *s, const struct errand *errand);
 };
 
 struct router {
@@ -50,6 +54,7 @@ struct router {
     uint64_t session;         /* random, names this thread's writes */
     uint64_t now_ms;          /* as of the last call that brought the time */
     struct command_index commands;
+    struct logins *logins; /* NULL: nobody has to log in */
 
     const struct ring *ring; /* NULL: none yet */
     struct positioner *positioner;
@@ -85,7 +90,8 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
                     uint32_t *lane_first, uint64_t now_ms);
 
 /* Runs one command; args[0] is its name. The reply is appended to the session's output, now or
- * later. */
+ * later. When the session is suspended afterwards, nothing else may be run for it until its errand
+ * is done, and then the same command. */
 void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count);
 
 /* Replies an error that is no command's, in its turn. */

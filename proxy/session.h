@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct command;
+struct errand;
 struct lane;
 struct slot;
 
@@ -40,6 +42,13 @@ struct session {
     bool any_replica;            /* READONLY: reads may be answered by any replica, and be old */
     bool ending;                 /* reads no more commands; closed when everything is answered */
     bool broken;                 /* out of memory: a reply is lost, so it is closed at once */
+    bool stranger;               /* it has to log in first */
+    bool suspended;              /* its command comes again when its errand is done */
+    bool no_evict;               /* CLIENT NO-EVICT, which changes nothing */
+    uint8_t login_failures;
+    uint32_t user;                 /* index among the users */
+    struct errand *errand;         /* done for the command that comes again; the edge's */
+    const struct command *command; /* the last one */
     char *texts[SESSION_TEXTS];
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 #include "proxy/client.h"
+#include "proxy/errands.h"
 #include "proxy/link.h"
 #include "proxy/process.h"
 #include "proxy/ring_watch.h"
@@ -266,11 +267,24 @@ static const char *client_peer(void *arg, const struct session *s)
     return conn_peer(((const struct client *)s)->conn);
 }
 
+static int begin_errand(void *arg, struct session *s, const struct errand *errand)
+{
+    struct worker *w = arg;
+
+    return errands_begin(w->proxy->errands, client_of_session(s), errand);
+}
+
 static int worker_init(struct worker *w, struct proxy *p)
 {
-    struct router_ports ports = {.arg = w, .facts = gather_facts, .peer = client_peer};
+    struct router_ports ports = {
+        .arg = w, .facts = gather_facts, .peer = client_peer, .errand = begin_errand};
 
     router_init(&w->router, &ports, &w->counters);
+    if (logins_init(&w->logins, &p->options->users) != 0)
+        return RK_NOMEM;
+    w->router.logins = &w->logins;
+    if (getrandom(w->logins.key, sizeof(w->logins.key), 0) != sizeof(w->logins.key))
+        return RK_IO;
     w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;
     w->router.node_timeout_ms = (uint64_t)p->options->node_timeout_ms;
     w->router.lane_output_max = (size_t)p->options->node_output;
@@ -346,6 +360,7 @@ void worker_free(struct worker *w)
         link_free(l);
     }
     router_destroy(&w->router);
+    logins_destroy(&w->logins);
     listener_free(w->listener);
     loop_timer_free(w->tick_timer);
     loop_timer_free(w->sweep_timer);

@@ -3,6 +3,7 @@
 #define RINGKV_PROXY_WORKER_H
 
 #include "proxy/counters.h"
+#include "proxy/login.h"
 #include "proxy/proxy.h"
 #include "proxy/router.h"
 #include "shared/listener.h"
@@ -21,6 +22,7 @@ struct worker {
     struct listener *listener; /* NULL once it accepts no more */
     struct router router;
     struct counters counters;
+    struct logins logins;
 
     struct ring_ref *ring;              /* what the router routes by */
     struct ring_ref *_Atomic ring_next; /* left here by the main thread */

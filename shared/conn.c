@@ -32,7 +32,7 @@ struct conn {
     struct buf in, out;
     size_t out_max;
     uint64_t stalled_since;
-    char *peer;
+    char *peer, *local;
 };
 
 static void free_if_unused(struct conn *c)
@@ -42,6 +42,7 @@ static void free_if_unused(struct conn *c)
     buf_free(&c->in);
     buf_free(&c->out);
     free(c->peer);
+    free(c->local);
     free(c);
 }
 
@@ -450,24 +451,39 @@ uint64_t conn_stalled_ms(const struct conn *c)
     return c->stalled_since ? loop_now_ms(c->loop) - (c->stalled_since & ~(uint64_t)1) : 0;
 }
 
-const char *conn_peer(const struct conn *c)
+/* One side's address, kept in *text. */
+static const char *name_side(int fd, int (*side)(int, struct sockaddr *, socklen_t *), char **text)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    struct conn *cache = (struct conn *)c;
 
-    if (c->peer)
-        return c->peer;
-    if (getpeername(c->fd, (struct sockaddr *)&address, &size) != 0 ||
+    if (*text)
+        return *text;
+    if (side(fd, (struct sockaddr *)&address, &size) != 0 ||
         getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         return "";
-    if (asprintf(&cache->peer, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port) < 0) {
-        cache->peer = NULL;
+    if (asprintf(text, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port) < 0) {
+        *text = NULL;
         return "";
     }
-    return c->peer;
+    return *text;
+}
+
+const char *conn_peer(const struct conn *c)
+{
+    return name_side(c->fd, getpeername, &((struct conn *)c)->peer);
+}
+
+const char *conn_local(const struct conn *c)
+{
+    return name_side(c->fd, getsockname, &((struct conn *)c)->local);
+}
+
+size_t conn_in_len(const struct conn *c)
+{
+    return buf_len(&c->in);
 }
 
 void *conn_owner(const struct conn *c)

@@ -79,6 +79,12 @@ int conn_detach(struct conn *c, struct buf *rest);
 struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
                          const struct conn_handler *handler, void *owner);
 
+/* Likewise of this side. */
+const char *conn_local(const struct conn *c);
+
+/* Bytes of input that arrived and were not consumed. */
+size_t conn_in_len(const struct conn *c);
+
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 

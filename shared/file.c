@@ -39,6 +39,16 @@ static char *parent_of(const char *path)
     return size ? strndup(path, size) : strdup(".");
 }
 
+int file_open_to_all(const char *path, bool *open)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return errno == ENOENT ? RK_NOTFOUND : RK_IO;
+    *open = status.st_mode & S_IROTH;
+    return 0;
+}
+
 int file_sync_folder(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

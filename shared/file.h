@@ -7,6 +7,7 @@
 
 #include "shared/buf.h"
 #include "shared/bytes.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Writes path through path.tmp: write, fsync, rename, fsync of the folder. The file gets exactly
@@ -21,6 +22,9 @@ int file_replace(const char *path, struct bytes content, int mode);
 /* Appends a whole regular file of at most `size_max` bytes to `out`; a symlink is followed. 0,
  * RK_NOTFOUND, RK_TOOBIG, RK_NOMEM, RK_IO, all with `out` as it was. */
 int file_read(const char *path, size_t size_max, struct buf *out);
+
+/* Whether every user of the machine may read a file. 0, RK_NOTFOUND or RK_IO. */
+int file_open_to_all(const char *path, bool *open);
 
 /* Makes a folder (parents must exist) unless it is there, and syncs its parent. 0, RK_NOSPACE,
  * RK_NOMEM or RK_IO (ENOTDIR: something else has the name). */

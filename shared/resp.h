@@ -18,6 +18,7 @@ struct resp_limits {
     uint32_t bulk_max;   /* bytes in one argument */
     uint32_t inline_max; /* bytes in one inline line or (then at least 32) one header line */
     uint64_t total_max;  /* bytes in one whole command */
+    bool stranger;       /* the bounds are small because it has not logged in, as errors say */
 };
 
 /* A parser's state between calls. Zero-initialise; resp_parser_free at the end. It remembers how

@@ -145,15 +145,20 @@ static inline int header_take(struct resp_parser *p, const uint8_t **at, const u
     return 0;
 }
 
-static int64_t array_fail(struct resp_parser *p, int error)
+static int64_t array_fail(struct resp_parser *p, int error, const struct resp_limits *limits)
 {
     if (error == RK_MORE)
         return RK_MORE;
+    if (!error && limits->stranger)
+        return fail(p, "unauthenticated multibulk length");
     return fail(p, error == RK_TOOBIG ? "too big mbulk count string" : "invalid multibulk length");
 }
 
-static int64_t bulk_fail(struct resp_parser *p, int error)
+static int64_t bulk_fail(struct resp_parser *p, int error, int64_t length,
+                         const struct resp_limits *limits)
 {
+    if (!error && length > 0 && limits->stranger)
+        return fail(p, "unauthenticated bulk length");
     return fail(p, error == RK_TOOBIG ? "too big bulk count string" : "invalid bulk length");
 }
 
@@ -209,7 +214,7 @@ static int64_t array_read(struct resp_parser *p, struct bytes in, const struct r
         if (r == RK_MORE)
             return array_suspend(p, in, at, expected, resumed, count);
         if (r || length < 0 || length > limits->bulk_max)
-            return bulk_fail(p, r);
+            return bulk_fail(p, r, length, limits);
         if ((uint64_t)(next - in.data) + (uint64_t)length + 2 > limits->total_max)
             return fail(p, "too big request");
         if (end - next < length + 2) {
@@ -234,7 +239,7 @@ static int64_t array_begin(struct resp_parser *p, struct bytes in, const struct 
     int r = header_take(p, &at, in.data + in.size, limits->inline_max, &count);
 
     if (r || count > limits->args_max || count > INT32_MAX)
-        return array_fail(p, r);
+        return array_fail(p, r, limits);
     if (count <= 0) {
         p->arg_count = 0;
         return at - in.data;

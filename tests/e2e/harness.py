@@ -96,9 +96,9 @@ def array(*words):
 class RawClient:
     """A connection that sends exact bytes and gives replies back as the bytes that came."""
 
-    def __init__(self, port, timeout=REPLY_SECONDS, source=None):
+    def __init__(self, port, timeout=REPLY_SECONDS, source=None, host=HOST):
         self.socket = socket.create_connection(
-            (HOST, port), timeout, source_address=(source, 0) if source else None
+            (host, port), timeout, source_address=(source, 0) if source else None
         )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")

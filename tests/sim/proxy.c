@@ -165,7 +165,7 @@ static void use_ring(struct sim_proxy *x, const struct ring *ring)
 void proxy_start(struct sim_proxy *x)
 {
     struct world *w = x->w;
-    struct router_ports ports = {x, no_facts, no_peer};
+    struct router_ports ports = {.arg = x, .facts = no_facts, .peer = no_peer};
     char name[16];
 
     if (x->place->life)

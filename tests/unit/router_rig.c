@@ -66,7 +66,7 @@ void rig_next_ring(struct rig *r, uint64_t epoch)
 
 void rig_start(struct rig *r, uint8_t replicas)
 {
-    struct router_ports ports = {NULL, no_facts, no_peer};
+    struct router_ports ports = {.facts = no_facts, .peer = no_peer};
 
     memset(r, 0, sizeof(*r));
     r->replicas = replicas;

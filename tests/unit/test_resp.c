@@ -14,7 +14,7 @@
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
-static const struct resp_limits limits_normal = {1024 * 1024, 16 * MIB, 64 * KIB, 64 * MIB};
+static const struct resp_limits limits_normal = {1024 * 1024, 16 * MIB, 64 * KIB, 64 * MIB, false};
 
 static void log_text(struct buf *log, const char *text)
 {
@@ -346,10 +346,10 @@ static void test_endless_lines(void **state)
     check_long("*1\r\n$", max - 1, 'x', "\r\n", &limits_normal, INVALID_LENGTH);
 }
 
-/* Before AUTH: few arguments, small ones. */
+/* Few arguments, small ones. */
 static void test_limits(void **state)
 {
-    static const struct resp_limits limits = {3, 8, 20, 40};
+    static const struct resp_limits limits = {3, 8, 20, 40, false};
     static const struct vector vectors[] = {
         V("*3\r\n$1\r\na\r\n$1\r\nb\r\n$8\r\n12345678\r\n", "<a><b><12345678>;"),
         V("*4\r\n", INVALID_COUNT),
@@ -371,16 +371,34 @@ static void test_limits(void **state)
     for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
         check_stream(bytes_of(vectors[i].in, vectors[i].size), &limits, vectors[i].out);
 
-    static const struct resp_limits tiny_total = {3, 8, 20, 6};
+    static const struct resp_limits tiny_total = {3, 8, 20, 6, false};
 
     check_stream(bytes_from("123456\n"), &tiny_total, "!Protocol error: too big request");
     check_stream(bytes_from("12345\n"), &tiny_total, "<12345>;");
 }
 
 /* As many arguments as the limit allows, but no more than Redis. */
+/* Who has not logged in has small bounds, and errors that say so; Redis's words. */
+static void test_stranger(void **state)
+{
+    static const struct resp_limits limits = {3, 8, 20, 100, true};
+    static const struct vector vectors[] = {
+        V("*3\r\n$1\r\na\r\n$1\r\nb\r\n$8\r\n12345678\r\n", "<a><b><12345678>;"),
+        V("*4\r\n", "!Protocol error: unauthenticated multibulk length"),
+        V("*1\r\n$9\r\n", "!Protocol error: unauthenticated bulk length"),
+        V("*x\r\n", INVALID_COUNT),
+        V("*1\r\n$-1\r\n", INVALID_LENGTH),
+        V("*1\r\n$x\r\n", INVALID_LENGTH),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
+        check_stream(bytes_of(vectors[i].in, vectors[i].size), &limits, vectors[i].out);
+}
+
 static void test_count_of_redis(void **state)
 {
-    static const struct resp_limits limits = {UINT32_MAX, UINT32_MAX, 1024, UINT64_MAX};
+    static const struct resp_limits limits = {UINT32_MAX, UINT32_MAX, 1024, UINT64_MAX, false};
 
     (void)state;
     check_stream(bytes_from("*2147483647\r\n"), &limits, "~");
@@ -391,7 +409,7 @@ static void test_count_of_redis(void **state)
 
 static void test_limits_may_change_between_calls(void **state)
 {
-    static const struct resp_limits small = {3, 8, 4, 40};
+    static const struct resp_limits small = {3, 8, 4, 40, false};
     struct resp_parser p = {0};
     struct bytes in = bytes_from("SET a b c d e f g\n");
 
@@ -442,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_inline_quotes),
         cmocka_unit_test(test_endless_lines),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_stranger),
         cmocka_unit_test(test_count_of_redis),
         cmocka_unit_test(test_limits_may_change_between_calls),
         cmocka_unit_test(test_error_repeats),

@@ -38,7 +38,7 @@ static void *realloc_or_fail(void *block, size_t size)
 
 enum { ARGS = 100 };
 
-static const struct resp_limits limits = {ARGS, 100, 1000, 10000};
+static const struct resp_limits limits = {ARGS, 100, 1000, 10000, false};
 
 /* Half of the command, then all of it, with the nth allocation failing; retries at once. Returns
  * whether one failed. */

@@ -14,7 +14,7 @@
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
-static const struct resp_limits limits_normal = {1024 * 1024, 16 * MIB, 64 * KIB, 64 * MIB};
+static const struct resp_limits limits_normal = {1024 * 1024, 16 * MIB, 64 * KIB, 64 * MIB, false};
 
 static void test_announcing_allocates_nothing(void **state)
 {

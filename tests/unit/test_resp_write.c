@@ -358,7 +358,7 @@ static void put_command(struct buf *stream, const struct bytes *args, uint32_t c
 /* Gives the stream to the parser in random pieces until a command is complete. */
 static int64_t parse_pieces(struct resp_parser *p, struct bytes in, uint64_t *seed)
 {
-    static const struct resp_limits limits = {1000, 1000, 65536, 1000000};
+    static const struct resp_limits limits = {1000, 1000, 65536, 1000000, false};
     size_t size = 0;
     int64_t r = RK_MORE;
 
