@@ -213,6 +213,8 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
 
     if ((reply ? put_reply(r, out, reply, slot->first) : put_outcome(r, out, slot, node_text)) != 0)
         s->broken = true;
+    if (slot->silent)
+        buf_truncate(out, before);
     router_mark_ready(r, s);
     if (first) {
         counter_add(&r->counters->bytes_out, buf_len(out) - before);

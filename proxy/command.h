@@ -16,17 +16,19 @@
 struct execution;
 
 /* As COMMAND INFO names them, in Redis's order. */
-#define COMMAND_FLAGS(X)       \
-    X(WRITE, 0, "write")       \
-    X(READONLY, 1, "readonly") \
-    X(DENYOOM, 2, "denyoom")   \
-    X(ADMIN, 3, "admin")       \
-    X(NOSCRIPT, 4, "noscript") \
-    X(LOADING, 5, "loading")   \
-    X(STALE, 6, "stale")       \
-    X(FAST, 7, "fast")         \
-    X(NO_AUTH, 8, "no_auth")   \
-    X(ALLOW_BUSY, 9, "allow_busy")
+#define COMMAND_FLAGS(X)                        \
+    X(WRITE, 0, "write")                        \
+    X(READONLY, 1, "readonly")                  \
+    X(DENYOOM, 2, "denyoom")                    \
+    X(ADMIN, 3, "admin")                        \
+    X(NOSCRIPT, 4, "noscript")                  \
+    X(LOADING, 5, "loading")                    \
+    X(STALE, 6, "stale")                        \
+    X(FAST, 7, "fast")                          \
+    X(NO_AUTH, 8, "no_auth")                    \
+    X(ALLOW_BUSY, 9, "allow_busy")              \
+    X(NO_ASYNC_LOADING, 10, "no_async_loading") \
+    X(NO_MULTI, 11, "no_multi")
 
 /* Categories of access control, likewise. READ, WRITE, ADMIN, FAST and SLOW follow from the flags.
  */

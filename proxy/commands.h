@@ -8,22 +8,44 @@
 void run_auth(struct execution *x);
 void run_hello(struct execution *x);
 
+/* commands_acl.c */
+void run_acl(struct execution *x);
+void run_acl_cat(struct execution *x);
+void run_acl_list(struct execution *x);
+void run_acl_users(struct execution *x);
+void run_acl_whoami(struct execution *x);
+
+/* commands_client.c */
+void run_client(struct execution *x);
+void run_client_getname(struct execution *x);
+void run_client_id(struct execution *x);
+void run_client_info(struct execution *x);
+void run_client_kill(struct execution *x);
+void run_client_list(struct execution *x);
+void run_client_no_evict(struct execution *x);
+void run_client_no_touch(struct execution *x);
+void run_client_reply(struct execution *x);
+void run_client_setinfo(struct execution *x);
+void run_client_setname(struct execution *x);
+
+/* commands_help.c */
+void run_help(struct execution *x);
+
 /* commands_connection.c */
+void run_bgrewriteaof(struct execution *x);
+void run_bgsave(struct execution *x);
+void run_lastsave(struct execution *x);
+void run_reset(struct execution *x);
+void run_role(struct execution *x);
+void run_save(struct execution *x);
+void run_time(struct execution *x);
+void run_wait(struct execution *x);
 void run_ping(struct execution *x);
 void run_echo(struct execution *x);
 void run_quit(struct execution *x);
 void run_readonly(struct execution *x);
 void run_readwrite(struct execution *x);
 void run_select(struct execution *x);
-void run_client(struct execution *x);
-void run_client_getname(struct execution *x);
-void run_client_help(struct execution *x);
-void run_client_id(struct execution *x);
-void run_client_info(struct execution *x);
-void run_client_setinfo(struct execution *x);
-void run_client_setname(struct execution *x);
-void run_command_help(struct execution *x);
-void run_config_help(struct execution *x);
 
 /* commands_key.c */
 void run_key(struct execution *x);       /* a key */

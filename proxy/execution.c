@@ -130,14 +130,21 @@ static void reply_unknown(struct execution *x)
                  shown_size(x->args[0], SHOWN_MAX), (const char *)x->args[0].data, args);
 }
 
-static void reply_unknown_sub(struct execution *x)
+/* `what` is wrong with the subcommand; the command's name is the row's up to its '|'. */
+static void reply_sub(struct execution *x, const char *what)
 {
     char upper[COMMAND_NAME_MAX + 1] = "";
+    const char *name = x->command->name;
 
-    for (size_t i = 0; x->command->name[i] && i < COMMAND_NAME_MAX; i++)
-        upper[i] = (char)(x->command->name[i] & ~0x20);
-    reply_errorf(x, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+    for (size_t i = 0; name[i] && name[i] != '|' && i < COMMAND_NAME_MAX; i++)
+        upper[i] = (char)(name[i] & ~0x20);
+    reply_errorf(x, "ERR unknown subcommand%s '%.*s'. Try %s HELP.", what,
                  shown_size(x->args[1], SHOWN_MAX), (const char *)x->args[1].data, upper);
+}
+
+void reply_wrong_subcommand(struct execution *x)
+{
+    reply_sub(x, " or wrong number of arguments for");
 }
 
 static void run(struct execution *x)
@@ -151,7 +158,7 @@ static void run(struct execution *x)
     if (x->command->subcommands && x->count > 1) {
         sub = command_find_sub(x->command, x->args[1]);
         if (!sub) {
-            reply_unknown_sub(x);
+            reply_sub(x, "");
             return;
         }
         x->command = sub;
@@ -178,9 +185,14 @@ void router_execute(struct router *r, struct session *s, const struct bytes *arg
     };
 
     /* One that comes again was counted the first time. */
-    if (!s->errand)
+    if (!s->errand) {
         counter_add(&r->counters->commands, 1);
+        s->silent = s->reply_off || s->skip_next;
+        s->skip_next = false;
+    }
     run(&x);
     if (x.out)
         router_reply_end(r, s, x.out, x.before);
+    if (!s->suspended)
+        s->silent = s->reply_off;
 }

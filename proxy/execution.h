@@ -42,6 +42,9 @@ void reply_verbatim(struct execution *x, struct bytes text);
 
 void reply_wrong_arity(struct execution *x);
 
+/* That a subcommand got too many arguments, or ones that it cannot have; its row cannot tell. */
+void reply_wrong_subcommand(struct execution *x);
+
 /* As C strings end, so do words of a client in Redis's texts: how much of one is shown, for "%.*s".
  */
 enum { SHOWN_MAX = 128 };

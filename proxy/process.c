@@ -128,11 +128,16 @@ static void use_of_resources(struct facts *out)
     out->memory_system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void process_facts(const struct proxy *p, struct facts *out)
+uint64_t process_unix_us(void)
 {
     struct timespec now = {0};
 
     clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void process_facts(const struct proxy *p, struct facts *out)
+{
     *out = (struct facts){
         .version = PACKAGE_VERSION,
         .listen = p->options->listen,
@@ -142,7 +147,7 @@ void process_facts(const struct proxy *p, struct facts *out)
         .threads = p->worker_count,
         .max_clients = (uint64_t)p->options->max_clients,
         .uptime_s = (loop_now_ms(p->loop) - p->started_ms) / 1000,
-        .unix_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000,
+        .unix_us = process_unix_us(),
         .idle_timeout_s = (uint64_t)p->options->client_idle_timeout_ms / 1000,
         .query_size = (uint64_t)p->options->query_size,
         .commands_per_s = atomic_load(&p->rates->commands_per_s),

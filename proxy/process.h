@@ -13,6 +13,9 @@ int process_init(struct proxy *p);
 /* Everything as of now; callable from every thread. */
 void process_facts(const struct proxy *p, struct facts *out);
 
+/* Microseconds since 1970. */
+uint64_t process_unix_us(void);
+
 /* Measures rates once a second on the main loop. NULL: out of memory. */
 struct rates *rates_new(struct proxy *p);
 void rates_free(struct rates *r);

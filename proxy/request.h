@@ -109,6 +109,7 @@ struct slot {
     uint8_t gather;     /* enum gather */
     uint8_t failure;    /* enum failure */
     uint8_t resp;       /* the protocol version when the command was given */
+    bool silent;        /* its reply goes nowhere */
     bool writes;
     bool started; /* in the list by start */
     bool done;

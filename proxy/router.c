@@ -49,6 +49,7 @@ struct slot *router_begin(struct router *r, struct session *s, bool writes, enum
     slot->writes = writes;
     slot->gather = (uint8_t)gather;
     slot->resp = s->resp;
+    slot->silent = s->silent;
     slot->start_ms = r->now_ms;
     if (s->last)
         s->last->next = slot;
@@ -345,6 +346,8 @@ struct buf *router_reply_begin(struct router *r, struct session *s, size_t *befo
 
 void router_reply_end(struct router *r, struct session *s, struct buf *out, size_t before)
 {
+    if (s->silent)
+        buf_truncate(out, before);
     if (out == s->out)
         counter_add(&r->counters->bytes_out, buf_len(out) - before);
     else

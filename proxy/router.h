@@ -25,6 +25,7 @@ enum {
     ROUTER_BYTES_MAX = 256 << 20, /* of arguments in flight; beyond it -BUSY */
 };
 
+struct client_facts;
 struct errand;
 struct facts;
 struct logins;
@@ -39,8 +40,10 @@ struct route {
 struct router_ports {
     void *arg;
     void (*facts)(void *arg, struct facts *out);
-    /* "127.0.0.1:4711" */
-    const char *(*peer)(void *arg, const struct session *s);
+    /* Microseconds since 1970. */
+    uint64_t (*unix_us)(void *arg);
+    /* What is known of a client. */
+    void (*client)(void *arg, struct session *s, struct client_facts *out);
     /* Begins an errand for the session's command: 0, RK_FULL, RK_NOMEM. */
     int (*errand)(void *arg, struct session *s, const struct errand *errand);
 };

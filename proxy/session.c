@@ -7,6 +7,15 @@ void session_init(struct session *s, uint64_t id, struct buf *out)
     *s = (struct session){.out = out, .id = id, .resp = 2};
 }
 
+void session_reset(struct session *s)
+{
+    free(s->texts[SESSION_NAME]);
+    s->texts[SESSION_NAME] = NULL;
+    s->resp = 2;
+    s->any_replica = s->no_evict = false;
+    s->reply_off = s->skip_next = s->silent = false;
+}
+
 void session_destroy(struct session *s)
 {
     for (int i = 0; i < SESSION_TEXTS; i++)

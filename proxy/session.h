@@ -44,6 +44,9 @@ struct session {
     bool broken;                 /* out of memory: a reply is lost, so it is closed at once */
     bool stranger;               /* it has to log in first */
     bool suspended;              /* its command comes again when its errand is done */
+    bool reply_off;              /* CLIENT REPLY OFF */
+    bool skip_next;              /* CLIENT REPLY SKIP: the next command's reply goes nowhere */
+    bool silent;                 /* likewise that of the command that is being run */
     bool no_evict;               /* CLIENT NO-EVICT, which changes nothing */
     uint8_t login_failures;
     uint32_t user;                 /* index among the users */
@@ -53,6 +56,9 @@ struct session {
 };
 
 void session_init(struct session *s, uint64_t id, struct buf *out);
+
+/* Takes back what its commands set: RESET. */
+void session_reset(struct session *s);
 
 /* Frees what the session owns; it must have been taken out of its router before (router_leave). */
 void session_destroy(struct session *s);

@@ -261,10 +261,16 @@ static void gather_facts(void *arg, struct facts *out)
     process_facts(((struct worker *)arg)->proxy, out);
 }
 
-static const char *client_peer(void *arg, const struct session *s)
+static void gather_client(void *arg, struct session *s, struct client_facts *out)
 {
     (void)arg;
-    return conn_peer(((const struct client *)s)->conn);
+    client_facts(client_of_session(s), out);
+}
+
+static uint64_t unix_us(void *arg)
+{
+    (void)arg;
+    return process_unix_us();
 }
 
 static int begin_errand(void *arg, struct session *s, const struct errand *errand)
@@ -276,8 +282,11 @@ static int begin_errand(void *arg, struct session *s, const struct errand *erran
 
 static int worker_init(struct worker *w, struct proxy *p)
 {
-    struct router_ports ports = {
-        .arg = w, .facts = gather_facts, .peer = client_peer, .errand = begin_errand};
+    struct router_ports ports = {.arg = w,
+                                 .facts = gather_facts,
+                                 .unix_us = unix_us,
+                                 .client = gather_client,
+                                 .errand = begin_errand};
 
     router_init(&w->router, &ports, &w->counters);
     if (logins_init(&w->logins, &p->options->users) != 0)

@@ -136,13 +136,6 @@ static void no_facts(void *arg, struct facts *out)
     *out = (struct facts){0};
 }
 
-static const char *no_peer(void *arg, const struct session *s)
-{
-    (void)arg;
-    (void)s;
-    return "";
-}
-
 /* The lanes of a ring's members, as the router wants them. */
 static void use_ring(struct sim_proxy *x, const struct ring *ring)
 {
@@ -165,7 +158,7 @@ static void use_ring(struct sim_proxy *x, const struct ring *ring)
 void proxy_start(struct sim_proxy *x)
 {
     struct world *w = x->w;
-    struct router_ports ports = {.arg = x, .facts = no_facts, .peer = no_peer};
+    struct router_ports ports = {.arg = x, .facts = no_facts};
     char name[16];
 
     if (x->place->life)

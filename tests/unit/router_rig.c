@@ -1,4 +1,5 @@
 #include "router_rig.h"
+#include "proxy/client_line.h"
 #include "proxy/facts.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
@@ -10,11 +11,17 @@ static void no_facts(void *arg, struct facts *out)
     *out = (struct facts){.version = "0", .listen = "127.0.0.1:1", .config_path = ""};
 }
 
-static const char *no_peer(void *arg, const struct session *s)
+static uint64_t no_time(void *arg)
 {
     (void)arg;
-    (void)s;
-    return "127.0.0.1:2";
+    return 1700000000123456;
+}
+
+static void only_client(void *arg, struct session *s, struct client_facts *out)
+{
+    (void)arg;
+    *out = (struct client_facts){
+        .session = s, .address = "127.0.0.1:2", .local_address = "127.0.0.1:1", .user = "default"};
 }
 
 static struct ring *make_ring(uint64_t epoch, uint16_t members, uint8_t replicas)
@@ -66,7 +73,7 @@ void rig_next_ring(struct rig *r, uint64_t epoch)
 
 void rig_start(struct rig *r, uint8_t replicas)
 {
-    struct router_ports ports = {.facts = no_facts, .peer = no_peer};
+    struct router_ports ports = {.unix_us = no_time, .facts = no_facts, .client = only_client};
 
     memset(r, 0, sizeof(*r));
     r->replicas = replicas;

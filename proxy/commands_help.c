@@ -1,0 +1,124 @@
+/* HELP of the commands that have subcommands: Redis's words for what there is. */
+#include "proxy/commands.h"
+#include <string.h>
+
+/* clang-format off */
+static const char *const acl_lines[] = {
+    "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CAT [<category>]",
+    "    List all commands that belong to <category>, or all command categories",
+    "    when no category is specified.",
+    "LIST",
+    "    Show users details in config file format.",
+    "USERS",
+    "    List all the registered usernames.",
+    "WHOAMI",
+    "    Return the current connection username.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const char *const client_lines[] = {
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR <ip:port>",
+    "      Kill connections made from the specified address",
+    "    * LADDR <ip:port>",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO (LIB-NAME <name>|LIB-VER <version>)",
+    "    Tell which client library is used.",
+    "NO-EVICT (ON|OFF)",
+    "    Accepted; clients are not evicted.",
+    "NO-TOUCH (ON|OFF)",
+    "    Accepted; reads touch nothing.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const char *const command_lines[] = {
+    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "(no subcommand)",
+    "    Return details about all commands.",
+    "COUNT",
+    "    Return the total number of commands.",
+    "LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
+    "    Return a list of all commands, or of some.",
+    "INFO [<command-name> ...]",
+    "    Return details about multiple commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "DOCS [<command-name> ...]",
+    "    Return documentation details about multiple commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "GETKEYS <full-command>",
+    "    Return the keys from a full command.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const char *const config_lines[] = {
+    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET <pattern>",
+    "    Return parameters matching the glob-like <pattern> and their values.",
+    "SET <directive> <value>",
+    "    Set the configuration <directive> to <value>, until the proxy ends.",
+    "RESETSTAT",
+    "    Reset statistics reported by the INFO command.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const struct {
+    const char *command; /* as in the table */
+    const char *const *lines;
+} helps[] = {
+    {"acl|help", acl_lines},
+    {"client|help", client_lines},
+    {"command|help", command_lines},
+    {"config|help", config_lines},
+    {NULL, NULL},
+};
+/* clang-format on */
+
+void run_help(struct execution *x)
+{
+    const char *const *lines = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; helps[i].command; i++)
+        if (strcmp(helps[i].command, x->command->name) == 0)
+            lines = helps[i].lines;
+    while (lines && lines[count])
+        count++;
+    reply_array(x, count);
+    for (size_t i = 0; i < count; i++)
+        reply_simple(x, lines[i]);
+}
