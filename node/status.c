@@ -3,6 +3,7 @@
 #include "shared/error.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 
 static int put_number(struct buf *out, const char *name, uint64_t value)
 {
@@ -117,6 +118,17 @@ static int put_ring(struct buf *out, const struct node *node, const struct ring 
     return error;
 }
 
+/* Room on the file system of the data folder, as an ordinary user can have it. 0: not known. */
+static int put_disk(struct buf *out, const struct node *node)
+{
+    struct statvfs fs;
+    bool known = statvfs(node->folder.path, &fs) == 0;
+    int error = put_number(out, "disk_free", known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0);
+
+    return error ? error
+                 : put_number(out, "disk_total", known ? (uint64_t)fs.f_blocks * fs.f_frsize : 0);
+}
+
 int status_write(const struct node *node, const struct ring *ring, const struct status_front *front,
                  struct buf *out)
 {
@@ -133,6 +145,7 @@ int status_write(const struct node *node, const struct ring *ring, const struct 
     error = error ? error : put_ring(out, node, ring);
     error = error ? error : put_number(out, "shards", node->folder.shards);
     error = error ? error : put_number(out, "uptime_s", front->uptime_s);
+    error = error ? error : put_disk(out, node);
     error = error ? error : put_number(out, "connections", front->connections);
     error = error ? error : put_number(out, "connections_accepted", front->accepted);
     error = error ? error : put_number(out, "connections_refused", front->refused);
