@@ -1,4 +1,6 @@
 #include "proxy/answer.h"
+#include "proxy/collect.h"
+#include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
 #include <stdio.h>
@@ -25,9 +27,11 @@ static bool answer_fits(const struct call *c, const struct reply *reply)
 
     if (reply->kind == REPLY_ERROR)
         return reply->data.size > 0;
-    if (reply->kind == 0 || reply->kind >= sizeof(letters) ||
+    if (reply->kind == 0 || reply->kind >= sizeof(letters) || !letters[reply->kind] ||
         !strchr(operation_info(c->op)->replies, letters[reply->kind]))
         return false;
+    if (reply->kind == REPLY_RESULTS)
+        return reply->count == c->slot->parts->results;
     return reply->kind != REPLY_ARRAY || reply->count == c->arg_count;
 }
 
@@ -50,6 +54,30 @@ static int put_array(struct router *r, struct buf *out, const struct reply *repl
     return error;
 }
 
+/* The keys that were asked about are watched from now on. */
+static int put_watched(struct router *r, struct buf *out, const struct reply *reply,
+                       const struct call *c)
+{
+    int error = watch_add(&c->slot->session->watch, c->partition, c->arg_count,
+                          bytes_of(c->args, c->args_size), reply->data);
+
+    if (error == RK_CORRUPT) {
+        counter_add(&r->counters->error_replies, 1);
+        return resp_put_error(out, failure_text(FAILURE_MISFIT));
+    }
+    return error ? error : buf_append(out, "+OK\r\n", 5);
+}
+
+static int put_nil(struct router *r, struct buf *out, const struct call *c)
+{
+    if (c->op == OP_GET)
+        counter_add(&r->counters->misses, 1);
+    if (c->op != OP_EXEC)
+        return resp_put_null(out, c->slot->resp);
+    counter_add(&r->counters->transactions_unequal, 1);
+    return resp_put_null_array(out, c->slot->resp);
+}
+
 /* The answer of a slot's only call, straight from the node's frame. */
 static int put_reply(struct router *r, struct buf *out, const struct reply *reply,
                      const struct call *c)
@@ -60,9 +88,7 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
     case REPLY_OK:
         return buf_append(out, "+OK\r\n", 5);
     case REPLY_NIL:
-        if (c->op == OP_GET)
-            counter_add(&r->counters->misses, 1);
-        return resp_put_null(out, resp);
+        return put_nil(r, out, c);
     case REPLY_INTEGER:
         return resp_put_integer(out, reply->integer);
     case REPLY_BULK:
@@ -70,7 +96,9 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
             counter_add(&r->counters->hits, 1);
         return resp_put_bulk(out, reply->data);
     case REPLY_ARRAY:
-        return put_array(r, out, reply, resp);
+        return c->op == OP_WATCH ? put_watched(r, out, reply, c) : put_array(r, out, reply, resp);
+    case REPLY_RESULTS:
+        return parts_put_reply(r, c->slot->session, out, c->slot->parts, reply);
     case REPLY_ERROR:
         counter_add(&r->counters->error_replies, 1);
         return resp_put_errorf(
@@ -79,7 +107,6 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
             (const char *)reply->data.data);
     case REPLY_REFUSED:
     case REPLY_VERSION:
-    case REPLY_RESULTS:
         break;
     }
     return resp_put_error(out, failure_text(FAILURE_MISFIT));
@@ -206,6 +233,7 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
     buf_truncate(&slot->kept, 0);
     s->sent_bytes -= slot->sent_bytes;
     s->kept -= slot->value_bytes;
+    s->holding -= slot->holds;
 
     bool first = s->first == slot;
     struct buf *out = first ? s->out : &slot->kept;
@@ -261,6 +289,27 @@ static void gather_reply(struct router *r, struct call *c, const struct reply *r
         if (slot->session)
             slot->session->kept += reply->data.size;
     }
+}
+
+int answer_put_part(struct router *r, struct buf *out, struct slot *slot, struct bytes *results)
+{
+    uint8_t text[ERROR_TEXT_MAX];
+    struct bytes node_text = {text, 0};
+
+    for (struct call *c = slot->first; c; c = c->sibling) {
+        struct reply reply = transaction_next_result(results);
+
+        if (!answer_fits(c, &reply))
+            slot_fail(slot, FAILURE_MISFIT);
+        else if (slot->call_count == 1)
+            return put_reply(r, out, &reply, c);
+        else
+            gather_reply(r, c, &reply);
+    }
+    node_text.size = buf_len(&slot->kept);
+    if (node_text.size)
+        memcpy(text, buf_head(&slot->kept), node_text.size);
+    return put_outcome(r, out, slot, node_text);
 }
 
 static void guess_reply_size(struct session *s, size_t size)

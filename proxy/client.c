@@ -38,7 +38,7 @@ static bool may_begin(const struct client *c, bool after_pause)
     uint64_t share = after_pause ? 2 : 1;
     uint64_t promised;
 
-    if (s->suspended)
+    if (s->suspended || s->holding)
         return false;
     if (s->pending == 0)
         return s->kept + conn_out_len(c->conn) <= output_max(c);

@@ -1,6 +1,7 @@
 #include "proxy/client_line.h"
 #include "proxy/command.h"
 #include "proxy/session.h"
+#include "proxy/transaction.h"
 #include "shared/error.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@ static void put_flags(const struct client_facts *f, char flags[8])
 
     if (f->session->any_replica)
         flags[size++] = 'r';
+    if (f->session->transaction)
+        flags[size++] = 'x';
     if (f->session->no_evict)
         flags[size++] = 'e';
     if (f->session->ending || f->closing)
@@ -26,6 +29,7 @@ static void put_flags(const struct client_facts *f, char flags[8])
 int client_line_put(struct buf *out, const struct client_facts *f)
 {
     const struct session *s = f->session;
+    const struct transaction *t = s->transaction;
     char flags[8];
     char *line;
     int size, error;
@@ -34,14 +38,14 @@ int client_line_put(struct buf *out, const struct client_facts *f)
     size = asprintf(
         &line,
         "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRIu64 " idle=%" PRIu64
-        " flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%" PRIu64 " qbuf-free=0 argv-mem=%zu"
-        " multi-mem=0 rbs=0 rbp=0 obl=%" PRIu64 " oll=%u omem=%" PRIu64 " tot-mem=%" PRIu64
+        " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d qbuf=%" PRIu64 " qbuf-free=0 argv-mem=%zu"
+        " multi-mem=%zu rbs=0 rbp=0 obl=%" PRIu64 " oll=%u omem=%" PRIu64 " tot-mem=%" PRIu64
         " events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
         s->id, f->address, f->local_address, f->descriptor, session_text(s, SESSION_NAME), f->age_s,
-        f->idle_s, flags, f->query_bytes, s->sent_bytes, f->output_bytes, s->pending,
-        (uint64_t)s->kept + f->output_bytes, f->memory_bytes, f->output_bytes ? "rw" : "r",
-        s->command ? s->command->name : "NULL", f->user, s->resp, session_text(s, SESSION_LIB_NAME),
-        session_text(s, SESSION_LIB_VERSION));
+        f->idle_s, flags, t ? (int)t->count : -1, f->query_bytes, s->sent_bytes, t ? t->bytes : 0,
+        f->output_bytes, s->pending, (uint64_t)s->kept + f->output_bytes, f->memory_bytes,
+        f->output_bytes ? "rw" : "r", s->command ? s->command->name : "NULL", f->user, s->resp,
+        session_text(s, SESSION_LIB_NAME), session_text(s, SESSION_LIB_VERSION));
     if (size < 0)
         return RK_NOMEM;
     error = buf_append(out, line, (size_t)size);

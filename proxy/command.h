@@ -24,6 +24,7 @@ struct execution;
     X(NOSCRIPT, 4, "noscript")                  \
     X(LOADING, 5, "loading")                    \
     X(STALE, 6, "stale")                        \
+    X(SKIP_SLOWLOG, 12, "skip_slowlog")         \
     X(FAST, 7, "fast")                          \
     X(NO_AUTH, 8, "no_auth")                    \
     X(ALLOW_BUSY, 9, "allow_busy")              \
@@ -32,16 +33,17 @@ struct execution;
 
 /* Categories of access control, likewise. READ, WRITE, ADMIN, FAST and SLOW follow from the flags.
  */
-#define COMMAND_CATEGORIES(X)     \
-    X(KEYSPACE, 0, "@keyspace")   \
-    X(READ, 1, "@read")           \
-    X(WRITE, 2, "@write")         \
-    X(STRING, 3, "@string")       \
-    X(ADMIN, 4, "@admin")         \
-    X(FAST, 5, "@fast")           \
-    X(SLOW, 6, "@slow")           \
-    X(DANGEROUS, 7, "@dangerous") \
-    X(CONNECTION, 8, "@connection")
+#define COMMAND_CATEGORIES(X)       \
+    X(KEYSPACE, 0, "@keyspace")     \
+    X(READ, 1, "@read")             \
+    X(WRITE, 2, "@write")           \
+    X(STRING, 3, "@string")         \
+    X(ADMIN, 4, "@admin")           \
+    X(FAST, 5, "@fast")             \
+    X(SLOW, 6, "@slow")             \
+    X(DANGEROUS, 7, "@dangerous")   \
+    X(CONNECTION, 8, "@connection") \
+    X(TRANSACTION, 9, "@transaction")
 
 enum command_flag {
 #define X(name, bit, text) COMMAND_##name = 1 << bit,
@@ -56,6 +58,13 @@ enum command_category {
 };
 
 enum { COMMAND_NAME_MAX = 16 };
+
+/* What becomes of a command between MULTI and EXEC. */
+enum command_in_multi {
+    COMMAND_QUEUED,
+    COMMAND_AT_ONCE, /* it is run, as at any other time */
+    COMMAND_OUTSIDE, /* it is refused */
+};
 
 struct command {
     const char *name;  /* lower case; of a subcommand "client|id" */
@@ -74,6 +83,7 @@ struct command {
     const char *syntax; /* the arguments */
     const char *summary;
     void (*run)(struct execution *x);
+    enum command_in_multi in_multi;
     const struct command *subcommands; /* ends with name NULL; NULL: none */
 };
 

@@ -16,6 +16,6 @@
 
 /* Each in the order of names; ends with name NULL. */
 extern const struct command commands_connection[], commands_key[], commands_server[],
-    commands_string[];
+    commands_string[], commands_transaction[];
 
 #endif

@@ -71,6 +71,13 @@ void run_incrby(struct execution *x);
 void run_decrby(struct execution *x);
 void run_levelget(struct execution *x);
 
+/* commands_transaction.c */
+void run_multi(struct execution *x);
+void run_exec(struct execution *x);
+void run_discard(struct execution *x);
+void run_watch(struct execution *x);
+void run_unwatch(struct execution *x);
+
 /* info.c */
 void run_info(struct execution *x);
 

@@ -1,6 +1,7 @@
 /* Commands about the connection itself. */
 #include "proxy/commands.h"
 #include "proxy/login.h"
+#include "proxy/transaction.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -21,6 +22,7 @@ void run_echo(struct execution *x)
 
 void run_reset(struct execution *x)
 {
+    transaction_discard(x->router, x->session);
     session_reset(x->session);
     login_reset(x->router->logins, x->session);
     reply_simple(x, "RESET");

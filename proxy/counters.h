@@ -6,38 +6,41 @@
 #include <stdint.h>
 
 /* name, what it counts (shown by the documentation, named "ringkv_NAME" in INFO) */
-#define PROXY_COUNTERS(X)                                                      \
-    X(connections, "client connections accepted")                              \
-    X(rejected_connections, "client connections refused over max_clients")     \
-    X(commands, "commands read from clients")                                  \
-    X(reads, "commands that read keys")                                        \
-    X(writes, "commands that write keys")                                      \
-    X(hits, "keys read by GET and MGET that were there")                       \
-    X(misses, "keys read by GET and MGET that were not there")                 \
-    X(error_replies, "error replies to clients")                               \
-    X(bytes_in, "bytes of commands read from clients")                         \
-    X(bytes_out, "bytes of replies given to clients")                          \
-    X(requests, "requests sent to nodes, retries included")                    \
-    X(retries, "requests sent once more after a refusal or a lost connection") \
-    X(majority_reads, "reads answered by a majority's equal versions")         \
-    X(primary_reads, "reads that a primary had to answer")                     \
-    X(leads, "requests that asked a replica to relay or to lead")              \
-    X(node_timeouts, "requests that a node did not answer in node_timeout")    \
-    X(late_replies, "replies of nodes that nobody waited for any more")        \
-    X(kept_replies, "replies kept aside until earlier ones were there")        \
-    X(timeouts, "commands that ended at request_timeout")                      \
-    X(refused_noquorum, "commands answered with -NOQUORUM")                    \
-    X(refused_nospace, "commands answered with -NOSPACE")                      \
-    X(refused_busy, "commands answered with -BUSY")                            \
-    X(uncertain, "commands answered with -UNCERTAIN")                          \
-    X(protocol_errors, "client connections closed after a protocol violation") \
-    X(login_failures, "passwords that were wrong")                             \
-    X(closed_for_logins, "client connections closed after too many of them")   \
-    X(denied_connections, "client connections refused by protected_mode")      \
-    X(killed, "client connections closed by CLIENT KILL")                      \
-    X(closed_for_output, "client connections closed over client_output")       \
-    X(closed_idle, "client connections closed after client_idle_timeout")      \
-    X(links_opened, "connections to nodes opened")                             \
+#define PROXY_COUNTERS(X)                                                       \
+    X(connections, "client connections accepted")                               \
+    X(rejected_connections, "client connections refused over max_clients")      \
+    X(commands, "commands read from clients")                                   \
+    X(reads, "commands that read keys")                                         \
+    X(writes, "commands that write keys")                                       \
+    X(hits, "keys read by GET and MGET that were there")                        \
+    X(misses, "keys read by GET and MGET that were not there")                  \
+    X(transactions, "EXEC of what could be queued")                             \
+    X(transactions_unequal, "EXEC that did nothing: a watched key had changed") \
+    X(transactions_refused, "commands that a transaction could not take")       \
+    X(error_replies, "error replies to clients")                                \
+    X(bytes_in, "bytes of commands read from clients")                          \
+    X(bytes_out, "bytes of replies given to clients")                           \
+    X(requests, "requests sent to nodes, retries included")                     \
+    X(retries, "requests sent once more after a refusal or a lost connection")  \
+    X(majority_reads, "reads answered by a majority's equal versions")          \
+    X(primary_reads, "reads that a primary had to answer")                      \
+    X(leads, "requests that asked a replica to relay or to lead")               \
+    X(node_timeouts, "requests that a node did not answer in node_timeout")     \
+    X(late_replies, "replies of nodes that nobody waited for any more")         \
+    X(kept_replies, "replies kept aside until earlier ones were there")         \
+    X(timeouts, "commands that ended at request_timeout")                       \
+    X(refused_noquorum, "commands answered with -NOQUORUM")                     \
+    X(refused_nospace, "commands answered with -NOSPACE")                       \
+    X(refused_busy, "commands answered with -BUSY")                             \
+    X(uncertain, "commands answered with -UNCERTAIN")                           \
+    X(protocol_errors, "client connections closed after a protocol violation")  \
+    X(login_failures, "passwords that were wrong")                              \
+    X(closed_for_logins, "client connections closed after too many of them")    \
+    X(denied_connections, "client connections refused by protected_mode")       \
+    X(killed, "client connections closed by CLIENT KILL")                       \
+    X(closed_for_output, "client connections closed over client_output")        \
+    X(closed_idle, "client connections closed after client_idle_timeout")       \
+    X(links_opened, "connections to nodes opened")                              \
     X(links_lost, "connections to nodes lost")
 
 struct counters {

@@ -1,4 +1,5 @@
 #include "proxy/execution.h"
+#include "proxy/transaction.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -147,31 +148,45 @@ void reply_wrong_subcommand(struct execution *x)
     reply_sub(x, " or wrong number of arguments for");
 }
 
-static void run(struct execution *x)
+/* Whether the command can be run, or queued; an error is replied when not. */
+static bool is_valid(struct execution *x)
 {
-    const struct command *sub = NULL;
-
     if (!x->command) {
         reply_unknown(x);
-        return;
+        return false;
     }
     if (x->command->subcommands && x->count > 1) {
-        sub = command_find_sub(x->command, x->args[1]);
+        const struct command *sub = command_find_sub(x->command, x->args[1]);
+
         if (!sub) {
             reply_sub(x, "");
-            return;
+            return false;
         }
         x->command = sub;
     }
     if (!command_takes(x->command, x->count)) {
         reply_wrong_arity(x);
-        return;
+        return false;
     }
     x->session->command = x->command;
-    if (x->session->stranger && !(x->command->flags & COMMAND_NO_AUTH))
-        reply_error(x, "NOAUTH Authentication required.");
-    else
+    if (!x->session->stranger || x->command->flags & COMMAND_NO_AUTH)
+        return true;
+    reply_error(x, "NOAUTH Authentication required.");
+    return false;
+}
+
+static void run(struct execution *x)
+{
+    struct transaction *t = x->session->transaction;
+
+    if (!is_valid(x)) {
+        if (t)
+            t->failed = true;
+    } else if (t && x->command->in_multi != COMMAND_AT_ONCE) {
+        transaction_queue(x);
+    } else {
         x->command->run(x);
+    }
 }
 
 void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count)

@@ -6,6 +6,8 @@
 #include "proxy/router.h"
 #include "shared/resp.h"
 
+#define EXECUTION_CROSSSLOT "CROSSSLOT Keys in request don't hash to the same slot"
+
 struct execution {
     struct router *router;
     struct session *session;

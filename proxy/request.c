@@ -1,4 +1,5 @@
 #include "proxy/request.h"
+#include "proxy/collect.h"
 #include "shared/error.h"
 #include "shared/wire.h"
 #include <assert.h>
@@ -73,6 +74,7 @@ void slot_free(struct requests *q, struct slot *slot)
         pool_put(&q->calls, c);
         c = sibling;
     }
+    parts_free(q, slot->parts);
     free(slot->order);
     if (slot->kept.size > KEPT_REUSE_MAX)
         buf_free(&slot->kept);
@@ -121,9 +123,9 @@ int slot_want_order(struct slot *slot)
     return slot->order ? 0 : RK_NOMEM;
 }
 
-/* Room for an argument of so many bytes, its size filled in; NULL: out of memory. The first
- * argument that does not fit inside gets exactly the room it needs, further ones double it. */
-static uint8_t *arg_reserve(struct requests *q, struct call *c, size_t size)
+/* The first argument that does not fit inside gets exactly the room it needs, further ones double
+ * it. */
+uint8_t *call_add_room(struct requests *q, struct call *c, size_t size)
 {
     size_t needed = c->args_size + 4 + size;
 
@@ -157,7 +159,7 @@ static uint8_t *arg_reserve(struct requests *q, struct call *c, size_t size)
 
 int call_add_key(struct requests *q, struct call *c, uint64_t position, struct bytes key)
 {
-    uint8_t *at = arg_reserve(q, c, POSITION_SIZE + key.size);
+    uint8_t *at = call_add_room(q, c, POSITION_SIZE + key.size);
 
     if (!at)
         return RK_NOMEM;
@@ -168,7 +170,7 @@ int call_add_key(struct requests *q, struct call *c, uint64_t position, struct b
 
 int call_add_value(struct requests *q, struct call *c, struct bytes value)
 {
-    uint8_t *at = arg_reserve(q, c, value.size);
+    uint8_t *at = call_add_room(q, c, value.size);
 
     if (!at)
         return RK_NOMEM;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct parts;
 struct session;
 struct lane;
 
@@ -113,6 +114,8 @@ struct slot {
     bool writes;
     bool started; /* in the list by start */
     bool done;
+    bool holds;          /* no later command of the client is begun before it is answered */
+    struct parts *parts; /* of EXEC: what its commands came to */
     /* The reply while earlier ones are missing; before it is done the text of the first error that
      * a node answered with. */
     struct buf kept;
@@ -143,6 +146,9 @@ int slot_want_order(struct slot *slot);
 /* Append an argument: 0 or RK_NOMEM. A key is stored behind its position. */
 int call_add_key(struct requests *q, struct call *c, uint64_t position, struct bytes key);
 int call_add_value(struct requests *q, struct call *c, struct bytes value);
+
+/* Room for an argument of `size` bytes, to be filled in; NULL: out of memory. */
+uint8_t *call_add_room(struct requests *q, struct call *c, size_t size);
 
 /* Replaces the arguments, which are not needed any more, by a copy of `values`. 0 or RK_NOMEM. */
 int call_keep_values(struct requests *q, struct call *c, struct bytes values);

@@ -3,6 +3,7 @@
 #include "proxy/attempt.h"
 #include "proxy/calls.h"
 #include "proxy/mutant.h"
+#include "proxy/transaction.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
@@ -34,8 +35,32 @@ void router_destroy(struct router *r)
 
 /* --- slots ---------------------------------------------------------------------------------- */
 
+/* A slot outside of the session's order, for a part of a transaction. */
+static struct slot *begin_part(struct router *r, const struct session *s, bool writes,
+                               enum gather gather)
+{
+    struct slot *slot = slot_new(&r->requests);
+
+    if (!slot)
+        return NULL;
+    slot->writes = writes;
+    slot->gather = (uint8_t)gather;
+    slot->resp = s->resp;
+    counter_add(writes ? &r->counters->writes : &r->counters->reads, 1);
+    return slot;
+}
+
+void router_hold(struct slot *slot)
+{
+    slot->holds = true;
+    slot->session->holding++;
+}
+
 struct slot *router_begin(struct router *r, struct session *s, bool writes, enum gather gather)
 {
+    if (r->collecting)
+        return begin_part(r, s, writes, gather);
+
     enum failure why = !r->ring                               ? FAILURE_NO_RING
                        : r->requests.bytes > ROUTER_BYTES_MAX ? FAILURE_PROXY_BUSY
                                                               : FAILURE_NONE;
@@ -96,7 +121,10 @@ static void forget_open_calls(struct router *r, const struct slot *slot)
 void router_abandon(struct router *r, struct slot *slot, enum failure why)
 {
     forget_open_calls(r, slot);
-    answer_abandon(r, slot, why);
+    if (r->collecting)
+        slot_free(&r->requests, slot);
+    else
+        answer_abandon(r, slot, why);
 }
 
 void router_send(struct router *r, struct slot *slot)
@@ -105,6 +133,10 @@ void router_send(struct router *r, struct slot *slot)
 
     if (slot->call_count > 1 || slot->gather != GATHER_ONE)
         forget_open_calls(r, slot);
+    if (r->collecting) {
+        r->collected = slot;
+        return;
+    }
     slot->started = true;
     slot->older = r->newest;
     if (r->newest)
@@ -314,8 +346,9 @@ void router_leave(struct router *r, struct session *s)
             slot_free(&r->requests, slot);
     }
     s->last = NULL;
-    s->pending = s->sent = s->waiting = 0;
+    s->pending = s->sent = s->waiting = s->holding = 0;
     s->kept = 0;
+    transaction_discard(r, s);
 }
 
 struct buf *router_reply_begin(struct router *r, struct session *s, size_t *before)

@@ -70,7 +70,10 @@ struct router {
     bool ring_wanted;         /* a node refused by its ring: fetch it. The edge clears it */
 
     struct requests requests;
-    uint64_t last_number; /* of this session's writes */
+    size_t queued_bytes;    /* of arguments that clients have queued behind MULTI */
+    bool collecting;        /* a command's calls are not sent, but become part of a transaction: */
+    struct slot *collected; /* those of the command that was run last */
+    uint64_t last_number;   /* of this session's writes */
     struct slot *oldest, *newest;
     struct call_list waiting; /* calls, in the order of their numbers */
     uint64_t retry_ms;        /* when those are tried again */
@@ -129,6 +132,9 @@ void router_mark_ready(struct router *r, struct session *s);
  * called for one whole reply at a time, followed by session_replied. */
 struct buf *router_reply_begin(struct router *r, struct session *s, size_t *before);
 void router_reply_end(struct router *r, struct session *s, struct buf *out, size_t before);
+
+/* No later command of the client is begun before the slot, which router_begin gave, is answered. */
+void router_hold(struct slot *slot);
 
 /* A slot at the end of the session's order, without calls; NULL: the client was answered -BUSY. */
 struct slot *router_begin(struct router *r, struct session *s, bool writes, enum gather gather);

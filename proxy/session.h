@@ -3,6 +3,7 @@
 #ifndef RINGKV_PROXY_SESSION_H
 #define RINGKV_PROXY_SESSION_H
 
+#include "proxy/watch.h"
 #include "shared/buf.h"
 #include "shared/bytes.h"
 #include <stdbool.h>
@@ -12,6 +13,7 @@ struct command;
 struct errand;
 struct lane;
 struct slot;
+struct transaction;
 
 enum {
     SESSION_NAME_MAX = 1 << 10, /* bytes of a name that a client may give itself */
@@ -52,6 +54,9 @@ struct session {
     uint32_t user;                 /* index among the users */
     struct errand *errand;         /* done for the command that comes again; the edge's */
     const struct command *command; /* the last one */
+    uint32_t holding; /* of its commands: those that must be answered before the next is begun */
+    struct transaction *transaction; /* NULL: not after MULTI */
+    struct watch watch;
     char *texts[SESSION_TEXTS];
 };
 

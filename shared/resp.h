@@ -67,6 +67,7 @@ int resp_put_errorf(struct buf *out, const char *format, ...) __attribute__((for
 int resp_put_integer(struct buf *out, int64_t value);                   /* :value */
 int resp_put_bulk(struct buf *out, struct bytes value);                 /* $size value */
 int resp_put_null(struct buf *out, int version);                        /* $-1 or _ */
+int resp_put_null_array(struct buf *out, int version);                  /* *-1 or _ */
 int resp_put_array(struct buf *out, size_t count);                      /* *count */
 int resp_put_map(struct buf *out, size_t pairs, int version);           /* *2*pairs or %pairs */
 int resp_put_set(struct buf *out, size_t count, int version);           /* *count or ~count */

@@ -142,6 +142,11 @@ int resp_put_null(struct buf *out, int version)
     return version == 3 ? buf_append(out, "_\r\n", 3) : buf_append(out, "$-1\r\n", 5);
 }
 
+int resp_put_null_array(struct buf *out, int version)
+{
+    return version >= 3 ? resp_put_null(out, version) : buf_append(out, "*-1\r\n", 5);
+}
+
 int resp_put_array(struct buf *out, size_t count)
 {
     return header_put(out, '*', (int64_t)count);

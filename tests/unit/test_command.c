@@ -34,11 +34,13 @@ static void check_keys(const struct command *c)
 {
     bool writes = c->flags & COMMAND_WRITE, reads = c->flags & COMMAND_READONLY;
 
-    assert_int_equal(c->op != 0, c->first_key != 0);
     if (!c->op) {
         assert_false(writes || reads);
+        /* WATCH asks about its keys and is no operation of a transaction. */
+        assert_true(c->first_key == 0 || c->in_multi == COMMAND_AT_ONCE);
         return;
     }
+    assert_int_not_equal(c->first_key, 0);
     assert_true(writes != reads);
     assert_int_equal(operation_info(c->op)->writes, writes);
     assert_true(c->key_step > 0);

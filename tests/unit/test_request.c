@@ -71,28 +71,48 @@ static int decode(void)
     return error;
 }
 
+static struct bytes fitting(char letter)
+{
+    static const uint8_t key[9] = {0}, number[8] = {0}, get[] = {OP_GET, 1, 0, 9, [15] = 0};
+
+    switch (letter) {
+    case 'k':
+        return bytes_of(key, sizeof(key));
+    case 'i':
+    case 'c':
+        return bytes_of(number, sizeof(number));
+    case 'x':
+        return bytes_of(get, sizeof(get));
+    default:
+        return (struct bytes){0};
+    }
+}
+
 /* As many arguments as wanted, such as the operation's letters ask for. */
 static void put_fitting(uint8_t op, size_t count)
 {
-    static const uint8_t key[9] = {0}, number[8] = {0};
     static struct bytes args[MESSAGE_ARGS_MAX];
     const char *letters = operation_info(op)->args;
     size_t period = strcspn(letters, "*");
 
     for (size_t i = 0; i < count; i++)
-        args[i] = letters[i % period] == 'k'   ? bytes_of(key, sizeof(key))
-                  : letters[i % period] == 'i' ? bytes_of(number, sizeof(number))
-                                               : (struct bytes){0};
+        args[i] = fitting(letters[i % period]);
     put_args(op, args, count);
 }
 
 static void test_operations(void **state)
 {
+    static const bool there[256] = {
+#define X(name, number, writes, args, replies) [number] = true,
+        OPERATIONS(X)
+#undef X
+    };
+
     (void)state;
     for (int op = 0; op < 256; op++) {
         const struct operation_info *info = operation_info((uint8_t)op);
 
-        if (op < OP_GET || op > OP_APPEND) {
+        if (!there[op]) {
             assert_null(info);
             put_fitting(OP_GET, 1);
             body()[OP_AT] = (uint8_t)op;
@@ -100,7 +120,6 @@ static void test_operations(void **state)
             continue;
         }
         assert_non_null(info);
-        assert_int_equal(info->writes, op >= OP_SET);
         for (size_t count = 0; count <= 5; count++) {
             size_t period = strcspn(info->args, "*");
             bool repeats = info->args[period] == '*';
@@ -111,8 +130,38 @@ static void test_operations(void **state)
                                            : RK_CORRUPT);
         }
     }
+    assert_true(operation_info(OP_SET)->writes && !operation_info(OP_GET)->writes);
     assert_string_equal(operation_info(OP_MSET)->name, "MSET");
     assert_string_equal(operation_info(OP_GET)->name, "GET");
+}
+
+/* What a part of a transaction may be: a watched key, or an operation on keys, whole and alone. */
+static void test_parts(void **state)
+{
+    static const uint8_t get[] = {OP_GET, 1, 0, 9, [15] = 0}, watched[27] = {0},
+                         odd_token[27] = {0, 2}, scan[] = {OP_SCAN, 3, 0, 8, [35] = 0},
+                         exec[] = {OP_EXEC, 1, 0, 16, 0, 0, 0, OP_GET, 1, 0, 9, [22] = 0};
+    const struct {
+        struct bytes arg;
+        bool fits;
+    } parts[] = {
+        {bytes_of(get, sizeof(get)), true},
+        {bytes_of(get, sizeof(get) - 1), false},
+        {bytes_of(get, 2), false},
+        {bytes_of(get, 0), false},
+        {bytes_of(watched, sizeof(watched)), true},
+        {bytes_of(watched, sizeof(watched) - 1), false}, /* a position and no key */
+        {bytes_of(watched, 5), false},
+        {bytes_of(odd_token, sizeof(odd_token)), false},
+        {bytes_of(scan, sizeof(scan)), false},
+        {bytes_of(exec, sizeof(exec)), false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        put_args(OP_EXEC, &parts[i].arg, 1);
+        assert_int_equal(decode(), parts[i].fits ? 0 : RK_CORRUPT);
+    }
 }
 
 static void test_fields(void **state)
@@ -294,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_operations, start, finish),
+        cmocka_unit_test_setup_teardown(test_parts, start, finish),
         cmocka_unit_test_setup_teardown(test_fields, start, finish),
         cmocka_unit_test_setup_teardown(test_passed_on, start, finish),
         cmocka_unit_test_setup_teardown(test_ranges, start, finish),
