@@ -2,21 +2,36 @@
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { SIZE_TEXT_MAX = 96 };
 
 /* --- the operations ------------------------------------------------------------------------- */
 
 typedef int operation_function(struct execute *x);
 
 static operation_function *const functions[] = {
-    [OP_GET] = execute_get,       [OP_MGET] = execute_mget,     [OP_EXISTS] = execute_exists,
-    [OP_STRLEN] = execute_strlen, [OP_SET] = execute_set,       [OP_MSET] = execute_set,
-    [OP_SETNX] = execute_setnx,   [OP_GETSET] = execute_getset, [OP_DEL] = execute_del,
-    [OP_INCRBY] = execute_incrby, [OP_APPEND] = execute_append, [OP_CAS] = execute_cas,
-    [OP_MSETNX] = execute_msetnx, [OP_RENAME] = execute_rename, [OP_COPY] = execute_copy,
-    [OP_WATCH] = execute_watch,   [OP_EXEC] = execute_exec,     [OP_SCAN] = execute_scan,
-    [OP_COUNT] = execute_count,   [OP_FLUSH] = execute_flush,
+    [OP_GET] = execute_get,           [OP_MGET] = execute_mget,
+    [OP_EXISTS] = execute_exists,     [OP_STRLEN] = execute_strlen,
+    [OP_SET] = execute_set,           [OP_MSET] = execute_set,
+    [OP_SETNX] = execute_setnx,       [OP_GETSET] = execute_getset,
+    [OP_DEL] = execute_del,           [OP_INCRBY] = execute_incrby,
+    [OP_APPEND] = execute_append,     [OP_CAS] = execute_cas,
+    [OP_MSETNX] = execute_msetnx,     [OP_RENAME] = execute_rename,
+    [OP_COPY] = execute_copy,         [OP_WATCH] = execute_watch,
+    [OP_EXEC] = execute_exec,         [OP_SCAN] = execute_scan,
+    [OP_COUNT] = execute_count,       [OP_FLUSH] = execute_flush,
+    [OP_SETX] = execute_setx,         [OP_GETEX] = execute_getex,
+    [OP_GETDEL] = execute_getdel,     [OP_EXPIRE] = execute_expire,
+    [OP_PERSIST] = execute_persist,   [OP_PTTL] = execute_pttl,
+    [OP_PEXPIRETIME] = execute_pttl,  [OP_GETRANGE] = execute_getrange,
+    [OP_SETRANGE] = execute_setrange, [OP_INCRBYFLOAT] = execute_incrbyfloat,
+    [OP_SETBIT] = execute_setbit,     [OP_GETBIT] = execute_getbit,
+    [OP_BITCOUNT] = execute_bitcount, [OP_BITPOS] = execute_bitpos,
+    [OP_LCS] = execute_lcs,           [OP_ENCODING] = execute_encoding,
+    [OP_USAGE] = execute_usage,
 };
 
 /* NULL: there is none, or none that writes, or reads, as is asked for. */
@@ -87,17 +102,43 @@ static int read_record(struct execute *x, struct bytes key, struct store_record 
     return unproven ? unproven : error;
 }
 
+/* Whether a record is there now: 0, RK_NOTFOUND, RK_UNSETTLED. */
+static int judge(const struct execute *x, const struct store_record *record)
+{
+    int64_t left_ms = record->expire_ms - x->view->now_ms;
+
+    if (record->deleted)
+        return RK_NOTFOUND;
+    if (!record->expire_ms)
+        return 0;
+    if (x->request->level == LEVEL_VALUE && left_ms > -EXECUTE_CLOCK_MS &&
+        left_ms < EXECUTE_CLOCK_MS)
+        return RK_UNSETTLED;
+    return left_ms > 0 ? 0 : RK_NOTFOUND;
+}
+
 int execute_look_up(struct execute *x, struct bytes key, struct store_record *found)
 {
     int error = read_record(x, key, found);
 
-    if (error && error != RK_NOTFOUND)
+    if (!error)
+        error = judge(x, found);
+    if (error != RK_NOTFOUND)
         return error;
-    if (!error && !found->deleted && (!found->expire_ms || found->expire_ms > x->view->now_ms))
-        return 0;
     found->value = (struct bytes){0};
     found->expire_ms = 0;
     return RK_NOTFOUND;
+}
+
+bool execute_range_cut(struct execute_range *range, int64_t size)
+{
+    if (range->first < 0)
+        range->first = range->first < -size ? 0 : range->first + size;
+    if (range->last < 0)
+        range->last = range->last < -size ? 0 : range->last + size;
+    if (range->last >= size)
+        range->last = size - 1;
+    return range->first <= range->last;
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -164,21 +205,53 @@ int execute_fail(struct execute *x, const char *text)
     return 0;
 }
 
+int execute_fail_size(struct execute *x, uint64_t size)
+{
+    char *text = arena_alloc(&x->effect->arena, SIZE_TEXT_MAX);
+
+    if (!text)
+        return RK_NOMEM;
+    snprintf(text, SIZE_TEXT_MAX,
+             "ERR value is too large: %" PRIu64 " bytes, the limit (max_value) is %u", size,
+             x->view->value_max);
+    return execute_fail(x, text);
+}
+
+int execute_keep(struct execute *x, struct bytes *value)
+{
+    value->data = arena_copy(&x->effect->arena, value->data, value->size);
+    return value->data ? 0 : RK_NOMEM;
+}
+
+uint8_t *execute_grown(struct execute *x, struct bytes value, size_t size)
+{
+    uint8_t *copy = arena_alloc(&x->effect->arena, size);
+
+    if (!copy)
+        return NULL;
+    if (value.size)
+        memcpy(copy, value.data, value.size);
+    if (size > value.size)
+        memset(copy + value.size, 0, size - value.size);
+    return copy;
+}
+
+int execute_reply_value(struct execute *x, struct bytes value)
+{
+    if (execute_keep(x, &value) != 0)
+        return RK_NOMEM;
+    x->effect->reply.kind = REPLY_BULK;
+    x->effect->reply.data = value;
+    return 0;
+}
+
 int execute_put(struct execute *x, struct bytes key, struct bytes value, int64_t expire_ms)
 {
-    char text[96];
-    const char *kept;
-    int size;
-
-    if (value.size <= x->view->value_max)
-        return change_list_put(
-            &x->effect->changes,
-            &(struct store_change){STORE_PUT, key, {x->version, expire_ms, false, value}});
-    size = snprintf(text, sizeof(text),
-                    "ERR value is too large: %zu bytes, the limit (max_value) is %u", value.size,
-                    x->view->value_max);
-    kept = arena_copy(&x->effect->arena, text, (size_t)size + 1);
-    return kept ? execute_fail(x, kept) : RK_NOMEM;
+    if (value.size > x->view->value_max)
+        return execute_fail_size(x, value.size);
+    return change_list_put(
+        &x->effect->changes,
+        &(struct store_change){STORE_PUT, key, {x->version, expire_ms, false, value}});
 }
 
 int execute_delete(struct execute *x, struct bytes key)

@@ -22,6 +22,10 @@ struct execute_view {
     const struct ring *ring;
 };
 
+/* Clocks of replicas are taken to differ by less. A record that is nearer to its expiry is judged
+ * by the primary alone, so that it does not come back once it was seen to be gone. */
+enum { EXECUTE_CLOCK_MS = 500 };
+
 /* What a read saw, to be waited for before its reply may leave. */
 struct execute_seen {
     uint64_t position;     /* of the store's log, 0: synced already */
@@ -29,7 +33,8 @@ struct execute_seen {
 };
 
 /* Appends a reply frame to `out`. 0; RK_NOMEM, RK_TOOBIG (the values together are more than a frame
- * holds), RK_CORRUPT (a damaged record), RK_IO: `out` unchanged. */
+ * holds), RK_CORRUPT (a damaged record), RK_UNSETTLED (LEVEL_VALUE: a record is about to expire, or
+ * just has; the primary knows), RK_IO: `out` unchanged. */
 int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
                  struct execute_seen *seen);
 

@@ -16,6 +16,9 @@ static enum refusal refusal_of(struct shard *s, int error)
     case RK_CORRUPT:
         s->counters.damaged++;
         return REFUSAL_DAMAGED;
+    case RK_UNSETTLED:
+        s->counters.refused_elsewhere++;
+        return REFUSAL_ELSEWHERE;
     case RK_TOOBIG:
     case RK_INVALID:
         s->counters.refused_malformed++;

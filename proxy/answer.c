@@ -78,12 +78,24 @@ static int put_nil(struct router *r, struct buf *out, const struct call *c)
     return resp_put_null_array(out, c->slot->resp);
 }
 
+static int put_shaped(struct router *r, struct buf *out, const struct reply *reply,
+                      const struct slot *slot)
+{
+    int error = answer_shape_put(out, &slot->shape, reply, slot->resp);
+
+    if (slot->shape.kind == SHAPE_COMPLAINT && reply->integer)
+        counter_add(&r->counters->error_replies, 1);
+    return error == RK_INVALID ? resp_put_error(out, failure_text(FAILURE_MISFIT)) : error;
+}
+
 /* The answer of a slot's only call, straight from the node's frame. */
 static int put_reply(struct router *r, struct buf *out, const struct reply *reply,
                      const struct call *c)
 {
     int resp = c->slot->resp;
 
+    if (c->slot->shape.kind && reply->kind != REPLY_ERROR)
+        return put_shaped(r, out, reply, c->slot);
     switch ((enum reply_kind)reply->kind) {
     case REPLY_OK:
         return buf_append(out, "+OK\r\n", 5);

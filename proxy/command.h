@@ -33,17 +33,18 @@ struct execution;
 
 /* Categories of access control, likewise. READ, WRITE, ADMIN, FAST and SLOW follow from the flags.
  */
-#define COMMAND_CATEGORIES(X)       \
-    X(KEYSPACE, 0, "@keyspace")     \
-    X(READ, 1, "@read")             \
-    X(WRITE, 2, "@write")           \
-    X(STRING, 3, "@string")         \
-    X(ADMIN, 4, "@admin")           \
-    X(FAST, 5, "@fast")             \
-    X(SLOW, 6, "@slow")             \
-    X(DANGEROUS, 7, "@dangerous")   \
-    X(CONNECTION, 8, "@connection") \
-    X(TRANSACTION, 9, "@transaction")
+#define COMMAND_CATEGORIES(X)         \
+    X(KEYSPACE, 0, "@keyspace")       \
+    X(READ, 1, "@read")               \
+    X(WRITE, 2, "@write")             \
+    X(STRING, 3, "@string")           \
+    X(ADMIN, 4, "@admin")             \
+    X(FAST, 5, "@fast")               \
+    X(SLOW, 6, "@slow")               \
+    X(DANGEROUS, 7, "@dangerous")     \
+    X(CONNECTION, 8, "@connection")   \
+    X(TRANSACTION, 9, "@transaction") \
+    X(BITMAP, 10, "@bitmap")
 
 enum command_flag {
 #define X(name, bit, text) COMMAND_##name = 1 << bit,
@@ -75,6 +76,7 @@ struct command {
     int8_t last_key;   /* negative: counted from the end */
     int8_t key_step;
     uint8_t op;             /* enum operation that it becomes; 0: none */
+    uint8_t shape;          /* enum shape_kind, for run_key */
     const char *key_access; /* COMMAND INFO's flags of the keys, separated by spaces */
     const char *tips;       /* likewise; NULL: none */
     const char *group;

@@ -2,6 +2,7 @@
 #ifndef RINGKV_PROXY_COMMAND_ROWS_H
 #define RINGKV_PROXY_COMMAND_ROWS_H
 
+#include "proxy/answer_shape.h"
 #include "proxy/command.h"
 
 #define FLAG(name)     COMMAND_##name
@@ -15,7 +16,7 @@
 #define CHANGING        "nondeterministic_output"
 
 /* Each in the order of names; ends with name NULL. */
-extern const struct command commands_connection[], commands_key[], commands_server[],
-    commands_string[], commands_transaction[];
+extern const struct command commands_bits[], commands_connection[], commands_key[],
+    commands_server[], commands_string[], commands_transaction[];
 
 #endif

@@ -47,6 +47,22 @@ void run_readonly(struct execution *x);
 void run_readwrite(struct execution *x);
 void run_select(struct execution *x);
 
+/* commands_bits.c */
+void run_getbit(struct execution *x);
+void run_setbit(struct execution *x);
+void run_bitcount(struct execution *x);
+void run_bitpos(struct execution *x);
+
+/* commands_expiry.c */
+void run_set(struct execution *x);
+void run_setex(struct execution *x);
+void run_psetex(struct execution *x);
+void run_getex(struct execution *x);
+void run_expire(struct execution *x);
+void run_pexpire(struct execution *x);
+void run_expireat(struct execution *x);
+void run_pexpireat(struct execution *x);
+
 /* commands_key.c */
 void run_key(struct execution *x);       /* a key */
 void run_key_value(struct execution *x); /* a key and a value */
@@ -63,7 +79,9 @@ void run_config(struct execution *x);
 void run_config_get(struct execution *x);
 
 /* commands_string.c */
-void run_set(struct execution *x);
+void run_getrange(struct execution *x);
+void run_setrange(struct execution *x);
+void run_lcs(struct execution *x);
 void run_mset(struct execution *x);
 void run_incr(struct execution *x);
 void run_decr(struct execution *x);

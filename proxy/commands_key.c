@@ -1,16 +1,21 @@
 /* Commands on keys whatever their values, and the shapes that many commands have. */
 #include "proxy/commands.h"
 #include "proxy/keyed.h"
-#include "shared/operation.h"
 
 void run_key(struct execution *x)
 {
-    keyed_one(x, keyed_read_level(x), NULL);
+    const struct command *c = x->command;
+
+    keyed_send(x, &(struct keyed){.op = c->op,
+                                  .level = keyed_level(x, c->op),
+                                  .key_at = 1,
+                                  .key_count = 1,
+                                  .shape = {.kind = c->shape}});
 }
 
 void run_key_value(struct execution *x)
 {
-    keyed_one(x, LEVEL_LINEAR, &x->args[2]);
+    keyed_one(x, x->command->op, (struct keyed_arg[]){keyed_value(x->args[2])}, 1);
 }
 
 void run_keys(struct execution *x)

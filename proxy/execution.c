@@ -58,10 +58,15 @@ void reply_errorf(struct execution *x, const char *format, ...)
 {
     char text[512];
     va_list args;
+    int size;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    size = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    /* Line ends at the end go, as in Redis; others become spaces. */
+    for (size = size < (int)sizeof(text) ? size : (int)sizeof(text) - 1;
+         size && strchr("\r\n", text[size - 1]); size--)
+        text[size - 1] = '\0';
     reply_error(x, text);
 }
 

@@ -1,4 +1,7 @@
 #include "proxy/keyed.h"
+#include "proxy/answer.h"
+#include "shared/wire.h"
+#include <assert.h>
 
 bool keyed_key_valid(struct execution *x, struct bytes key)
 {
@@ -21,36 +24,110 @@ bool keyed_value_valid(struct execution *x, struct bytes value)
     return false;
 }
 
-uint8_t keyed_read_level(const struct execution *x)
+uint8_t keyed_level(const struct execution *x, enum operation op)
 {
-    bool writes = x->command->flags & COMMAND_WRITE;
-
-    return !writes && x->session->any_replica ? LEVEL_ANY : LEVEL_LINEAR;
+    return !operation_info(op)->writes && x->session->any_replica ? LEVEL_ANY : LEVEL_LINEAR;
 }
 
-void keyed_one(struct execution *x, uint8_t level, const struct bytes *value)
+static bool all_valid(struct execution *x, const struct keyed *k)
+{
+    for (uint32_t i = 0; i < k->key_count; i++)
+        if (!keyed_key_valid(x, x->args[k->key_at + i]))
+            return false;
+    for (uint32_t i = 0; i < k->arg_count; i++)
+        if (!k->args[i].is_integer && !keyed_value_valid(x, k->args[i].value))
+            return false;
+    return true;
+}
+
+/* Computes the keys' positions. Their partition, or -1 when they lie in several. */
+static int64_t place_keys(const struct execution *x, const struct keyed *k,
+                          uint64_t positions[KEYED_KEYS_MAX])
+{
+    const struct router *r = x->router;
+    int64_t common = 0;
+
+    assert(k->key_count <= KEYED_KEYS_MAX);
+    for (uint32_t i = 0; i < k->key_count; i++) {
+        uint32_t partition;
+
+        positions[i] = position_of(r->positioner, x->args[k->key_at + i]);
+        partition = ring_partition(r->ring, positions[i]);
+        if (i && partition != common)
+            return -1;
+        common = partition;
+    }
+    return common;
+}
+
+static int add_arg(struct requests *q, struct call *c, const struct keyed_arg *arg)
+{
+    uint8_t number[8];
+
+    if (!arg->is_integer)
+        return call_add_value(q, c, arg->value);
+    wire_put_i64(number, arg->integer);
+    return call_add_value(q, c, bytes_of(number, sizeof(number)));
+}
+
+static int fill(struct execution *x, const struct keyed *k, const uint64_t *positions,
+                struct call *c)
+{
+    struct requests *q = &x->router->requests;
+    int error = 0;
+
+    for (uint32_t i = 0; i < k->key_count && !error; i++)
+        error = call_add_key(q, c, positions[i], x->args[k->key_at + i]);
+    for (uint32_t i = 0; i < k->arg_count && !error; i++)
+        error = add_arg(q, c, &k->args[i]);
+    c->level = k->level;
+    return error;
+}
+
+void keyed_send(struct execution *x, const struct keyed *k)
 {
     struct router *r = x->router;
-    struct bytes key = x->args[1];
+    uint64_t positions[KEYED_KEYS_MAX];
+    int64_t partition;
     struct slot *slot;
+    struct call *c;
 
-    if (!keyed_key_valid(x, key) || (value && !keyed_value_valid(x, *value)))
+    if (!all_valid(x, k))
         return;
-    slot = router_begin(r, x->session, x->command->flags & COMMAND_WRITE, GATHER_ONE);
-    if (!slot)
-        return;
-
-    uint64_t position = position_of(r->positioner, key);
-    struct call *c =
-        slot_add_call(&r->requests, slot, x->command->op, ring_partition(r->ring, position));
-
-    if (!c || call_add_key(&r->requests, c, position, key) != 0 ||
-        (value && call_add_value(&r->requests, c, *value) != 0)) {
-        router_abandon(r, slot, FAILURE_NO_MEMORY);
+    partition = r->ring ? place_keys(x, k, positions) : 0;
+    if (partition < 0) {
+        reply_error(x, "CROSSSLOT Keys in request don't hash to the same slot");
         return;
     }
-    c->level = level;
-    router_send(r, slot);
+    slot = router_begin(r, x->session, operation_info(k->op)->writes, GATHER_ONE);
+    if (!slot)
+        return;
+    slot->shape = k->shape;
+    c = slot_add_call(&r->requests, slot, k->op, (uint32_t)partition);
+    if (!c || fill(x, k, positions, c) != 0)
+        router_abandon(r, slot, FAILURE_NO_MEMORY);
+    else
+        router_send(r, slot);
+}
+
+void keyed_one(struct execution *x, enum operation op, const struct keyed_arg *args,
+               uint32_t arg_count)
+{
+    keyed_send(x, &(struct keyed){.op = op,
+                                  .level = keyed_level(x, op),
+                                  .key_at = 1,
+                                  .key_count = 1,
+                                  .args = args,
+                                  .arg_count = arg_count});
+}
+
+void keyed_complain(struct execution *x, const char *complaint, int64_t absent)
+{
+    keyed_send(x, &(struct keyed){.op = OP_EXISTS,
+                                  .level = keyed_level(x, OP_EXISTS),
+                                  .key_at = 1,
+                                  .key_count = 1,
+                                  .shape = {SHAPE_COMPLAINT, absent, complaint}});
 }
 
 /* Adds the key at args[at], and the value behind it when there is one, to the call for its
@@ -67,7 +144,7 @@ static struct call *split_key(struct execution *x, struct slot *slot, uint32_t a
     if (!c || call_add_key(&r->requests, c, position, key) != 0 ||
         (with_value && call_add_value(&r->requests, c, value) != 0))
         return NULL;
-    c->level = keyed_read_level(x);
+    c->level = keyed_level(x, x->command->op);
     return c;
 }
 

@@ -6,6 +6,7 @@
 #ifndef RINGKV_PROXY_REQUEST_H
 #define RINGKV_PROXY_REQUEST_H
 
+#include "proxy/answer_shape.h"
 #include "proxy/pool.h"
 #include "shared/buf.h"
 #include "shared/bytes.h"
@@ -105,12 +106,13 @@ struct slot {
     uint32_t open;      /* calls not answered yet */
     uint32_t succeeded; /* calls answered without a failure */
     uint32_t key_count;
-    size_t sent_bytes;  /* of its calls' arguments */
-    size_t value_bytes; /* GATHER_ARRAY: of values that wait for the others */
-    uint8_t gather;     /* enum gather */
-    uint8_t failure;    /* enum failure */
-    uint8_t resp;       /* the protocol version when the command was given */
-    bool silent;        /* its reply goes nowhere */
+    size_t sent_bytes;         /* of its calls' arguments */
+    size_t value_bytes;        /* GATHER_ARRAY: of values that wait for the others */
+    struct answer_shape shape; /* GATHER_ONE: how the answer is told */
+    uint8_t gather;            /* enum gather */
+    uint8_t failure;           /* enum failure */
+    uint8_t resp;              /* the protocol version when the command was given */
+    bool silent;               /* its reply goes nowhere */
     bool writes;
     bool started; /* in the list by start */
     bool done;

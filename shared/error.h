@@ -26,7 +26,8 @@
     X(TIMEOUT, 17, "timed out")                                        \
     X(REFUSED, 18, "refused by the other side")                        \
     X(PROTOCOL, 19, "protocol violation")                              \
-    X(READONLY, 20, "read-only")
+    X(READONLY, 20, "read-only")                                       \
+    X(UNSETTLED, 21, "not decided yet")
 
 enum rk_error {
     RK_OK = 0,

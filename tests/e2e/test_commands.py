@@ -312,13 +312,6 @@ def test_levelget(cluster):
         assert client.ask("LEVELGET", "level:a").startswith(b"-ERR wrong number of arguments for 'levelget'")
 
 
-def test_set_options_are_refused(cluster):
-    """SET is plain so far: an option must not be taken and then ignored."""
-    with cluster.client() as client:
-        assert client.ask("SET", "options:a", "x", "EX", "10").startswith(b"-ERR ")
-        assert client.ask("GET", "options:a") == b"$-1\r\n"
-
-
 def test_quit(both):
     answers = []
     for client in both:

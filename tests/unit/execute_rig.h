@@ -134,14 +134,19 @@ static inline void write_one(enum operation op, const char *key, const char *val
     write_op(op);
 }
 
-static inline void increment(const char *key, int64_t by)
+static inline void add_integer(int64_t value)
 {
     uint8_t number[8];
 
-    wire_put_i64(number, by);
+    wire_put_i64(number, value);
+    add_arg(bytes_of(number, 8), (struct bytes){0});
+}
+
+static inline void increment(const char *key, int64_t by)
+{
     begin();
     add_key(key);
-    add_arg(bytes_of(number, 8), (struct bytes){0});
+    add_integer(by);
     write_op(OP_INCRBY);
 }
 
@@ -185,6 +190,14 @@ static inline int64_t expiry_of(const char *key)
 
     assert_int_equal(store_get(view.store, store_key(key), &found, &wait), 0);
     return found.expire_ms;
+}
+
+/* The reply of the last write is a bulk, or nil when NULL. */
+static inline void assert_bulk(const char *wanted)
+{
+    assert_int_equal(effect.reply.kind, wanted ? REPLY_BULK : REPLY_NIL);
+    if (wanted)
+        assert_true(bytes_equal(effect.reply.data, bytes_from(wanted)));
 }
 
 static inline void assert_integer(int64_t wanted)

@@ -248,6 +248,65 @@ static void test_incrby_not_a_number(void **state)
     }
 }
 
+static void add_float(const char *by)
+{
+    write_one(OP_INCRBYFLOAT, "a", by);
+}
+
+/* As Redis tells them: 17 digits behind the point at most, no zeros at the end, never an exponent.
+ */
+static void test_incrbyfloat(void **state)
+{
+    static const struct {
+        const char *before, *by, *after;
+    } cases[] = {
+        {NULL, "1.5", "1.5"},
+        {"10.50", "0.1", "10.6"},
+        {"3", "-3", "0"},
+        {"5.0e3", "2.0e2", "5200"},
+        {"-0.1", "0.1", "0"},
+        {"0", "-0.0", "0"},
+        {"1e18", "1", "1000000000000000001"},
+        {"0.1", "0.2", "0.3"},
+        {"1", "1e-17", "1.00000000000000001"},
+        {"1", "0x10", "17"},
+        {"10", ".5", "10.5"},
+        {"0", "1e-400", "0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        plant("a", cases[i].before, 0, !cases[i].before);
+        add_float(cases[i].by);
+        assert_bulk(cases[i].after);
+        assert_value("a", cases[i].after);
+    }
+    plant("a", "1", NOW + 4, false);
+    add_float("1");
+    assert_int_equal(expiry_of("a"), NOW + 4);
+}
+
+static void test_incrbyfloat_wrong(void **state)
+{
+    static const char *const bad[] = {"",   " 1",  "1 ",     "abc",    "nan",
+                                      "1e", "1,5", "1e9999", "1e-9999"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        plant("a", bad[i], 0, false);
+        add_float("1");
+        assert_refused("ERR value is not a valid float");
+        plant("a", "1", 0, false);
+        add_float(bad[i]);
+        assert_refused("ERR value is not a valid float");
+    }
+    add_float("inf");
+    assert_refused("ERR increment would produce NaN or Infinity");
+    plant("a", "1e4932", 0, false);
+    add_float("1e4932");
+    assert_refused("ERR increment would produce NaN or Infinity");
+}
+
 /* --- limits --------------------------------------------------------------------------------- */
 
 static void test_value_max(void **state)
@@ -342,6 +401,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_incrby, start, finish),
         cmocka_unit_test_setup_teardown(test_incrby_edges, start, finish),
         cmocka_unit_test_setup_teardown(test_incrby_not_a_number, start, finish),
+        cmocka_unit_test_setup_teardown(test_incrbyfloat, start, finish),
+        cmocka_unit_test_setup_teardown(test_incrbyfloat_wrong, start, finish),
         cmocka_unit_test_setup_teardown(test_value_max, start, finish),
         cmocka_unit_test_setup_teardown(test_too_big, start, finish),
         cmocka_unit_test_setup_teardown(test_not_a_write, start, finish),

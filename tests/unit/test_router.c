@@ -191,7 +191,7 @@ static void test_wrong_words(void **state)
         {"get a b", "-ERR wrong number of arguments for 'get' command\r\n"},
         {"MSET a", "-ERR wrong number of arguments for 'mset' command\r\n"},
         {"MSET a b c", "-ERR wrong number of arguments for 'mset' command\r\n"},
-        {"SET a b NX", "-ERR syntax error\r\n"},
+        {"SET a b NX XX", "-ERR syntax error\r\n"},
         {"CLIENT", "-ERR wrong number of arguments for 'client' command\r\n"},
         {"CLIENT ID x", "-ERR wrong number of arguments for 'client|id' command\r\n"},
         {"CLIENT x", "-ERR unknown subcommand 'x'. Try CLIENT HELP.\r\n"},
