@@ -366,14 +366,14 @@ void worker_adopt(struct worker *w, int fd, const struct hello *hello,
     }
 }
 
-struct ring_change {
+struct ring_news {
     struct worker *worker;
     struct ring_ref *ring;
 };
 
 static void take_ring(void *arg)
 {
-    struct ring_change *change = arg;
+    struct ring_news *change = arg;
     struct worker *w = change->worker;
     const struct ring *ring = change->ring->ring;
     int me = ring_member_by_identity(ring, w->node->folder.identity);
@@ -392,14 +392,14 @@ static void take_ring(void *arg)
 
 void worker_set_ring(struct worker *w, struct ring_ref *ring)
 {
-    struct ring_change *change = malloc(sizeof(*change));
+    struct ring_news *change = malloc(sizeof(*change));
 
     if (!change) {
         ring_ref_put(ring);
         log_error("ring: out of memory");
         return;
     }
-    *change = (struct ring_change){w, ring};
+    *change = (struct ring_news){w, ring};
     if (loop_post(w->loop, take_ring, change) != 0) {
         ring_ref_put(ring);
         free(change);

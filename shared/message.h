@@ -29,6 +29,12 @@ enum message_type {
     MESSAGE_DONE = 23,     /* the answer to RING_PUT */
     MESSAGE_STATUS_GET = 24,
     MESSAGE_STATUS = 25,
+    /* Deciding and carrying out changes of the ring (shared/message_ring.h). */
+    MESSAGE_RING_PREPARE = 26,
+    MESSAGE_RING_PROMISE = 27,
+    MESSAGE_RING_ACCEPT = 28,
+    MESSAGE_PROGRESS_GET = 29,
+    MESSAGE_PROGRESS = 40,
 
     /* Between nodes (node/peer_message.h). */
     MESSAGE_SIGNALS = 30,

@@ -28,11 +28,41 @@ struct ring *ring_new(uint32_t member_count, uint8_t bits)
     r->members = calloc(member_count ? member_count : 1, sizeof(*r->members));
     r->owners = calloc(ring_partitions(r), sizeof(*r->owners));
     r->sets = calloc(ring_partitions(r), sizeof(*r->sets));
-    if (!r->members || !r->owners || !r->sets) {
+    r->changed = calloc(ring_partitions(r), sizeof(*r->changed));
+    r->log = calloc(RING_LOG_MAX, sizeof(*r->log));
+    if (!r->members || !r->owners || !r->sets || !r->changed || !r->log) {
         ring_free(r);
         return NULL;
     }
     return r;
+}
+
+static void change_free(struct ring_change *c)
+{
+    if (!c)
+        return;
+    free(c->owners);
+    free(c->sets);
+    free(c->phases);
+    free(c);
+}
+
+int ring_add_change(struct ring *r)
+{
+    struct ring_change *c = calloc(1, sizeof(*c));
+
+    assert(!r->change);
+    if (!c)
+        return RK_NOMEM;
+    c->owners = calloc(ring_partitions(r), sizeof(*c->owners));
+    c->sets = calloc(ring_partitions(r), sizeof(*c->sets));
+    c->phases = calloc(ring_partitions(r), sizeof(*c->phases));
+    if (!c->owners || !c->sets || !c->phases) {
+        change_free(c);
+        return RK_NOMEM;
+    }
+    r->change = c;
+    return 0;
 }
 
 void ring_free(struct ring *r)
@@ -42,32 +72,57 @@ void ring_free(struct ring *r)
     free(r->members);
     free(r->owners);
     free(r->sets);
+    free(r->changed);
+    free(r->log);
+    change_free(r->change);
     free(r);
 }
 
 /* Two rounds: the first only fills the walk, so that the last partitions see around the end. */
-static void derive_sets(struct ring *r, const uint16_t zones[MEMBERS_MAX])
+static void derive_sets(uint32_t count, const uint16_t *owners, uint8_t replicas,
+                        const uint16_t zones[MEMBERS_MAX], struct ring_replicas *sets)
 {
     struct ring_walk walk = {0};
-    uint32_t count = ring_partitions(r);
 
     for (uint32_t p = count; p-- > 0;)
-        ring_walk_back(&walk, r->owners[p], zones[r->owners[p]], r->replicas);
+        ring_walk_back(&walk, owners[p], zones[owners[p]], replicas);
     for (uint32_t p = count; p-- > 0;) {
-        ring_walk_back(&walk, r->owners[p], zones[r->owners[p]], r->replicas);
-        ring_walk_replicas(&walk, r->replicas, &r->sets[p]);
+        ring_walk_back(&walk, owners[p], zones[owners[p]], replicas);
+        ring_walk_replicas(&walk, replicas, &sets[p]);
     }
+}
+
+/* What need not be said while nothing is changed. */
+static void fill_in(struct ring *r)
+{
+    for (uint32_t i = 0; i < r->member_count && !r->change; i++) {
+        struct ring_member *m = &r->members[i];
+
+        m->flags = RING_MEMBER_CURRENT | RING_MEMBER_TARGET;
+        m->next_weight = m->weight;
+        memcpy(m->next_zone, m->zone, sizeof(m->zone));
+    }
+    for (uint32_t p = 0; p < ring_partitions(r); p++)
+        if (r->changed[p] == 0)
+            r->changed[p] = 1;
 }
 
 int ring_finish(struct ring *r, char *why, size_t why_size)
 {
     uint16_t zones[MEMBERS_MAX];
-    int error = ring_check(r, why, why_size);
+    int error;
 
+    fill_in(r);
+    error = ring_check(r, why, why_size);
     if (error)
         return error;
-    ring_zones(r, zones);
-    derive_sets(r, zones);
+    ring_zones(r, false, zones);
+    derive_sets(ring_partitions(r), r->owners, r->replicas, zones, r->sets);
+    if (r->change) {
+        ring_zones(r, true, zones);
+        derive_sets(ring_partitions(r), r->change->owners, r->change->replicas, zones,
+                    r->change->sets);
+    }
     return 0;
 }
 

@@ -93,6 +93,23 @@ static int check_strings(const struct ring_member *m, const struct reason *why)
     return 0;
 }
 
+/* In both configurations, in so far as the member is in them. */
+static int check_places(const struct ring_member *m, const struct reason *why)
+{
+    if ((m->flags & ~(RING_MEMBER_CURRENT | RING_MEMBER_TARGET)) || !m->flags)
+        return invalid(why, "%s is neither in the ring as it is nor in what it becomes", m->name);
+    if (m->weight < 1 || m->weight > WEIGHT_MAX || m->next_weight < 1 ||
+        m->next_weight > WEIGHT_MAX)
+        return invalid(
+            why, "the weight of %s is %u; 1 to %d is right", m->name,
+            (unsigned)(m->weight < 1 || m->weight > WEIGHT_MAX ? m->weight : m->next_weight),
+            WEIGHT_MAX);
+    if (m->next_zone[0] && !ring_name_valid(m->next_zone))
+        return invalid(why, "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
+                       m->name, NAME_SIZE_MAX);
+    return 0;
+}
+
 static int check_member(const struct ring *r, uint32_t i, const struct reason *why)
 {
     const struct ring_member *m = &r->members[i];
@@ -113,13 +130,29 @@ static int check_member(const struct ring *r, uint32_t i, const struct reason *w
         return invalid(why, "the port of %s is 0; 1 to 65535 is right", m->name);
     if (m->shards < 1 || m->shards > SHARDS_MAX)
         return invalid(why, "%s has %u shards; 1 to %d is right", m->name, m->shards, SHARDS_MAX);
-    if (m->weight < 1 || m->weight > WEIGHT_MAX)
-        return invalid(why, "the weight of %s is %u; 1 to %d is right", m->name,
-                       (unsigned)m->weight, WEIGHT_MAX);
-    if (!m->zone[0] != !r->members[0].zone[0])
-        return invalid(why, "%s has %s zone and %s has; give every member a zone or none",
-                       m->zone[0] ? r->members[0].name : m->name, "no",
-                       m->zone[0] ? m->name : r->members[0].name);
+    return check_places(m, why);
+}
+
+/* Of the members of one configuration. */
+static int check_zones(const struct ring *r, uint8_t flag, const struct reason *why)
+{
+    const struct ring_member *zoned = NULL, *bare = NULL;
+
+    for (uint32_t i = 0; i < r->member_count; i++) {
+        const struct ring_member *m = &r->members[i];
+
+        if (!(m->flags & flag))
+            continue;
+        if ((flag == RING_MEMBER_CURRENT ? m->zone : m->next_zone)[0])
+            zoned = m;
+        else
+            bare = m;
+    }
+    if (zoned && bare)
+        return invalid(why, "%s has no zone and %s has; give every member a zone or none",
+                       bare->name, zoned->name);
+    if (!zoned && !bare)
+        return invalid(why, "the ring would have no member");
     return 0;
 }
 
@@ -161,6 +194,12 @@ static int address_order(const void *a, const void *b)
     return order ? order : (int)x->port - (int)y->port;
 }
 
+/* One that joins may have the address of one that leaves: an empty node in a lost one's place. */
+static bool one_in_place_of_other(const struct ring_member *a, const struct ring_member *b)
+{
+    return !(a->flags & b->flags);
+}
+
 static int check_unique(const struct ring *r, const char *what,
                         int (*order)(const void *, const void *), const struct reason *why)
 {
@@ -170,9 +209,73 @@ static int check_unique(const struct ring *r, const char *what,
         sorted[i] = &r->members[i];
     qsort(sorted, r->member_count, sizeof(sorted[0]), order);
     for (uint32_t i = 1; i < r->member_count; i++)
-        if (order(&sorted[i - 1], &sorted[i]) == 0)
+        if (order(&sorted[i - 1], &sorted[i]) == 0 &&
+            !(order == address_order && one_in_place_of_other(sorted[i - 1], sorted[i])))
             return invalid(why, "members %u and %u have the same %s", sorted[i - 1]->number,
                            sorted[i]->number, what);
+    return 0;
+}
+
+static int check_owners(const struct ring *r, const uint16_t *owners, uint8_t flag,
+                        const struct reason *why)
+{
+    for (uint32_t p = 0; p < ring_partitions(r); p++) {
+        if (owners[p] >= r->member_count)
+            return invalid(why, "partition %u is owned by member index %u of %u", (unsigned)p,
+                           owners[p], (unsigned)r->member_count);
+        if (!(r->members[owners[p]].flags & flag))
+            return invalid(why, "partition %u is owned by %s, which %s", (unsigned)p,
+                           r->members[owners[p]].name,
+                           flag == RING_MEMBER_TARGET ? "leaves the ring"
+                                                      : "is not in the ring yet");
+    }
+    return 0;
+}
+
+/* Texts are shown on terminals. */
+static bool printable(const char *text, size_t max)
+{
+    size_t size = strnlen(text, max + 1);
+
+    for (size_t i = 0; i < size; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return size <= max;
+}
+
+static int check_change(const struct ring *r, const struct reason *why)
+{
+    const struct ring_change *c = r->change;
+
+    if (c->replicas < 1 || c->replicas > REPLICAS_MAX)
+        return invalid(why, "%d replicas in the target; 1 to %d are possible", c->replicas,
+                       REPLICAS_MAX);
+    if (c->begun_epoch < 1 || c->begun_epoch > r->epoch)
+        return invalid(why, "the change began in epoch %llu, the ring is at epoch %llu",
+                       (unsigned long long)c->begun_epoch, (unsigned long long)r->epoch);
+    if (!printable(c->what, RING_WHAT_MAX) || !printable(c->who, RING_WHO_MAX))
+        return invalid(why, "what was asked for, or by whom, is not printable text");
+    for (uint32_t p = 0; p < ring_partitions(r); p++)
+        if (c->phases[p] > RING_MOVED)
+            return invalid(why, "partition %u is in phase %u; 0 to %d are known", (unsigned)p,
+                           c->phases[p], RING_MOVED);
+    return check_owners(r, c->owners, RING_MEMBER_TARGET, why);
+}
+
+static int check_memory(const struct ring *r, const struct reason *why)
+{
+    if (r->log_count > RING_LOG_MAX)
+        return invalid(why, "%u changes are remembered; at most %d are possible", r->log_count,
+                       RING_LOG_MAX);
+    for (uint8_t i = 0; i < r->log_count; i++)
+        if (!printable(r->log[i].what, RING_WHAT_MAX) || !printable(r->log[i].who, RING_WHO_MAX) ||
+            r->log[i].ended_epoch > r->epoch || r->log[i].begun_epoch > r->log[i].ended_epoch)
+            return invalid(why, "what is remembered of an earlier change makes no sense");
+    for (uint32_t p = 0; p < ring_partitions(r); p++)
+        if (r->changed[p] < 1 || r->changed[p] > r->epoch)
+            return invalid(why, "partition %u changed in epoch %llu, the ring is at epoch %llu",
+                           (unsigned)p, (unsigned long long)r->changed[p],
+                           (unsigned long long)r->epoch);
     return 0;
 }
 
@@ -184,41 +287,46 @@ int ring_check(const struct ring *r, char *text, size_t size)
     for (uint32_t i = 0; !error && i < r->member_count; i++)
         error = check_member(r, i, &why);
     if (!error)
+        error = check_zones(r, RING_MEMBER_CURRENT, &why);
+    if (!error)
+        error = check_zones(r, RING_MEMBER_TARGET, &why);
+    if (!error)
         error = check_unique(r, "name", name_order, &why);
     if (!error)
         error = check_unique(r, "identity", identity_order, &why);
     if (!error)
         error = check_unique(r, "address", address_order, &why);
-    if (error)
-        return error;
-    for (uint32_t p = 0; p < ring_partitions(r); p++)
-        if (r->owners[p] >= r->member_count)
-            return invalid(&why, "partition %u is owned by member index %u of %u", (unsigned)p,
-                           r->owners[p], (unsigned)r->member_count);
-    return 0;
+    if (!error)
+        error = check_owners(r, r->owners, RING_MEMBER_CURRENT, &why);
+    if (!error && r->change)
+        error = check_change(r, &why);
+    return error ? error : check_memory(r, &why);
 }
+
+struct zoned {
+    const char *zone;
+    uint16_t index;
+};
 
 static int zone_order(const void *a, const void *b)
 {
-    const struct ring_member *x = *(const struct ring_member *const *)a;
-    const struct ring_member *y = *(const struct ring_member *const *)b;
+    const struct zoned *x = a, *y = b;
     int order = strcmp(x->zone, y->zone);
 
-    return order ? order : (int)x->number - (int)y->number;
+    return order ? order : (int)x->index - (int)y->index;
 }
 
-void ring_zones(const struct ring *r, uint16_t zones[MEMBERS_MAX])
+void ring_zones(const struct ring *r, bool target, uint16_t zones[MEMBERS_MAX])
 {
-    const struct ring_member *sorted[MEMBERS_MAX];
+    struct zoned sorted[MEMBERS_MAX];
 
     for (uint32_t i = 0; i < r->member_count; i++)
-        sorted[i] = &r->members[i];
+        sorted[i] =
+            (struct zoned){target ? r->members[i].next_zone : r->members[i].zone, (uint16_t)i};
     qsort(sorted, r->member_count, sizeof(sorted[0]), zone_order);
     for (uint32_t i = 0; i < r->member_count; i++) {
-        bool same = i > 0 && strcmp(sorted[i]->zone, sorted[i - 1]->zone) == 0;
-        uint16_t first =
-            same ? zones[sorted[i - 1] - r->members] : (uint16_t)(sorted[i] - r->members);
+        bool same = i > 0 && strcmp(sorted[i].zone, sorted[i - 1].zone) == 0;
 
-        zones[sorted[i] - r->members] = first;
+        zones[sorted[i].index] = same ? zones[sorted[i - 1].index] : sorted[i].index;
     }
 }

@@ -8,7 +8,7 @@
 int ring_check(const struct ring *r, char *why, size_t why_size);
 
 /* A number for each member's zone, equal where the zones are: the index of the zone's first member.
- * Of a ring that passed ring_check. */
-void ring_zones(const struct ring *r, uint16_t zones[MEMBERS_MAX]);
+ * Zones as they are, or as they are in the target of a change. Of a ring that passed ring_check. */
+void ring_zones(const struct ring *r, bool target, uint16_t zones[MEMBERS_MAX]);
 
 #endif

@@ -4,7 +4,7 @@
  *   offset size  header
  *        0    4  magic "RKrg"
  *        4    2  format version
- *        6    2  flags: none yet
+ *        6    2  flags: 1: a change is under way
  *        8   16  cluster
  *       24    8  epoch
  *       32    1  hash
@@ -13,7 +13,7 @@
  *       35    1  spare
  *       36    2  next number
  *       38    2  member count
- *       40    4  extension size: bytes between the owners and the checksum, none yet
+ *       40    4  extension size: bytes between the owners and the checksum
  *       44   20  spare
  *
  *                each member, in ascending number
@@ -30,11 +30,13 @@
  *       32       name, zone, host: not terminated
  *
  *                owners: 2 bytes a partition, index into the members
+ *                extension (ring_format_more.c)
  *                CRC-32C, 4 bytes, of everything before it
  *
  * The magic and the version stay where they are in every version, so that an unknown version is
  * told from damage.
  */
+#include "shared/ring_format.h"
 #include "shared/crc32c.h"
 #include "shared/error.h"
 #include "shared/ring.h"
@@ -71,11 +73,14 @@ _Static_assert(RING_MEMBER_SIZE_MAX == MEMBER_HEADER_SIZE + 2 * NAME_SIZE_MAX + 
 _Static_assert(HOST_SIZE_MAX <= UINT8_MAX && NAME_SIZE_MAX <= UINT8_MAX, "sizes take one byte");
 _Static_assert(MEMBERS_MAX <= UINT16_MAX, "the member count takes two bytes");
 
+enum { FLAG_CHANGE = 1 };
+
 static const uint8_t magic[AT_VERSION] = {'R', 'K', 'r', 'g'};
 
 static size_t encoded_size(const struct ring *r)
 {
-    size_t size = RING_HEADER_SIZE + 2 * (size_t)ring_partitions(r) + CHECKSUM_SIZE;
+    size_t size =
+        RING_HEADER_SIZE + 2 * (size_t)ring_partitions(r) + ring_extension_size(r) + CHECKSUM_SIZE;
 
     for (uint32_t i = 0; i < r->member_count; i++) {
         const struct ring_member *m = &r->members[i];
@@ -113,6 +118,7 @@ static uint8_t *put_header(uint8_t *at, const struct ring *r)
     memset(at, 0, RING_HEADER_SIZE);
     memcpy(at, magic, sizeof(magic));
     wire_put_u16(at + AT_VERSION, RING_FORMAT_VERSION);
+    wire_put_u16(at + AT_FLAGS, r->change ? FLAG_CHANGE : 0);
     memcpy(at + AT_CLUSTER, r->cluster, IDENTITY_SIZE);
     wire_put_u64(at + AT_EPOCH, r->epoch);
     at[AT_HASH] = (uint8_t)r->hash;
@@ -120,6 +126,7 @@ static uint8_t *put_header(uint8_t *at, const struct ring *r)
     at[AT_REPLICAS] = r->replicas;
     wire_put_u16(at + AT_NEXT_NUMBER, r->next_number);
     wire_put_u16(at + AT_MEMBER_COUNT, (uint16_t)r->member_count);
+    wire_put_u32(at + AT_EXTENSION, (uint32_t)ring_extension_size(r));
     return at + RING_HEADER_SIZE;
 }
 
@@ -136,6 +143,7 @@ int ring_encode(const struct ring *r, struct buf *out)
         at = put_member(at, &r->members[i]);
     for (uint32_t p = 0; p < ring_partitions(r); p++, at += 2)
         wire_put_u16(at, r->owners[p]);
+    at = ring_extension_put(at, r);
     wire_put_u32(at, crc32c(0, begin, (size_t)(at - begin)));
     buf_commit(out, size);
     return 0;
@@ -172,8 +180,7 @@ static int check_envelope(struct bytes in, char *why, size_t why_size)
     body = in.size - CHECKSUM_SIZE;
     if (wire_get_u32(in.data + body) != crc32c(0, in.data, body))
         return refuse(RK_CORRUPT, "the ring's checksum is wrong", why, why_size);
-    if (wire_get_u16(in.data + AT_FLAGS) || in.data[AT_SPARE_BYTE] ||
-        wire_get_u32(in.data + AT_EXTENSION) ||
+    if ((wire_get_u16(in.data + AT_FLAGS) & ~FLAG_CHANGE) || in.data[AT_SPARE_BYTE] ||
         !all_zero(in.data + AT_SPARE, RING_HEADER_SIZE - AT_SPARE))
         return refuse(RK_VERSION, "the ring uses what this version does not know", why, why_size);
     return 0;
@@ -217,20 +224,25 @@ static int get_member(struct bytes *in, struct ring_member *m, char *why, size_t
 }
 
 /* `in` begins at the members and ends before the checksum. */
-static int get_lists(struct bytes in, struct ring *r, char *why, size_t why_size)
+static int get_lists(struct bytes in, struct ring *r, size_t extension, char *why, size_t why_size)
 {
+    size_t owners = 2 * (size_t)ring_partitions(r);
+
     for (uint32_t i = 0; i < r->member_count; i++) {
         int error = get_member(&in, &r->members[i], why, why_size);
 
         if (error)
             return error;
     }
-    if (in.size != 2 * (size_t)ring_partitions(r))
+    if (in.size < owners || in.size - owners != extension)
         return refuse(RK_CORRUPT, "the ring's owners do not end where the ring ends", why,
                       why_size);
     for (uint32_t p = 0; p < ring_partitions(r); p++)
         r->owners[p] = wire_get_u16(in.data + 2 * (size_t)p);
-    return 0;
+    return ring_extension_get(bytes_of(in.data + owners, extension), r)
+               ? refuse(RK_CORRUPT, "what the ring tells of its changes is not whole", why,
+                        why_size)
+               : 0;
 }
 
 static void get_header(const uint8_t *at, struct ring *r)
@@ -257,6 +269,7 @@ int ring_decode(struct bytes in, struct ring **out, char *why, size_t why_size)
         return refuse(RK_INVALID, "the ring has too many members", why, why_size);
     /* Not before the bytes are there that the counts announce: memory follows what arrived. */
     least = RING_HEADER_SIZE + CHECKSUM_SIZE + ((size_t)2 << in.data[AT_BITS]) +
+            ((size_t)8 << in.data[AT_BITS]) +
             (size_t)wire_get_u16(in.data + AT_MEMBER_COUNT) * MEMBER_HEADER_SIZE;
     if (in.size < least)
         return refuse(RK_CORRUPT, "the ring is cut short", why, why_size);
@@ -264,9 +277,12 @@ int ring_decode(struct bytes in, struct ring **out, char *why, size_t why_size)
     if (!r)
         return refuse(RK_NOMEM, rk_error_text(RK_NOMEM), why, why_size);
     get_header(in.data, r);
-    error =
-        get_lists(bytes_of(in.data + RING_HEADER_SIZE, in.size - RING_HEADER_SIZE - CHECKSUM_SIZE),
-                  r, why, why_size);
+    if ((wire_get_u16(in.data + AT_FLAGS) & FLAG_CHANGE) && ring_add_change(r) != 0)
+        error = refuse(RK_NOMEM, rk_error_text(RK_NOMEM), why, why_size);
+    if (!error)
+        error = get_lists(
+            bytes_of(in.data + RING_HEADER_SIZE, in.size - RING_HEADER_SIZE - CHECKSUM_SIZE), r,
+            wire_get_u32(in.data + AT_EXTENSION), why, why_size);
     if (!error)
         error = ring_finish(r, why, why_size);
     if (error) {

@@ -164,7 +164,7 @@ void plan_shares(const struct ring *r, struct plan_shares *s)
 
     s->member_count = r->member_count;
     s->replicas = r->replicas < r->member_count ? r->replicas : (uint8_t)r->member_count;
-    ring_zones(r, s->zones);
+    ring_zones(r, false, s->zones);
     s->zone_count = heaviest_of_zones(r, s, heaviest);
     share_primaries(r, s, heaviest);
     share_replicas(r, s);

@@ -19,16 +19,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_sets(const struct ring *r)
+static void check_configuration(const struct ring *r, const uint16_t *owners, uint8_t replicas,
+                                const struct ring_replicas *sets)
 {
     for (uint32_t p = 0; p < ring_partitions(r); p++) {
-        const struct ring_replicas *set = ring_replicas(r, p);
-
-        CHECK(set->count >= 1 && set->count <= r->replicas && set->count <= r->member_count);
-        CHECK(set->member[0] == r->owners[p]);
-        for (uint16_t i = 0; i < set->count; i++)
-            CHECK(set->member[i] < r->member_count);
+        CHECK(sets[p].count >= 1 && sets[p].count <= replicas && sets[p].count <= r->member_count);
+        CHECK(sets[p].member[0] == owners[p]);
+        for (uint16_t i = 0; i < sets[p].count; i++)
+            CHECK(sets[p].member[i] < r->member_count);
     }
+}
+
+static void check_sets(const struct ring *r)
+{
+    check_configuration(r, r->owners, r->replicas, r->sets);
+    if (r->change)
+        check_configuration(r, r->change->owners, r->change->replicas, r->change->sets);
 }
 
 static void check_round_trip(const struct ring *r, struct bytes in)

@@ -417,16 +417,17 @@ static void test_round_trip(void **state)
 static void test_golden_bytes(void **state)
 {
     static const uint8_t golden[] = {
-        'R', 'K', 'r',  'g',  1,   0,   0,   0,   0,   0,   0,   7,   0,   0,   0,    0,
+        'R', 'K', 'r',  'g',  2,   0,   0,   0,   0,   0,   0,   7,   0,   0,   0,    0,
         0,   0,   0,    0,    0,   0,   0,   0,   5,   0,   0,   0,   0,   0,   0,    0,
-        1,   1,   3,    0,    5,   0,   2,   0,   0,   0,   0,   0,   0,   0,   0,    0,
+        1,   1,   3,    0,    5,   0,   2,   0,   17,  0,   0,   0,   0,   0,   0,    0,
         0,   0,   0,    0,    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,
         1,   0,   0,    0,    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,    0,
         1,   0,   0x58, 0x1b, 2,   0,   0,   0,   100, 0,   0,   0,   2,   2,   8,    0,
         'n', '0', 'z',  '0',  '1', '0', '.', '0', '.', '0', '.', '0', 2,   0,   0,    0,
         0,   0,   0,    0,    0,   0,   0,   0,   0,   0,   0,   0,   3,   0,   0x58, 0x1b,
         2,   0,   0,    0,    100, 0,   0,   0,   2,   2,   8,   0,   'n', '1', 'z',  '1',
-        '1', '0', '.',  '0',  '.', '0', '.', '1', 0,   0,   1,   0,
+        '1', '0', '.',  '0',  '.', '0', '.', '1', 0,   0,   1,   0,   1,   0,   0,    0,
+        0,   0,   0,    0,    1,   0,   0,   0,   0,   0,   0,   0,   0,
     };
     struct ring *r = make_finished(2, 1, 3, 2);
     struct buf out = {0};
@@ -499,7 +500,7 @@ static int decode_changed(size_t offset, uint8_t value)
 
     assert_int_equal(ring_encode(r, &out), 0);
     body = buf_len(&out) - 4;
-    assert_int_equal(body, OWNERS + 32);
+    assert_int_equal(body, OWNERS + 32 + 16 * 8 + 1);
     assert_int_not_equal(buf_head(&out)[offset], value);
     buf_head(&out)[offset] = value;
     wire_put_u32(buf_head(&out) + body, crc32c(0, buf_head(&out), body));
@@ -513,11 +514,15 @@ static void test_hostile_fields_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(decode_changed(0, 'X'), RK_CORRUPT);
-    assert_int_equal(decode_changed(4, 2), RK_VERSION);
+    assert_int_equal(decode_changed(4, 1), RK_VERSION);
+    assert_int_equal(decode_changed(4, 3), RK_VERSION);
     assert_int_equal(decode_changed(5, 1), RK_VERSION);
-    assert_int_equal(decode_changed(6, 1), RK_VERSION);
+    assert_int_equal(decode_changed(6, 1), RK_CORRUPT); /* a change that is not there */
+    assert_int_equal(decode_changed(6, 2), RK_VERSION);
     assert_int_equal(decode_changed(35, 1), RK_VERSION);
-    for (size_t spare = 40; spare < FIRST_MEMBER; spare++)
+    for (size_t size = 40; size < 44; size++)
+        assert_int_equal(decode_changed(size, 0x80), RK_CORRUPT);
+    for (size_t spare = 44; spare < FIRST_MEMBER; spare++)
         assert_int_equal(decode_changed(spare, 0x80), RK_VERSION);
     assert_int_equal(decode_changed(FIRST_MEMBER + 22, 1), RK_VERSION);
     assert_int_equal(decode_changed(FIRST_MEMBER + 31, 1), RK_VERSION);
@@ -546,6 +551,11 @@ static void test_hostile_fields_are_refused(void **state)
     assert_int_equal(decode_changed(FIRST_NAME + 1, '1'), RK_INVALID); /* name twice */
     assert_int_equal(decode_changed(OWNERS, 2), RK_INVALID);
     assert_int_equal(decode_changed(OWNERS + 31, 1), RK_INVALID);
+    assert_int_equal(decode_changed(OWNERS + 32, 6), RK_INVALID); /* changed after this epoch */
+    assert_int_equal(decode_changed(OWNERS + 32, 0), RK_CORRUPT);
+    assert_int_equal(decode_changed(OWNERS + 32 + 128, 1),
+                     RK_CORRUPT); /* a log that is not there */
+    assert_int_equal(decode_changed(OWNERS + 32 + 128, RING_LOG_MAX + 1), RK_CORRUPT);
 }
 
 int main(void)

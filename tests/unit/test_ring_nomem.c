@@ -31,12 +31,13 @@ static void *calloc_or_fail(size_t count, size_t size)
 #include "shared/position.c"
 #include "shared/ring.c"
 #include "shared/ring_format.c"
+#include "shared/ring_format_more.c"
 #undef malloc
 #undef calloc
 
 #include <cmocka.h>
 
-enum { ALLOCATIONS_OF_RING = 4, ALLOCATIONS_OF_POSITIONER = 1 };
+enum { ALLOCATIONS_OF_RING = 6, ALLOCATIONS_OF_POSITIONER = 1 };
 
 static struct ring *make(void)
 {
@@ -49,7 +50,13 @@ static struct ring *make(void)
     r->hash = POSITION_MD5;
     r->replicas = 3;
     r->next_number = 2;
-    r->members[0] = (struct ring_member){{1}, 1, 7000, 1, 1, "a", "", "localhost"};
+    r->members[0] = (struct ring_member){.identity = {1},
+                                         .number = 1,
+                                         .port = 7000,
+                                         .shards = 1,
+                                         .weight = 1,
+                                         .name = "a",
+                                         .host = "localhost"};
     return r;
 }
 
