@@ -92,8 +92,7 @@ static void derive_sets(uint32_t count, const uint16_t *owners, uint8_t replicas
     }
 }
 
-/* What need not be said while nothing is changed. */
-static void fill_in(struct ring *r)
+void ring_fill_in(struct ring *r)
 {
     for (uint32_t i = 0; i < r->member_count && !r->change; i++) {
         struct ring_member *m = &r->members[i];
@@ -112,7 +111,7 @@ int ring_finish(struct ring *r, char *why, size_t why_size)
     uint16_t zones[MEMBERS_MAX];
     int error;
 
-    fill_in(r);
+    ring_fill_in(r);
     error = ring_check(r, why, why_size);
     if (error)
         return error;

@@ -4,6 +4,10 @@
 
 #include "shared/ring.h"
 
+/* Fills in what need not be said while nothing is changed: what members are in the target, and that
+ * partitions never changed. ring_finish begins with it. */
+void ring_fill_in(struct ring *r);
+
 /* 0, or RK_INVALID with the reason in `why` (may be NULL). Looks at everything but `sets`. */
 int ring_check(const struct ring *r, char *why, size_t why_size);
 

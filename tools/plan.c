@@ -83,8 +83,10 @@ int plan_owners(const struct ring *now, const uint16_t *heirs, struct ring *next
                 size_t why_size)
 {
     struct plan_shares *shares;
-    int error = ring_check(next, why, why_size);
+    int error;
 
+    ring_fill_in(next);
+    error = ring_check(next, why, why_size);
     if (!error && now)
         error = check_change(now, heirs, next, why, why_size);
     if (error)

@@ -52,7 +52,8 @@ static struct ring *make(uint32_t members)
     r->replicas = 3;
     r->next_number = UINT16_MAX;
     for (uint32_t i = 0; i < members; i++) {
-        r->members[i] = (struct ring_member){{0}, (uint16_t)(i + 1), 7000, 1, 1, "", "", ""};
+        r->members[i] = (struct ring_member){
+            .number = (uint16_t)(i + 1), .port = 7000, .shards = 1, .weight = 1};
         r->members[i].identity[0] = (uint8_t)(i + 1);
         snprintf(r->members[i].name, sizeof(r->members[i].name), "n%u", (unsigned)i);
         snprintf(r->members[i].host, sizeof(r->members[i].host), "h%u", (unsigned)i);
