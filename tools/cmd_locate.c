@@ -1,6 +1,6 @@
 /* ringctl locate KEY */
 #include "shared/error.h"
-#include "tools/ringctl.h"
+#include "tools/survey.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,27 +39,12 @@ static void print_json(const struct ring *ring, struct bytes key, uint64_t posit
     puts("]}");
 }
 
-static int run(const struct control *c, int argc, char **argv)
+static int locate(const struct control *c, const struct ring *ring, struct bytes key)
 {
-    struct bytes key;
-    struct ring *ring;
-    struct positioner *positioner;
-    int code;
+    struct positioner *positioner = positioner_new(ring->hash);
 
-    if (argc != 2)
-        return control_usage(&command_locate, "one KEY is needed");
-    key = bytes_from(argv[1]);
-    if (key.size < 1 || key.size > KEY_SIZE_MAX)
-        return control_usage(&command_locate, "a key has 1 to %d bytes, this one has %zu",
-                             KEY_SIZE_MAX, key.size);
-    ring = control_ring(c, &code);
-    if (!ring)
-        return code;
-    positioner = positioner_new(ring->hash);
-    if (!positioner) {
-        ring_free(ring);
+    if (!positioner)
         return control_fail("the crypto library offers no %s", position_hash_name(ring->hash));
-    }
 
     uint64_t position = position_of(positioner, key);
     uint32_t partition = ring_partition(ring, position);
@@ -69,8 +54,26 @@ static int run(const struct control *c, int argc, char **argv)
     else
         print_text(ring, position, partition);
     positioner_free(positioner);
-    ring_free(ring);
     return EXIT_DONE;
+}
+
+static int run(const struct control *c, int argc, char **argv)
+{
+    struct survey survey;
+    struct bytes key;
+    int code;
+
+    if (argc != 2)
+        return control_usage(&command_locate, "one KEY is needed");
+    key = bytes_from(argv[1]);
+    if (key.size < 1 || key.size > KEY_SIZE_MAX)
+        return control_usage(&command_locate, "a key has 1 to %d bytes, this one has %zu",
+                             KEY_SIZE_MAX, key.size);
+    code = survey_open(c, &survey);
+    if (!code)
+        code = locate(c, survey.ring, key);
+    survey_close(&survey);
+    return code;
 }
 
 const struct control_command command_locate = {

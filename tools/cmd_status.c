@@ -1,98 +1,81 @@
 /* ringctl status: the ring's members, and what each tells about itself. */
 #include "shared/error.h"
-#include "tools/ringctl.h"
+#include "tools/change_run.h"
+#include "tools/headway.h"
+#include "tools/human.h"
+#include "tools/survey.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct member_status {
-    bool up;
-    struct buf text; /* the node's lines */
-    char why[CLIENT_WHY_SIZE];
-};
-
-static void ask(const struct control *c, const struct ring_member *m, struct member_status *out)
+static uint64_t number(const struct survey *s, uint32_t i, const char *name)
 {
-    struct client client;
-    struct bytes text = {0};
-    int error = client_open(&client, m->host, m->port, c->timeout_ms);
-
-    if (!error && memcmp(client.welcome.identity, m->identity, IDENTITY_SIZE) != 0)
-        snprintf(out->why, sizeof(out->why), "%s: another node answers there", client.address);
-    else if (error || client_status(&client, &text) != 0)
-        snprintf(out->why, sizeof(out->why), "%s", client.why);
-    else
-        out->up = buf_append(&out->text, text.data, text.size) == 0;
-    client_close(&client);
+    return status_number(s->texts[i], name);
 }
 
-/* A number of bytes as a person reads it, at most 8 characters. */
-static const char *human(uint64_t bytes, char to[16])
+static const char *state(const struct survey *s, uint32_t i)
 {
-    static const char *const units[] = {"B", "K", "M", "G", "T", "P"};
-    double value = (double)bytes;
-    int unit = 0;
+    uint8_t flags = s->ring->members[i].flags;
 
-    while (value >= 1000 && unit < 5) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(to, 16, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return to;
+    if (!s->facts[i].up)
+        return "DOWN";
+    return !(flags & RING_MEMBER_CURRENT)  ? "joins"
+           : !(flags & RING_MEMBER_TARGET) ? "leaves"
+                                           : "up";
 }
 
-static uint64_t number(const struct member_status *s, const char *name)
+static void print_member(const struct survey *s, uint32_t i)
 {
-    return status_number(buf_bytes(&s->text), name);
-}
-
-static void print_member(const struct ring_member *m, const struct member_status *s)
-{
-    char address[HOST_SIZE_MAX + 8], live[16], files[16], log[16];
+    const struct ring_member *m = &s->ring->members[i];
+    char address[HOST_SIZE_MAX + 8], live[HUMAN_SIZE], files[HUMAN_SIZE], log[HUMAN_SIZE];
 
     snprintf(address, sizeof(address), "%s:%u", m->host, m->port);
-    printf("%-12s %-21s %-8s %6u  %-5s", m->name, address, m->zone[0] ? m->zone : "-", m->weight,
-           s->up ? "up" : "DOWN");
-    if (!s->up) {
-        printf(" %s\n", s->why);
+    printf("%-12s %-21s %-8s %6u  %-6s", m->name, address, m->zone[0] ? m->zone : "-", m->weight,
+           state(s, i));
+    if (!s->facts[i].up) {
+        printf(" %s\n", fleet_why(s->fleet, s->nodes[i]));
         return;
     }
-    printf(" %6" PRIu64 " %7" PRIu64 " %6" PRIu64 " %6" PRIu64 " %11" PRIu64 " %9s %9s %9s\n",
-           number(s, "partitions_primary"), number(s, "partitions_backup"),
-           number(s, "partitions_behind") + number(s, "partitions_idle"),
-           number(s, "partitions_transfer"), number(s, "keys"),
-           human(number(s, "live_bytes"), live), human(number(s, "file_bytes"), files),
-           human(number(s, "log_bytes"), log));
+    printf(" %5" PRIu64 " %7" PRIu64 " %6" PRIu64 " %6" PRIu64 " %11" PRIu64 " %9s %9s %9s\n",
+           number(s, i, "partitions_primary"), number(s, i, "partitions_backup"),
+           number(s, i, "partitions_behind") + number(s, i, "partitions_idle"),
+           number(s, i, "partitions_transfer"), number(s, i, "keys"),
+           human_bytes(number(s, i, "live_bytes"), live),
+           human_bytes(number(s, i, "file_bytes"), files),
+           human_bytes(number(s, i, "log_bytes"), log));
 }
 
-/* Partitions of which no majority of the replicas answers. */
-static uint32_t without_majority(const struct ring *ring, const struct member_status *all)
+static void print_change(const struct ring *ring)
 {
-    uint32_t count = 0;
+    const struct ring_change *change = ring->change;
+    struct headway h = {0};
+    char line[HEADWAY_LINE_SIZE];
 
-    for (uint32_t p = 0; p < ring_partitions(ring); p++) {
-        const struct ring_replicas *set = ring_replicas(ring, p);
-        uint16_t up = 0;
-
-        for (uint16_t i = 0; i < set->count; i++)
-            up += all[set->member[i]].up;
-        count += 2 * up <= set->count;
-    }
-    return count;
+    if (!change)
+        return;
+    headway_of_ring(ring, &h);
+    headway_text(&h, line);
+    printf("\nbeing changed since epoch %" PRIu64 ", by %s: %s\n%u of %u partitions have moved%s\n",
+           change->begun_epoch, change->who, change->what, h.moved, h.total,
+           change->paused      ? "; paused: 'ringctl resume' goes on"
+           : change->cancelled ? "; cancelled: it goes back"
+                               : "; 'ringctl status --watch' shows how it goes on");
 }
 
-static void print_table(const struct ring *ring, const struct member_status *all)
+static void print_table(const struct survey *s)
 {
-    uint32_t silent = without_majority(ring, all);
+    const struct ring *ring = s->ring;
+    uint32_t silent = ring_without_majority(ring, s->facts);
 
     printf("epoch %" PRIu64 ", %" PRIu32 " partitions, %u replicas, hash %s\n\n", ring->epoch,
            ring_partitions(ring), ring->replicas, position_hash_name(ring->hash));
-    printf("%-12s %-21s %-8s %6s  %-5s %6s %7s %6s %6s %11s %9s %9s %9s\n", "NAME", "ADDRESS",
+    printf("%-12s %-21s %-8s %6s  %-6s %5s %7s %6s %6s %11s %9s %9s %9s\n", "NAME", "ADDRESS",
            "ZONE", "WEIGHT", "STATE", "LEADS", "FOLLOWS", "BEHIND", "COPIES", "KEYS", "LIVE",
            "FILES", "LOG");
     for (uint32_t i = 0; i < ring->member_count; i++)
-        print_member(&ring->members[i], &all[i]);
+        print_member(s, i);
+    print_change(ring);
     if (silent)
         printf("\n%" PRIu32 " of %" PRIu32 " partitions have no majority of their replicas: they "
                "answer -NOQUORUM until more members are up\n",
@@ -121,60 +104,90 @@ static void print_fields(struct bytes text)
     }
 }
 
-static void print_json(const struct ring *ring, const struct member_status *all)
+static void print_json_change(const struct ring *ring)
 {
+    struct headway h;
+
+    if (!ring->change)
+        return;
+    headway_of_ring(ring, &h);
+    printf(", \"change\": {\"what\": ");
+    json_string(bytes_from(ring->change->what));
+    printf(", \"who\": ");
+    json_string(bytes_from(ring->change->who));
+    printf(", \"epoch_begun\": %" PRIu64 ", \"paused\": %s, \"cancelled\": %s, "
+           "\"bytes_per_second_max\": %" PRIu64 ", \"partitions\": %u, \"partitions_moved\": %u}",
+           ring->change->begun_epoch, h.paused ? "true" : "false", h.cancelled ? "true" : "false",
+           ring->change->rate, h.total, h.moved);
+}
+
+static void print_json(const struct survey *s)
+{
+    const struct ring *ring = s->ring;
+
     printf("{\"epoch\": %" PRIu64 ", \"partitions\": %" PRIu32
-           ", \"replicas\": %u, \"hash\": \"%s\", \"partitions_without_majority\": %" PRIu32
-           ", \"members\": [",
+           ", \"replicas\": %u, \"hash\": \"%s\", \"partitions_without_majority\": %" PRIu32,
            ring->epoch, ring_partitions(ring), ring->replicas, position_hash_name(ring->hash),
-           without_majority(ring, all));
+           ring_without_majority(ring, s->facts));
+    print_json_change(ring);
+    printf(", \"members\": [");
     for (uint32_t i = 0; i < ring->member_count; i++) {
         const struct ring_member *m = &ring->members[i];
 
         printf("%s{\"name\": \"%s\", \"address\": \"%s:%u\", \"zone\": \"%s\", \"weight\": %u, "
-               "\"state\": \"%s\"",
+               "\"state\": \"%s\", \"joins\": %s, \"leaves\": %s",
                i ? ", " : "", m->name, m->host, m->port, m->zone, m->weight,
-               all[i].up ? "up" : "down");
-        if (all[i].up) {
-            print_fields(buf_bytes(&all[i].text));
+               s->facts[i].up ? "up" : "down", m->flags & RING_MEMBER_CURRENT ? "false" : "true",
+               m->flags & RING_MEMBER_TARGET ? "false" : "true");
+        if (s->facts[i].up) {
+            print_fields(s->texts[i]);
         } else {
             printf(", \"error\": ");
-            json_string(bytes_from(all[i].why));
+            json_string(bytes_from(fleet_why(s->fleet, s->nodes[i])));
         }
         printf("}");
     }
     puts("]}");
 }
 
-static int run(const struct control *c, int argc, char **argv)
+static int show(const struct control *c, struct survey *s)
 {
-    struct ring *ring;
-    struct member_status *all;
-    int code;
-
-    if (argc != 1)
-        return control_usage(&command_status, "'%s' is not expected", argv[1]);
-    ring = control_ring(c, &code);
-    if (!ring)
-        return code;
-    all = calloc(ring->member_count, sizeof(*all));
-    for (uint32_t i = 0; all && i < ring->member_count; i++)
-        ask(c, &ring->members[i], &all[i]);
-    if (all && c->json)
-        print_json(ring, all);
-    else if (all)
-        print_table(ring, all);
-    for (uint32_t i = 0; all && i < ring->member_count; i++)
-        buf_free(&all[i].text);
-    ring_free(ring);
-    if (!all)
+    if (survey_status(s) != 0)
         return control_fail("out of memory");
-    free(all);
+    if (c->json)
+        print_json(s);
+    else
+        print_table(s);
+    fflush(stdout);
     return EXIT_DONE;
 }
 
+static int run(const struct control *c, int argc, char **argv)
+{
+    bool watch = argc == 2 && strcmp(argv[1], "--watch") == 0;
+    struct survey s;
+    int code;
+
+    if (argc != 1 && !watch)
+        return control_usage(&command_status, "'%s' is not expected",
+                             argv[strcmp(argv[1], "--watch") == 0 ? 2 : 1]);
+    code = survey_open(c, &s);
+    if (!code)
+        code = show(c, &s);
+    if (!code && watch && s.ring->change) {
+        if (!c->json)
+            putchar('\n');
+        code = change_watch(c, &s);
+    } else if (!code && watch && !c->json) {
+        puts("\nnothing is being changed");
+    }
+    survey_close(&s);
+    return code;
+}
+
 const struct control_command command_status = {
-    "status", "", "Shows the ring's members, their state, partitions, keys and bytes.",
+    "status", "[--watch]", "Shows the ring's members, their state, partitions, keys and bytes.",
+    "--watch          go on and show how a change proceeds that another ringctl makes\n"
     "LEADS, FOLLOWS   partitions as primary, and as a backup that is up to date\n"
     "BEHIND, COPIES   partitions that are not up to date, and that are being copied whole\n"
     "LIVE             bytes of the keys and values that are there\n"

@@ -1,7 +1,5 @@
 /* ringctl: makes, inspects and changes a ring. */
 #include "tools/ringctl.h"
-#include "shared/config.h"
-#include "shared/error.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +8,9 @@
 enum { TIMEOUT_MS_DEFAULT = 3000 };
 
 static const struct control_command *const commands[] = {
-    &command_init,
-    &command_status,
-    &command_locate,
+    &command_init, &command_status, &command_check,   &command_locate, &command_history,
+    &command_add,  &command_remove, &command_replace, &command_set,    &command_rebalance,
+    &command_plan, &command_resume, &command_pause,   &command_cancel, &command_rate,
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -26,7 +24,7 @@ static void print_help(FILE *to)
           "Commands:\n",
           to);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  %-9s  %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n"
           "Options:\n"
           "  --nodes HOST:PORT,...  nodes to ask for the ring; any of its members will do\n"
@@ -40,7 +38,8 @@ static void print_help(FILE *to)
           "\n"
           "Example:\n"
           "  ringctl init n1=10.0.0.1:7400 n2=10.0.0.2:7400 n3=10.0.0.3:7400\n"
-          "  ringctl --nodes 10.0.0.1:7400 status\n",
+          "  ringctl --nodes 10.0.0.1:7400 status\n"
+          "  ringctl --nodes 10.0.0.1:7400 add n4=10.0.0.4:7400 --dry-run\n",
           to);
 }
 
@@ -89,60 +88,6 @@ void json_string(struct bytes text)
             putchar(c);
     }
     putchar('"');
-}
-
-/* Asks one node; keeps its ring if it is newer than *newest. */
-static void ask_for_ring(const struct control *c, const char *host, uint16_t port,
-                         struct ring **newest, char *why, size_t why_size)
-{
-    struct client client;
-    struct ring *ring = NULL;
-    int error = client_open(&client, host, port, c->timeout_ms);
-
-    if (!error)
-        error = client_ring(&client, &ring);
-    if (error)
-        snprintf(why, why_size, "%s", client.why);
-    client_close(&client);
-    if (ring && (!*newest || ring->epoch > (*newest)->epoch)) {
-        ring_free(*newest);
-        *newest = ring;
-    } else {
-        ring_free(ring);
-    }
-}
-
-struct ring *control_ring(const struct control *c, int *code)
-{
-    char why[CLIENT_WHY_SIZE] = "out of memory", *list, *rest, *address;
-    struct ring *newest = NULL;
-    bool usable = true;
-
-    *code = EXIT_USAGE;
-    if (!c->nodes || !c->nodes[0]) {
-        control_fail("which ring? Give --nodes HOST:PORT,... or set RINGCTL_NODES");
-        return NULL;
-    }
-    list = rest = strdup(c->nodes);
-    while (list && (address = strsep(&rest, ",")) != NULL) {
-        char *host;
-        uint16_t port;
-
-        if (config_split_address(address, &host, &port) != 0) {
-            control_fail("'%s' in --nodes is not HOST:PORT", address);
-            usable = false;
-            break;
-        }
-        ask_for_ring(c, host, port, &newest, why, sizeof(why));
-        free(host);
-    }
-    free(list);
-    if (usable && newest)
-        return newest;
-    ring_free(newest);
-    if (usable)
-        *code = control_fail("no ring from %s: %s", c->nodes, why);
-    return NULL;
 }
 
 static int wrong_usage(const char *format, const char *what)

@@ -3,7 +3,7 @@
 #ifndef RINGKV_TOOLS_RINGCTL_H
 #define RINGKV_TOOLS_RINGCTL_H
 
-#include "shared/ring.h"
+#include "shared/bytes.h"
 #include "tools/client.h"
 #include <stdbool.h>
 
@@ -24,7 +24,9 @@ struct control_command {
     int (*run)(const struct control *c, int argc, char **argv);
 };
 
-extern const struct control_command command_init, command_status, command_locate;
+extern const struct control_command command_init, command_status, command_check, command_locate,
+    command_history, command_add, command_remove, command_replace, command_set, command_rebalance,
+    command_plan, command_resume, command_pause, command_cancel, command_rate;
 
 /* Says on standard error what the use is, and returns EXIT_USAGE. */
 int control_usage(const struct control_command *command, const char *format, ...)
@@ -32,10 +34,6 @@ int control_usage(const struct control_command *command, const char *format, ...
 
 /* Prints "ringctl: ..." on standard error and returns EXIT_COULD_NOT. */
 int control_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Asks the nodes of --nodes in turn for their ring and takes the newest. NULL after having said
- * why, with the exit code in *code. */
-struct ring *control_ring(const struct control *c, int *code);
 
 /* A JSON string, quoted and escaped, to standard output. */
 void json_string(struct bytes text);

@@ -1,0 +1,317 @@
+#include "tools/change_run.h"
+#include "shared/error.h"
+#include "shared/ring_change.h"
+#include "tools/change.h"
+#include "tools/change_step.h"
+#include "tools/decide.h"
+#include "tools/headway.h"
+#include "tools/human.h"
+#include "tools/reports.h"
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    POLL_MS = 40,
+    POLL_QUIET_MS = 250,   /* when nothing has happened for a while */
+    QUIET_MS = 2000,       /* that while; then it is said for whom it waits */
+    SPREAD_AFTER_MS = 500, /* who has not got the ring by then gets it from us */
+    RETRY_MS = 1000,       /* after an epoch that found no majority */
+    WAITING_SIZE = DECIDE_WHY_SIZE,
+};
+
+struct run {
+    const struct control *control;
+    struct survey *survey;
+    struct reports reports;
+    struct headway headway;
+    struct headway_view view;
+    uint8_t *phases;
+    char waiting[WAITING_SIZE];
+    char leavers[512];    /* members that are gone when it has ended */
+    bool drives;          /* else it only watches */
+    uint64_t begun_epoch; /* of the change that is run */
+    int64_t started_ms, epoch_ms,
+        moved_ms; /* the run; the ring's epoch; when anything moved last */
+    uint64_t moved_bytes;
+    uint32_t moved_milli;
+};
+
+/* --- interruption --------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void sleep_ms(int64_t ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+/* --- what it waits for ---------------------------------------------------------------------- */
+
+static void note_ring(struct run *r)
+{
+    r->epoch_ms = fleet_now_ms();
+    r->moved_ms = r->epoch_ms;
+    r->waiting[0] = '\0';
+}
+
+/* Says for whom it waits, once nothing has moved for a while. */
+static void note_waiting(struct run *r)
+{
+    int64_t now = fleet_now_ms();
+    char missing[256];
+    uint32_t milli = headway_milli(&r->headway);
+
+    if (r->reports.bytes != r->moved_bytes || milli != r->moved_milli) {
+        r->moved_ms = now;
+        r->moved_bytes = r->reports.bytes;
+        r->moved_milli = milli;
+        r->waiting[0] = '\0';
+    }
+    if (now < r->moved_ms + QUIET_MS || !r->drives || r->headway.paused)
+        return;
+    reports_missing(&r->reports, r->survey->ring, missing, sizeof(missing));
+    if (missing[0])
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer: start it, or 'ringctl cancel'", missing);
+    else
+        snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
+}
+
+/* Who leaves is known before the last epoch, not after it. */
+static void note_leavers(struct run *r)
+{
+    const struct ring *ring = r->survey->ring;
+    size_t used = 0;
+
+    r->leavers[0] = '\0';
+    for (uint32_t i = 0; ring->change && i < ring->member_count; i++) {
+        if (ring->members[i].flags & RING_MEMBER_TARGET ||
+            used + NAME_SIZE_MAX + 8 > sizeof(r->leavers))
+            continue;
+        used += (size_t)snprintf(r->leavers + used, sizeof(r->leavers) - used, "%s%s",
+                                 used ? ", " : "", ring->members[i].name);
+    }
+}
+
+/* --- one turn ------------------------------------------------------------------------------- */
+
+/* Takes over what others have decided. True: it did, and what was reported is of no use any more.
+ */
+static bool follow(struct run *r)
+{
+    if (r->reports.newest_epoch <= r->survey->ring->epoch ||
+        survey_fetch_ring(r->survey, r->reports.newest_from) != 0)
+        return false;
+    note_ring(r);
+    return true;
+}
+
+static void spread(struct run *r)
+{
+    bool late = false;
+
+    if (fleet_now_ms() < r->epoch_ms + SPREAD_AFTER_MS)
+        return;
+    for (uint32_t i = 0; i < r->survey->ring->member_count; i++)
+        late |= !r->reports.silent[i] && r->survey->epochs[i] < r->survey->ring->epoch;
+    if (late)
+        decide_spread(r->survey);
+}
+
+static int make_epoch(struct run *r, enum change_step step)
+{
+    const struct ring *now = r->survey->ring;
+    char why[DECIDE_WHY_SIZE] = "out of memory";
+    struct ring *next = NULL;
+    int error;
+
+    if (step == STEP_FINISH)
+        error = ring_finish_change(now, change_unix_ms(), &next, why, sizeof(why));
+    else
+        error = ring_advance(now, r->phases, &next, why, sizeof(why));
+    if (error)
+        return control_fail("the next ring cannot be made: %s", why);
+    if (decide_ring(r->survey, next, why, sizeof(why)) != DECIDED_NOT) {
+        note_ring(r);
+        return EXIT_DONE;
+    }
+    /* The majority may be back in a moment, or another ringctl be at it. */
+    snprintf(r->waiting, sizeof(r->waiting), "%s", why);
+    r->moved_ms = fleet_now_ms();
+    r->epoch_ms = r->moved_ms;
+    sleep_ms(RETRY_MS);
+    return EXIT_DONE;
+}
+
+static void show(struct run *r)
+{
+    int64_t now = fleet_now_ms();
+
+    r->headway.seconds = (uint64_t)(now - r->started_ms) / 1000;
+    r->headway.waiting = r->waiting[0] ? r->waiting : NULL;
+    headway_show(&r->view, &r->headway, r->survey->ring->epoch, now);
+}
+
+/* One look at the nodes, and what follows from it. *done: nothing more is to be done. */
+static int turn(struct run *r, bool *done)
+{
+    struct survey *s = r->survey;
+    int64_t now;
+    enum change_step step;
+
+    *done = !s->ring->change || s->ring->change->begun_epoch != r->begun_epoch;
+    if (*done)
+        return EXIT_DONE;
+    if (reports_poll(&r->reports, s) != 0)
+        return control_fail("out of memory");
+    if (follow(r))
+        return EXIT_DONE;
+    reports_headway(&r->reports, s->ring, &r->headway);
+    note_waiting(r);
+    note_leavers(r);
+    show(r);
+    if (!r->drives)
+        return EXIT_DONE;
+    spread(r);
+    now = fleet_now_ms();
+    step =
+        change_step(s->ring, r->reports.known, now - r->epoch_ms, now - r->started_ms, r->phases);
+    *done = step == STEP_DONE || step == STEP_PAUSED;
+    return step == STEP_ADVANCE || step == STEP_FINISH ? make_epoch(r, step) : EXIT_DONE;
+}
+
+/* --- the end -------------------------------------------------------------------------------- */
+
+static const struct ring_event *find_event(const struct run *r)
+{
+    const struct ring *ring = r->survey->ring;
+
+    for (uint8_t i = 0; i < ring->log_count; i++)
+        if (ring->log[i].begun_epoch == r->begun_epoch)
+            return &ring->log[i];
+    return NULL;
+}
+
+static void print_end(const struct run *r, const struct ring_event *event)
+{
+    char time[HUMAN_SIZE], bytes[HUMAN_SIZE], keys[HUMAN_SIZE + 8];
+    uint64_t seconds = (uint64_t)(fleet_now_ms() - r->started_ms) / 1000;
+
+    if (r->control->json) {
+        printf("{\"event\": \"done\", \"epoch\": %" PRIu64
+               ", \"cancelled\": %s, \"seconds\": %" PRIu64 ", \"keys_sent\": %" PRIu64
+               ", \"bytes_sent\": %" PRIu64 "}\n",
+               event->ended_epoch, event->cancelled ? "true" : "false", seconds, r->reports.keys,
+               r->reports.bytes);
+        return;
+    }
+    printf("%s: epoch %" PRIu64 ", %s keys and %s copied in %s\n",
+           event->cancelled ? "cancelled, and back where it was" : "done", event->ended_epoch,
+           human_count(r->reports.keys, keys), human_bytes(r->reports.bytes, bytes),
+           human_seconds(seconds, time));
+    if (r->leavers[0])
+        printf("%s: out of the ring; stop it, and delete its data folder\n", r->leavers);
+}
+
+static int end(struct run *r)
+{
+    const struct ring *ring = r->survey->ring;
+    const struct ring_event *event = find_event(r);
+
+    headway_close(&r->view);
+    if (event) {
+        print_end(r, event);
+        return EXIT_DONE;
+    }
+    if (ring->change && ring->change->begun_epoch == r->begun_epoch)
+        return control_fail("paused: the ring serves as it is, half-way. 'ringctl resume' goes on, "
+                            "'ringctl cancel' goes back");
+    return control_fail("the ring went on to epoch %" PRIu64
+                        ", and its history does not reach back "
+                        "to this change; 'ringctl history' shows what it has",
+                        ring->epoch);
+}
+
+static int stop(struct run *r)
+{
+    headway_close(&r->view);
+    if (!r->drives)
+        return EXIT_DONE;
+    control_fail("interrupted: the ring serves as it is, half-way, and does not go on by itself. "
+                 "'ringctl resume' goes on, 'ringctl cancel' goes back");
+    return EXIT_COULD_NOT;
+}
+
+static int run_turns(struct run *r)
+{
+    bool done = false;
+    int code = EXIT_DONE;
+
+    while (!done && !code && !interrupted) {
+        code = turn(r, &done);
+        if (!done && !code)
+            sleep_ms(fleet_now_ms() > r->moved_ms + QUIET_MS ? POLL_QUIET_MS : POLL_MS);
+    }
+    if (interrupted && !done)
+        return stop(r);
+    return code ? code : end(r);
+}
+
+static int run(const struct control *c, struct survey *s, uint64_t bytes_total, bool drives)
+{
+    struct run *r;
+    int code;
+
+    if (!s->ring->change)
+        return EXIT_DONE;
+    r = calloc(1, sizeof(*r));
+    if (r)
+        r->phases = calloc(ring_partitions(s->ring), 1);
+    if (!r || !r->phases) {
+        free(r);
+        return control_fail("out of memory");
+    }
+    r->control = c;
+    r->survey = s;
+    r->drives = drives;
+    r->begun_epoch = s->ring->change->begun_epoch;
+    r->headway.bytes_total = bytes_total;
+    r->started_ms = fleet_now_ms();
+    note_ring(r);
+    headway_open(&r->view, c->json);
+    catch_signals();
+    code = run_turns(r);
+    reports_free(&r->reports);
+    free(r->phases);
+    free(r);
+    return code;
+}
+
+int change_run(const struct control *c, struct survey *s, uint64_t bytes_total)
+{
+    return run(c, s, bytes_total, true);
+}
+
+int change_watch(const struct control *c, struct survey *s)
+{
+    return run(c, s, 0, false);
+}

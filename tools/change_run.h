@@ -1,0 +1,16 @@
+/* Carrying a change out: asks the nodes how far they are, makes the epochs that follow, and shows
+ * it, until nothing is being changed any more. */
+#ifndef RINGKV_TOOLS_CHANGE_RUN_H
+#define RINGKV_TOOLS_CHANGE_RUN_H
+
+#include "tools/survey.h"
+
+/* Drives the change of the survey's ring. bytes_total: what it has to copy, as estimated; 0: not
+ * known. EXIT_DONE when it has ended (also when there was none); EXIT_COULD_NOT when it was paused,
+ * or interrupted by a signal, after having said so. */
+int change_run(const struct control *c, struct survey *s, uint64_t bytes_total);
+
+/* Shows it, as somebody else drives it, until it has ended. For `status --watch`. */
+int change_watch(const struct control *c, struct survey *s);
+
+#endif
