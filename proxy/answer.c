@@ -1,5 +1,6 @@
 #include "proxy/answer.h"
 #include "proxy/collect.h"
+#include "proxy/records.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
@@ -240,6 +241,8 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
         slot_free(&r->requests, slot);
         return;
     }
+    if (r->tunables)
+        records_note_slot(r, slot);
     if (node_text.size)
         memcpy(text, buf_head(&slot->kept), node_text.size);
     buf_truncate(&slot->kept, 0);

@@ -69,8 +69,8 @@ static void protocol_error(struct client *c)
 
 static struct resp_limits limits_of(const struct client *c)
 {
-    const struct proxy_options *o = c->worker->proxy->options;
-    uint32_t bulk_max = o->query_size < RESP_BULK_MAX ? (uint32_t)o->query_size : RESP_BULK_MAX;
+    int64_t query_size = tunable_read(&c->worker->proxy->tunables.query_size);
+    uint32_t bulk_max = query_size < RESP_BULK_MAX ? (uint32_t)query_size : RESP_BULK_MAX;
 
     if (c->session.stranger)
         return (struct resp_limits){
@@ -84,7 +84,7 @@ static struct resp_limits limits_of(const struct client *c)
         .args_max = RESP_ARGS_MAX,
         .bulk_max = bulk_max,
         .inline_max = RESP_INLINE_MAX,
-        .total_max = (uint64_t)o->query_size,
+        .total_max = (uint64_t)query_size,
     };
 }
 
@@ -267,7 +267,8 @@ void client_accept(struct worker *w, int fd)
         refuse(fd, protected_mode, &w->counters.denied_connections);
         return;
     }
-    if (atomic_fetch_add(&w->proxy->clients, 1) >= (uint64_t)o->max_clients) {
+    if (atomic_fetch_add(&w->proxy->clients, 1) >=
+        (uint64_t)tunable_read(&w->proxy->tunables.max_clients)) {
         atomic_fetch_sub(&w->proxy->clients, 1);
         refuse(fd, too_many, &w->counters.rejected_connections);
         return;
@@ -444,15 +445,14 @@ void client_finish(struct client *c)
 
 void client_check(struct client *c, uint64_t now_ms)
 {
-    const struct proxy_options *o = c->worker->proxy->options;
+    int64_t timeout_ms = tunable_read(&c->worker->proxy->tunables.idle_timeout_ms);
     uint64_t idle_ms = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
 
     if (over_output(c) && conn_stalled_ms(c->conn) > STALL_MS) {
         close_for_output(c);
     } else if (c->closing && conn_stalled_ms(c->conn) > CLOSE_STALL_MS) {
         client_close(c);
-    } else if (o->client_idle_timeout_ms && !c->session.pending &&
-               idle_ms > (uint64_t)o->client_idle_timeout_ms) {
+    } else if (timeout_ms && !c->session.pending && idle_ms > (uint64_t)timeout_ms) {
         counter_add(&c->worker->counters.closed_idle, 1);
         client_close(c);
     } else if (!c->trimmed && idle_ms > IDLE_MS && !c->session.pending) {

@@ -68,15 +68,30 @@ void run_key(struct execution *x);       /* a key */
 void run_key_value(struct execution *x); /* a key and a value */
 void run_keys(struct execution *x);      /* keys */
 
-/* commands_server.c */
+/* commands_command.c */
 void run_command(struct execution *x);
 void run_command_count(struct execution *x);
 void run_command_docs(struct execution *x);
 void run_command_getkeys(struct execution *x);
 void run_command_info(struct execution *x);
 void run_command_list(struct execution *x);
+
+/* commands_config.c */
 void run_config(struct execution *x);
 void run_config_get(struct execution *x);
+void run_config_resetstat(struct execution *x);
+void run_config_set(struct execution *x);
+
+/* commands_slow.c */
+void run_latency(struct execution *x);
+void run_latency_doctor(struct execution *x);
+void run_latency_history(struct execution *x);
+void run_latency_latest(struct execution *x);
+void run_latency_reset(struct execution *x);
+void run_slowlog(struct execution *x);
+void run_slowlog_get(struct execution *x);
+void run_slowlog_len(struct execution *x);
+void run_slowlog_reset(struct execution *x);
 
 /* commands_string.c */
 void run_getrange(struct execution *x);

@@ -96,6 +96,38 @@ static const char *const config_lines[] = {
     NULL,
 };
 
+static const char *const latency_lines[] = {
+    "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DOCTOR",
+    "    Return a human readable latency analysis report.",
+    "HISTORY <event>",
+    "    Return time-latency samples for the <event> class.",
+    "LATEST",
+    "    Return the latest latency samples for all events.",
+    "RESET [<event> ...]",
+    "    Reset latency data of one or more <event> classes.",
+    "    (default: reset all data for all event classes)",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const char *const slowlog_lines[] = {
+    "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET [<count>]",
+    "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+    "    Entries are made of:",
+    "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+    "    client name",
+    "LEN",
+    "    Return the length of the slowlog.",
+    "RESET",
+    "    Reset the slowlog.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
 static const struct {
     const char *command; /* as in the table */
     const char *const *lines;
@@ -104,6 +136,8 @@ static const struct {
     {"client|help", client_lines},
     {"command|help", command_lines},
     {"config|help", config_lines},
+    {"latency|help", latency_lines},
+    {"slowlog|help", slowlog_lines},
     {NULL, NULL},
 };
 /* clang-format on */

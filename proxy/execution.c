@@ -1,4 +1,5 @@
 #include "proxy/execution.h"
+#include "proxy/records.h"
 #include "proxy/transaction.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -211,8 +212,10 @@ void router_execute(struct router *r, struct session *s, const struct bytes *arg
         s->skip_next = false;
     }
     run(&x);
-    if (x.out)
+    if (x.out) {
         router_reply_end(r, s, x.out, x.before);
+        records_note_local(&x);
+    }
     if (!s->suspended)
         s->silent = s->reply_off;
 }

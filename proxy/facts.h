@@ -12,15 +12,16 @@ enum { RUN_ID_SIZE = 40 };
 
 struct facts {
     const char *version;
-    const char *listen; /* HOST:PORT as configured */
     const char *config_path;
     char system[200];             /* name, release, machine */
     char run_id[RUN_ID_SIZE + 1]; /* of this process; hexadecimal */
-    uint64_t process_id, tcp_port, threads, max_clients;
+    char executable[256];
+    char bind[260];         /* the host of [proxy] listen */
+    char output_limits[80]; /* as Redis writes them */
+    char protected_mode[4]; /* yes or no */
+    uint64_t process_id, tcp_port, backlog, threads, max_clients;
     uint64_t uptime_s, unix_us;
-    uint64_t idle_timeout_s; /* 0: none */
-    uint64_t query_size;
-    uint64_t memory_used, memory_rss, memory_peak, memory_system;
+    uint64_t memory_used, memory_heap, memory_rss, memory_peak, memory_system;
     uint64_t cpu_user_us, cpu_system_us;
     uint64_t commands_per_s, in_bytes_per_s, out_bytes_per_s;
     /* The sums over all threads. */

@@ -64,13 +64,17 @@ static void server(struct report *r)
     line(r, "ringkv_version:%s", f->version);
     line(r, "os:%s", f->system);
     number(r, "arch_bits", sizeof(void *) * 8);
+    line(r, "monotonic_clock:POSIX clock_gettime");
     line(r, "multiplexing_api:libevent");
+    line(r, "atomicvar_api:c11-builtin");
     number(r, "process_id", f->process_id);
+    line(r, "process_supervised:no");
     line(r, "run_id:%s", f->run_id);
     number(r, "tcp_port", f->tcp_port);
     number(r, "server_time_usec", f->unix_us);
     number(r, "uptime_in_seconds", f->uptime_s);
     number(r, "uptime_in_days", f->uptime_s / 86400);
+    line(r, "executable:%s", f->executable);
     line(r, "config_file:%s", f->config_path);
     number(r, "io_threads_active", f->threads > 1);
 }
@@ -80,7 +84,11 @@ static void clients(struct report *r)
     number(r, "connected_clients", r->facts->clients);
     number(r, "cluster_connections", 0);
     number(r, "maxclients", r->facts->max_clients);
+    number(r, "client_recent_max_input_buffer", 0);
+    number(r, "client_recent_max_output_buffer", 0);
     number(r, "blocked_clients", 0);
+    number(r, "tracking_clients", 0);
+    number(r, "clients_in_timeout_table", 0);
 }
 
 static void memory(struct report *r)
@@ -90,20 +98,47 @@ static void memory(struct report *r)
     size(r, "used_memory", f->memory_used);
     size(r, "used_memory_rss", f->memory_rss);
     size(r, "used_memory_peak", f->memory_peak);
+    line(r, "used_memory_peak_perc:%.2f%%",
+         f->memory_peak ? 100 * (double)f->memory_rss / (double)f->memory_peak : 0);
+    number(r, "used_memory_overhead", f->memory_used);
+    number(r, "used_memory_startup", 0);
+    number(r, "used_memory_dataset", 0);
+    number(r, "allocator_allocated", f->memory_used);
+    number(r, "allocator_active", f->memory_heap);
+    number(r, "allocator_resident", f->memory_rss);
     size(r, "total_system_memory", f->memory_system);
     size(r, "maxmemory", 0);
     line(r, "maxmemory_policy:noeviction");
     line(r, "mem_fragmentation_ratio:%.2f",
          f->memory_used ? (double)f->memory_rss / (double)f->memory_used : 0);
+    number(r, "mem_fragmentation_bytes",
+           f->memory_rss > f->memory_used ? f->memory_rss - f->memory_used : 0);
+    number(r, "mem_clients_slaves", 0);
+    number(r, "mem_clients_normal", 0);
+    number(r, "mem_aof_buffer", 0);
+    line(r, "mem_allocator:libc");
+    number(r, "active_defrag_running", 0);
+    number(r, "lazyfree_pending_objects", 0);
 }
 
 static void persistence(struct report *r)
 {
     /* The nodes persist; a proxy is never loading. */
     number(r, "loading", 0);
+    number(r, "async_loading", 0);
+    number(r, "rdb_changes_since_last_save", 0);
     number(r, "rdb_bgsave_in_progress", 0);
+    number(r, "rdb_last_save_time", r->facts->unix_us / 1000000);
+    line(r, "rdb_last_bgsave_status:ok");
+    line(r, "rdb_last_bgsave_time_sec:-1");
+    line(r, "rdb_current_bgsave_time_sec:-1");
     number(r, "aof_enabled", 1);
     number(r, "aof_rewrite_in_progress", 0);
+    number(r, "aof_rewrite_scheduled", 0);
+    line(r, "aof_last_rewrite_time_sec:-1");
+    line(r, "aof_current_rewrite_time_sec:-1");
+    line(r, "aof_last_bgrewrite_status:ok");
+    line(r, "aof_last_write_status:ok");
 }
 
 static void stats(struct report *r)
@@ -117,13 +152,19 @@ static void stats(struct report *r)
     number(r, "total_net_output_bytes", f->bytes_out);
     line(r, "instantaneous_input_kbps:%.2f", (double)f->in_bytes_per_s / 1024);
     line(r, "instantaneous_output_kbps:%.2f", (double)f->out_bytes_per_s / 1024);
-    number(r, "rejected_connections", f->rejected_connections);
+    number(r, "rejected_connections", f->rejected_connections + f->denied_connections);
+    number(r, "sync_full", 0);
+    number(r, "sync_partial_ok", 0);
+    number(r, "sync_partial_err", 0);
     number(r, "expired_keys", 0);
     number(r, "evicted_keys", 0);
     number(r, "keyspace_hits", f->hits);
     number(r, "keyspace_misses", f->misses);
     number(r, "pubsub_channels", 0);
     number(r, "pubsub_patterns", 0);
+    number(r, "latest_fork_usec", 0);
+    number(r, "total_forks", 0);
+    number(r, "unexpected_error_replies", 0);
     number(r, "total_error_replies", f->error_replies);
 }
 
@@ -133,13 +174,21 @@ static void replication(struct report *r)
     number(r, "connected_slaves", 0);
     line(r, "master_failover_state:no-failover");
     line(r, "master_replid:%s", r->facts->run_id);
+    line(r, "master_replid2:0000000000000000000000000000000000000000");
     number(r, "master_repl_offset", 0);
+    line(r, "second_repl_offset:-1");
+    number(r, "repl_backlog_active", 0);
+    number(r, "repl_backlog_size", 0);
+    number(r, "repl_backlog_first_byte_offset", 0);
+    number(r, "repl_backlog_histlen", 0);
 }
 
 static void cpu(struct report *r)
 {
     seconds(r, "used_cpu_sys", r->facts->cpu_system_us);
     seconds(r, "used_cpu_user", r->facts->cpu_user_us);
+    seconds(r, "used_cpu_sys_children", 0);
+    seconds(r, "used_cpu_user_children", 0);
 }
 
 static void cluster(struct report *r)

@@ -8,15 +8,15 @@
 #include <stdint.h>
 
 /* Redis's names. */
-#define LATENCY_EVENTS(X)   \
-    X(COMMAND, "command")   \
+#define LATENCY_EVENTS(X) \
+    X(COMMAND, "command") \
     X(FAST_COMMAND, "fast-command")
 
 enum latency_event {
 #define X(name, text) LATENCY_##name,
     LATENCY_EVENTS(X)
 #undef X
-    LATENCY_EVENT_COUNT
+        LATENCY_EVENT_COUNT
 };
 
 enum { LATENCY_SAMPLES = 160 };

@@ -202,6 +202,7 @@ static void proxy_end(struct main *m)
     for (uint32_t i = 0; i < p->worker_count; i++)
         worker_free(p->workers[i]);
     errands_free(p->errands);
+    slow_log_reset(&p->records.slow);
     free(p->workers);
     for (int i = 0; i < SIGNALS; i++)
         if (m->signals[i])
@@ -257,9 +258,23 @@ static int print_commands(void)
     return failed || fflush(stdout) != 0 ? PROGRAM_COULD_NOT : PROGRAM_DONE;
 }
 
+static void tunables_init(struct tunables *t, const struct proxy_options *o)
+{
+    *t = (struct tunables){
+        .max_clients = o->max_clients,
+        .idle_timeout_ms = o->client_idle_timeout_ms,
+        .query_size = o->query_size,
+        .slow_us = o->slowlog_slower_than_ms * 1000,
+        .slow_entries = o->slowlog_entries,
+        .latency_ms = 0,
+    };
+}
+
 int main(int argc, char **argv)
 {
-    struct main m = {.proxy = {.options = &m.options}};
+    struct main m = {.proxy = {.options = &m.options,
+                               .records_lock = PTHREAD_MUTEX_INITIALIZER,
+                               .base_lock = PTHREAD_MUTEX_INITIALIZER}};
     struct program_arguments arguments;
     char why[CONFIG_WHY_SIZE] = "";
     int exit_code, failed;
@@ -279,6 +294,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ringproxy: log file %s: %s\n", m.options.log_file, strerror(errno));
         exit_code = PROGRAM_COULD_NOT;
     } else {
+        tunables_init(&m.proxy.tunables, &m.options);
         m.proxy.config_path = arguments.config ? arguments.config : "";
         exit_code = proxy_run(&m);
         log_close();

@@ -40,6 +40,10 @@ const struct config_setting proxy_settings[] = {
     {"proxy", "client_idle_timeout", CONFIG_DURATION, AT(client_idle_timeout_ms), "0ms",
      0, 30LL * DAY_MS, NULL,
      "time after which a client that sends nothing is closed; 0: never"},
+    {"proxy", "slowlog_slower_than", CONFIG_DURATION, AT(slowlog_slower_than_ms), "10ms",
+     0, DAY_MS, NULL, "time from which on a command is told by SLOWLOG; 0: all are"},
+    {"proxy", "slowlog_entries", CONFIG_NUMBER, AT(slowlog_entries), "128", 0, 100000, NULL,
+     "commands that SLOWLOG tells; older ones are forgotten"},
 
     {"security", "requirepass", CONFIG_TEXT, AT(requirepass), "", 0, PASSWORD_TEXT_SIZE - 1, NULL,
      "hash of the password that clients must give with AUTH; empty: none"},

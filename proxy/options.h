@@ -19,6 +19,8 @@ struct proxy_options {
     int64_t node_timeout_ms;
     int64_t node_output;            /* bytes */
     int64_t client_idle_timeout_ms; /* 0: never */
+    int64_t slowlog_slower_than_ms;
+    int64_t slowlog_entries;
     /* [security] */
     char *requirepass; /* a hash or "" */
     char *users_file;  /* path or "" */

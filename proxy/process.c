@@ -2,6 +2,7 @@
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
 #include "shared/error.h"
+#include "shared/listener.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,7 @@ static void use_of_resources(struct facts *out)
     out->cpu_user_us = microseconds(usage.ru_utime);
     out->cpu_system_us = microseconds(usage.ru_stime);
     out->memory_used = heap.uordblks + heap.hblkhd;
+    out->memory_heap = heap.arena + heap.hblkhd;
     out->memory_rss = resident_bytes();
     out->memory_peak = (uint64_t)usage.ru_maxrss * 1024;
     out->memory_system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -136,26 +138,65 @@ uint64_t process_unix_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-void process_facts(const struct proxy *p, struct facts *out)
+static void name_executable(struct facts *out)
+{
+    ssize_t size = readlink("/proc/self/exe", out->executable, sizeof(out->executable) - 1);
+
+    out->executable[size < 0 ? 0 : size] = '\0';
+}
+
+/* Of HOST:PORT. */
+static int host_size(const char *address)
+{
+    return (int)(strrchr(address, ':') - address);
+}
+
+void process_reset(struct proxy *p)
+{
+    struct facts now = {0};
+
+    add_counters(p, &now);
+    pthread_mutex_lock(&p->base_lock);
+    p->base = now;
+    pthread_mutex_unlock(&p->base_lock);
+}
+
+/* A counter belongs to its thread, which alone writes it; so what it was is kept aside. */
+static void subtract_base(struct proxy *p, struct facts *out)
+{
+    pthread_mutex_lock(&p->base_lock);
+#define X(name, text) out->name -= p->base.name;
+    PROXY_COUNTERS(X)
+#undef X
+    pthread_mutex_unlock(&p->base_lock);
+}
+
+void process_facts(struct proxy *p, struct facts *out)
 {
     *out = (struct facts){
         .version = PACKAGE_VERSION,
-        .listen = p->options->listen,
         .config_path = p->config_path,
         .process_id = (uint64_t)getpid(),
         .tcp_port = p->port,
         .threads = p->worker_count,
-        .max_clients = (uint64_t)p->options->max_clients,
+        .backlog = LISTENER_BACKLOG,
+        .max_clients = (uint64_t)tunable_read(&p->tunables.max_clients),
         .uptime_s = (loop_now_ms(p->loop) - p->started_ms) / 1000,
         .unix_us = process_unix_us(),
-        .idle_timeout_s = (uint64_t)p->options->client_idle_timeout_ms / 1000,
-        .query_size = (uint64_t)p->options->query_size,
         .commands_per_s = atomic_load(&p->rates->commands_per_s),
         .in_bytes_per_s = atomic_load(&p->rates->in_bytes_per_s),
         .out_bytes_per_s = atomic_load(&p->rates->out_bytes_per_s),
     };
+    name_executable(out);
+    snprintf(out->bind, sizeof(out->bind), "%.*s", host_size(p->options->listen),
+             p->options->listen);
+    snprintf(out->output_limits, sizeof(out->output_limits),
+             "normal %lld 0 0 slave 0 0 0 pubsub 0 0 0", (long long)p->options->client_output);
+    snprintf(out->protected_mode, sizeof(out->protected_mode), "%s",
+             p->options->protected_mode ? "yes" : "no");
     memcpy(out->run_id, p->run_id, sizeof(out->run_id));
     memcpy(out->system, p->system, sizeof(out->system));
     use_of_resources(out);
     add_counters(p, out);
+    subtract_base(p, out);
 }

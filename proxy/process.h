@@ -11,7 +11,10 @@ struct rates;
 int process_init(struct proxy *p);
 
 /* Everything as of now; callable from every thread. */
-void process_facts(const struct proxy *p, struct facts *out);
+void process_facts(struct proxy *p, struct facts *out);
+
+/* Lets the counters begin anew. */
+void process_reset(struct proxy *p);
 
 /* Microseconds since 1970. */
 uint64_t process_unix_us(void);

@@ -4,7 +4,10 @@
 
 #include "proxy/facts.h"
 #include "proxy/options.h"
+#include "proxy/records.h"
+#include "proxy/tunables.h"
 #include "shared/loop.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -18,6 +21,11 @@ struct proxy {
     struct loop *loop; /* the main thread's */
     struct ring_watch *watch;
     struct errands *errands;
+    struct tunables tunables;
+    pthread_mutex_t records_lock;
+    struct records records;
+    pthread_mutex_t base_lock;
+    struct facts base; /* the counters when they began anew */
     struct worker **workers;
     uint32_t worker_count;
     uint32_t workers_running;

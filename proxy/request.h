@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct parts;
+struct command;
 struct session;
 struct lane;
 
@@ -100,6 +101,7 @@ struct slot {
     struct session *session;    /* NULL: the client is gone */
     struct call *first, *last;  /* its calls, through call->sibling */
     uint32_t *order;            /* GATHER_ARRAY: for each key the index of its call */
+    const struct command *command;
     uint64_t start_ms;
     int64_t sum;
     uint32_t call_count;

@@ -75,6 +75,7 @@ struct slot *router_begin(struct router *r, struct session *s, bool writes, enum
     slot->gather = (uint8_t)gather;
     slot->resp = s->resp;
     slot->silent = s->silent;
+    slot->command = s->command;
     slot->start_ms = r->now_ms;
     if (s->last)
         s->last->next = slot;

@@ -29,6 +29,8 @@ struct client_facts;
 struct errand;
 struct facts;
 struct logins;
+struct records;
+struct tunables;
 
 /* What is known of who leads a partition. */
 struct route {
@@ -44,6 +46,11 @@ struct router_ports {
     uint64_t (*unix_us)(void *arg);
     /* What is known of a client. */
     void (*client)(void *arg, struct session *s, struct client_facts *out);
+    /* What the threads write down together, for this thread alone until records_done. */
+    struct records *(*records)(void *arg);
+    void (*records_done)(void *arg);
+    /* Lets the counters among the facts begin anew. */
+    void (*reset_facts)(void *arg);
     /* Begins an errand for the session's command: 0, RK_FULL, RK_NOMEM. */
     int (*errand)(void *arg, struct session *s, const struct errand *errand);
 };
@@ -57,7 +64,8 @@ struct router {
     uint64_t session;         /* random, names this thread's writes */
     uint64_t now_ms;          /* as of the last call that brought the time */
     struct command_index commands;
-    struct logins *logins; /* NULL: nobody has to log in */
+    struct logins *logins;     /* NULL: nobody has to log in */
+    struct tunables *tunables; /* NULL: nothing is written down about slow commands */
 
     const struct ring *ring; /* NULL: none yet */
     struct positioner *positioner;

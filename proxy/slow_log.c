@@ -40,7 +40,8 @@ static int put_arg(struct buf *out, struct bytes arg)
 static int put_args(struct buf *out, const struct slow_command *c)
 {
     bool cut = c->args_all > SLOW_ARGS_MAX || c->args_all > c->arg_count;
-    uint32_t shown = c->arg_count < SLOW_ARGS_MAX ? c->arg_count : SLOW_ARGS_MAX - cut;
+    uint32_t most = cut ? SLOW_ARGS_MAX - 1 : SLOW_ARGS_MAX;
+    uint32_t shown = c->arg_count < most ? c->arg_count : most;
     int error = resp_put_array(out, shown + cut);
     char more[64];
 
@@ -48,9 +49,9 @@ static int put_args(struct buf *out, const struct slow_command *c)
         error = put_arg(out, c->args[i]);
     if (!cut || error)
         return error;
-    return resp_put_bulk(
-        out, bytes_of(more, (size_t)sprintf(more, "... (%" PRIu64 " more arguments)",
-                                            c->args_all - shown)));
+    return resp_put_bulk(out,
+                         bytes_of(more, (size_t)sprintf(more, "... (%" PRIu64 " more arguments)",
+                                                        c->args_all - shown)));
 }
 
 static int put_entry(struct buf *out, const struct slow_command *c, uint64_t id)

@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 /* name, what it is */
-#define TUNABLES(X)                                                                  \
-    X(max_clients, "clients at a time")                                              \
-    X(idle_timeout_s, "a client that sends nothing for so long is closed; 0: never") \
-    X(query_size, "bytes of the largest command")                                    \
-    X(slow_us, "a command that takes so long goes into the slow log; -1: none does") \
-    X(slow_entries, "the slow log holds so many")                                    \
+#define TUNABLES(X)                                                                   \
+    X(max_clients, "clients at a time")                                               \
+    X(idle_timeout_ms, "a client that sends nothing for so long is closed; 0: never") \
+    X(query_size, "bytes of the largest command")                                     \
+    X(slow_us, "a command that takes so long goes into the slow log; -1: none does")  \
+    X(slow_entries, "the slow log holds so many")                                     \
     X(latency_ms, "a command that takes so long is a latency event; 0: none is")
 
 struct tunables {

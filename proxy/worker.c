@@ -267,6 +267,24 @@ static void gather_client(void *arg, struct session *s, struct client_facts *out
     client_facts(client_of_session(s), out);
 }
 
+static struct records *take_records(void *arg)
+{
+    struct proxy *p = ((struct worker *)arg)->proxy;
+
+    pthread_mutex_lock(&p->records_lock);
+    return &p->records;
+}
+
+static void give_records(void *arg)
+{
+    pthread_mutex_unlock(&((struct worker *)arg)->proxy->records_lock);
+}
+
+static void reset_facts(void *arg)
+{
+    process_reset(((struct worker *)arg)->proxy);
+}
+
 static uint64_t unix_us(void *arg)
 {
     (void)arg;
@@ -282,16 +300,22 @@ static int begin_errand(void *arg, struct session *s, const struct errand *erran
 
 static int worker_init(struct worker *w, struct proxy *p)
 {
-    struct router_ports ports = {.arg = w,
-                                 .facts = gather_facts,
-                                 .unix_us = unix_us,
-                                 .client = gather_client,
-                                 .errand = begin_errand};
+    struct router_ports ports = {
+        .arg = w,
+        .facts = gather_facts,
+        .unix_us = unix_us,
+        .client = gather_client,
+        .records = take_records,
+        .records_done = give_records,
+        .reset_facts = reset_facts,
+        .errand = begin_errand,
+    };
 
     router_init(&w->router, &ports, &w->counters);
     if (logins_init(&w->logins, &p->options->users) != 0)
         return RK_NOMEM;
     w->router.logins = &w->logins;
+    w->router.tunables = &p->tunables;
     if (getrandom(w->logins.key, sizeof(w->logins.key), 0) != sizeof(w->logins.key))
         return RK_IO;
     w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { LISTENER_BACKLOG = 4096 }; /* connections that wait to be accepted */
+
 struct listener;
 
 /* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets

@@ -25,6 +25,22 @@ SAME = {
     "acl": ["ACL", "ACL NONSENSE", "ACL WHOAMI", "ACL WHOAMI a", "ACL USERS", "ACL USERS a", "ACL LIST", "ACL LIST a", "ACL CAT nonsense",
             "ACL CAT a b"],
     "reset": ["RESET a", "RESET", "CLIENT SETNAME a", "RESET", "CLIENT GETNAME", "PING"],
+    "config": ["CONFIG SET", "CONFIG SET a", "CONFIG SET a b", "CONFIG SET maxclients 100 timeout", "CONFIG SET maxclients a",
+               "CONFIG SET maxclients 100 nonsense 3", "CONFIG SET maxclients 100 MAXCLIENTS 200", "CONFIG SET timeout -1",
+               "CONFIG SET timeout 99999999999", "CONFIG SET slowlog-log-slower-than -2", "CONFIG SET slowlog-max-len -1",
+               "CONFIG SET slowlog-max-len a", "CONFIG SET slowlog-max-len 100 slowlog-log-slower-than 9000",
+               "CONFIG GET slowlog-max-len", "CONFIG GET slowlog-log*", "CONFIG SET latency-monitor-threshold -1",
+               "CONFIG SET latency-monitor-threshold 7", "CONFIG GET latency-monitor-threshold", "CONFIG SET timeout 1000",
+               "CONFIG GET timeout", "CONFIG SET timeout 0", "CONFIG SET client-query-buffer-limit a",
+               "CONFIG SET client-query-buffer-limit 1x", "CONFIG SET client-query-buffer-limit 100mb",
+               "CONFIG GET client-query-buffer-limit", "CONFIG SET client-query-buffer-limit 2000k",
+               "CONFIG GET client-query-buffer-limit timeout nonsense", "CONFIG SET databases 3", "CONFIG SET cluster-enabled no",
+               "CONFIG SET latency-monitor-threshold 0 slowlog-max-len 128 slowlog-log-slower-than 10000",
+               "CONFIG SET client-query-buffer-limit 128mb", "CONFIG RESETSTAT a", "CONFIG RESETSTAT", "CONFIG HELP a"],
+    "slowlog": ["SLOWLOG", "SLOWLOG NONSENSE", "SLOWLOG RESET", "SLOWLOG LEN", "SLOWLOG GET", "SLOWLOG GET a", "SLOWLOG GET -2",
+                "SLOWLOG GET 1 2", "SLOWLOG GET -1", "SLOWLOG GET 0", "SLOWLOG LEN a", "SLOWLOG RESET a"],
+    "latency": ["LATENCY", "LATENCY NONSENSE", "LATENCY RESET", "LATENCY LATEST", "LATENCY HISTORY", "LATENCY HISTORY command",
+                "LATENCY HISTORY a b", "LATENCY RESET a b", "LATENCY LATEST a", "LATENCY DOCTOR a"],
     "server": ["ROLE", "ROLE a", "TIME a", "LASTSAVE a", "SAVE a", "SAVE", "BGSAVE a", "BGSAVE schedule a", "BGREWRITEAOF a",
                "WAIT", "WAIT 1", "WAIT a 1", "WAIT 0 a", "WAIT 0 -1", "WAIT 1 2 3"],
 }  # fmt: skip
@@ -125,6 +141,7 @@ def test_kill_clients_with_commands_in_flight(cluster):
     with cluster.client() as killer:
         for _ in range(20):
             with cluster.client() as client:
+                assert client.ask("PING") == b"+PONG\r\n"
                 client.send(array("SET", "kill:a", "x" * 10000) * 100)
                 assert int(killer.ask("CLIENT", "KILL", "TYPE", "normal")[1:]) >= 1
                 client.rest()
@@ -174,7 +191,7 @@ def test_acl(both):
     assert {b"client|kill", b"config|get"} <= set(elements(both[1].ask("ACL", "CAT", "dangerous")))
 
 
-@pytest.mark.parametrize("command", ["ACL", "CLIENT", "COMMAND", "CONFIG"])
+@pytest.mark.parametrize("command", ["ACL", "CLIENT", "COMMAND", "CONFIG", "LATENCY", "SLOWLOG"])
 def test_help(both, command):
     """The form is Redis's; the lines are of what there is."""
     theirs, ours = (elements(client.ask(command, "HELP")) for client in both)
@@ -212,3 +229,128 @@ def test_reply_off_counts_as_served(cluster):
         client.send(array("CLIENT", "REPLY", "ON") + array("GET", "off:a"))
         assert client.reply() == b"+OK\r\n"
         assert re.fullmatch(rb"\$3\r\n500\r\n", client.reply())
+
+
+@pytest.fixture
+def settings(cluster):
+    """Sets settings through one connection, and back in the end."""
+    with cluster.client() as client:
+        before = {}
+
+        def change(name, value):
+            before.setdefault(name, elements(client.ask("CONFIG", "GET", name))[1])
+            assert client.ask("CONFIG", "SET", name, value) == b"+OK\r\n"
+
+        yield change
+    with cluster.client() as client:  # a short timeout may have closed the one from before
+        for name, value in before.items():
+            assert client.ask("CONFIG", "SET", name, value) == b"+OK\r\n"
+
+
+def test_config_set_holds_at_once(cluster, settings):
+    with cluster.client() as client:
+        settings("client-query-buffer-limit", 2000)
+        with cluster.client() as other:
+            other.send(array("ECHO", "x" * 3000))
+            assert b"-ERR Protocol error: invalid bulk length" in other.rest()
+        settings("maxclients", len(listed(client)))
+        with cluster.client() as other:
+            assert other.rest() == b"-ERR max number of clients reached\r\n"
+        settings("timeout", 1)
+        assert client.rest() == b""  # idle for a second
+
+
+def test_slowlog(cluster, settings):
+    with cluster.client() as client:
+        assert client.ask("SLOWLOG", "RESET") == b"+OK\r\n"
+        client.ask("CLIENT", "SETNAME", "slow")
+        settings("slowlog-log-slower-than", 0)
+        client.ask("SET", "slow:a", "x" * 200)
+        client.ask("MGET", "slow:a", "slow:b")
+        client.ask("AUTH", "default", "secret")
+        client.ask("PING", "pong")
+        settings("slowlog-log-slower-than", -1)
+        found = {entry[3][0]: entry for entry in elements(client.ask("SLOWLOG", "GET", "-1"))}
+        number, when, took, words, address, name = found[b"set"]
+        assert words[1] == b"slow:a" and words[2] == b"x" * 128 + b"... (72 more bytes)"
+        assert abs(when - time.time()) < 5 and took < 1000000
+        assert address.decode() == "%s:%d" % client.socket.getsockname() and name == b"slow"
+        assert found[b"PING"][3] == [b"PING", b"pong"]
+        assert b"secret" not in client.ask("SLOWLOG", "GET", "-1")
+        assert b"mget" in found
+        assert elements(client.ask("SLOWLOG", "LEN")) >= 4
+        settings("slowlog-max-len", 2)
+        settings("slowlog-log-slower-than", 0)
+        client.ask("PING")
+        assert elements(client.ask("SLOWLOG", "LEN")) == 2
+
+
+def test_a_slow_command_is_told(make_cluster):
+    """A node that hangs: the command that waited for it stands in the slow log and is an event."""
+    cluster = make_cluster()
+    with cluster.client() as client:
+        assert client.ask("CONFIG", "SET", "latency-monitor-threshold", "50") == b"+OK\r\n"
+        assert client.ask("SET", "slow:c", "1") == b"+OK\r\n"
+        leader = cluster.locate("slow:c")[0]
+        client.ask("SLOWLOG", "RESET")
+        cluster.kill(leader, "STOP")
+        assert client.ask("SET", "slow:c", "2") == b"+OK\r\n"
+        cluster.kill(leader, "CONT")
+        _, _, took, words, _, _ = elements(client.ask("SLOWLOG", "GET", "1"))[0]
+        assert words == [b"set", b"slow:c", b"2"] and took >= 50000
+        (event, _, latest, worst), = elements(client.ask("LATENCY", "LATEST"))
+        assert event == b"command" and 50 <= latest <= worst
+        assert len(elements(client.ask("LATENCY", "HISTORY", "command"))) >= 1
+        assert b"command: in " in client.ask("LATENCY", "DOCTOR")
+        assert client.ask("LATENCY", "RESET") == b":1\r\n"
+
+
+def info(client, *sections):
+    text = elements(client.ask("INFO", *sections)).decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if line and line[0] != "#")
+
+
+def test_resetstat(cluster):
+    with cluster.client() as client:
+        for _ in range(100):
+            client.ask("GET", "none")
+        assert int(info(client, "stats")["keyspace_misses"]) >= 100
+        assert client.ask("CONFIG", "RESETSTAT") == b"+OK\r\n"
+        after = info(client)
+        assert int(after["keyspace_misses"]) == 0
+        assert 1 <= int(after["total_commands_processed"]) <= 3
+        assert int(after["connected_clients"]) == 1
+
+
+# What the Grafana dashboards for redis_exporter, Datadog's and Zabbix's templates read.
+DASHBOARDS = """uptime_in_seconds connected_clients blocked_clients maxclients used_memory used_memory_rss used_memory_peak
+    used_memory_dataset used_memory_overhead used_memory_startup maxmemory mem_fragmentation_ratio allocator_active
+    allocator_allocated allocator_resident total_system_memory loading rdb_changes_since_last_save rdb_bgsave_in_progress
+    rdb_last_save_time rdb_last_bgsave_status rdb_last_bgsave_time_sec aof_enabled aof_rewrite_in_progress
+    aof_last_bgrewrite_status aof_last_write_status total_connections_received total_commands_processed
+    instantaneous_ops_per_sec total_net_input_bytes total_net_output_bytes instantaneous_input_kbps
+    instantaneous_output_kbps rejected_connections expired_keys evicted_keys keyspace_hits keyspace_misses pubsub_channels
+    pubsub_patterns latest_fork_usec role connected_slaves master_repl_offset repl_backlog_active repl_backlog_size
+    repl_backlog_first_byte_offset repl_backlog_histlen used_cpu_sys used_cpu_user used_cpu_sys_children
+    used_cpu_user_children cluster_enabled redis_version redis_mode os arch_bits process_id run_id tcp_port
+    uptime_in_days config_file executable""".split()
+
+
+def test_info_for_dashboards(both):
+    theirs, ours = (info(client) for client in both)
+    assert set(DASHBOARDS) <= set(theirs)
+    assert [name for name in DASHBOARDS if name not in ours] == []
+    # A number there is a number here.
+    for name in DASHBOARDS:
+        number = re.fullmatch(r"-?[\d.]+", theirs[name])
+        if number and name not in ("redis_version",):
+            assert re.fullmatch(r"-?[\d.]+", ours[name]), name
+
+
+@pytest.mark.parametrize("sections", [[], ["all"], ["everything"], ["default"], ["server", "clients"], ["SERVER"],
+                                      ["cpu", "nonsense"], ["nonsense"]], ids=str)  # fmt: skip
+def test_info_sections(both, sections):
+    """Those of Redis that are about more than modules and scripts, in its order, and one of ringkv's."""
+    left_out = {"Modules", "Commandstats", "Errorstats", "Latencystats"}
+    theirs, ours = (re.findall(r"^# (\w+)", elements(client.ask("INFO", *sections)).decode(), re.M) for client in both)
+    assert [name for name in ours if name != "Ringkv"] == [name for name in theirs if name not in left_out]

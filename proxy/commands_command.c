@@ -1,10 +1,6 @@
-/* Commands about the commands and the settings. */
+/* COMMAND: about the commands. */
 #include "proxy/commands.h"
-#include "proxy/facts.h"
 #include "proxy/glob.h"
-#include <stdio.h>
-
-/* --- COMMAND -------------------------------------------------------------------------------- */
 
 typedef int command_writer(struct buf *out, const struct command *c, int version);
 
@@ -184,106 +180,5 @@ void run_command_getkeys(struct execution *x)
         reply_array(x, (size_t)((last - c->first_key) / c->key_step + 1));
         for (int64_t i = c->first_key; i <= last; i += c->key_step)
             reply_bulk(x, x->args[2 + i]);
-    }
-}
-
-/* --- CONFIG --------------------------------------------------------------------------------- */
-
-/* What Redis clients and tools ask for, and what is true of ringkv in those terms. */
-struct setting {
-    const char *name;
-    const char *text;                         /* NULL: */
-    uint64_t (*number)(const struct facts *); /* NULL: */
-    const char *(*fact)(const struct facts *);
-};
-
-static uint64_t max_clients(const struct facts *f)
-{
-    return f->max_clients;
-}
-
-static uint64_t threads(const struct facts *f)
-{
-    return f->threads;
-}
-
-static uint64_t idle_timeout(const struct facts *f)
-{
-    return f->idle_timeout_s;
-}
-
-static uint64_t port(const struct facts *f)
-{
-    return f->tcp_port;
-}
-
-static uint64_t bulk_max(const struct facts *f)
-{
-    return f->query_size < VALUE_SIZE_MAX ? f->query_size : VALUE_SIZE_MAX;
-}
-
-static uint64_t query_size(const struct facts *f)
-{
-    return f->query_size;
-}
-
-static const char *listen_address(const struct facts *f)
-{
-    return f->listen;
-}
-
-static const struct setting settings[] = {
-    {"appendfsync", "always", NULL, NULL},
-    {"appendonly", "yes", NULL, NULL},
-    {"bind", NULL, NULL, listen_address},
-    {"client-query-buffer-limit", NULL, query_size, NULL},
-    {"cluster-enabled", "no", NULL, NULL},
-    {"databases", "1", NULL, NULL},
-    {"io-threads", NULL, threads, NULL},
-    {"maxclients", NULL, max_clients, NULL},
-    {"maxmemory", "0", NULL, NULL},
-    {"maxmemory-policy", "noeviction", NULL, NULL},
-    {"port", NULL, port, NULL},
-    {"proto-max-bulk-len", NULL, bulk_max, NULL},
-    {"requirepass", "", NULL, NULL},
-    {"save", "", NULL, NULL},
-    {"timeout", NULL, idle_timeout, NULL},
-};
-
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
-
-static bool setting_asked(const struct execution *x, const struct setting *s)
-{
-    for (uint32_t i = 2; i < x->count; i++)
-        if (glob_match(x->args[i], bytes_from(s->name)))
-            return true;
-    return false;
-}
-
-void run_config(struct execution *x)
-{
-    /* The arity wants a subcommand, and that one is run. */
-    reply_wrong_arity(x);
-}
-
-void run_config_get(struct execution *x)
-{
-    struct facts facts;
-    size_t asked = 0;
-
-    x->router->ports.facts(x->router->ports.arg, &facts);
-    for (size_t i = 0; i < SETTINGS; i++)
-        asked += setting_asked(x, &settings[i]);
-    reply_map(x, asked);
-    for (size_t i = 0; i < SETTINGS; i++) {
-        const struct setting *s = &settings[i];
-        char number[24];
-
-        if (!setting_asked(x, s))
-            continue;
-        if (s->number)
-            snprintf(number, sizeof(number), "%llu", (unsigned long long)s->number(&facts));
-        reply_text(x, s->name);
-        reply_text(x, s->text ? s->text : s->number ? number : s->fact(&facts));
     }
 }

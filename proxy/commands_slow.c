@@ -1,0 +1,111 @@
+/* SLOWLOG and LATENCY: the commands that took long. */
+#include "proxy/answer.h"
+#include "proxy/commands.h"
+#include "proxy/records.h"
+#include "proxy/tunables.h"
+
+static struct records *take_records(struct execution *x)
+{
+    return x->router->ports.records(x->router->ports.arg);
+}
+
+static void give_records(struct execution *x)
+{
+    x->router->ports.records_done(x->router->ports.arg);
+}
+
+static void check(struct execution *x, int error)
+{
+    if (error)
+        x->session->broken = true;
+}
+
+void run_slowlog(struct execution *x)
+{
+    /* The arity wants a subcommand, and that one is run. */
+    reply_wrong_arity(x);
+}
+
+void run_slowlog_get(struct execution *x)
+{
+    int64_t count = 10;
+    struct buf *out;
+
+    if (x->count > 3) {
+        reply_wrong_subcommand(x);
+        return;
+    }
+    if (x->count == 3 && (resp_read_integer(x->args[2], &count) != 0 || count < -1)) {
+        reply_error(x, "ERR count should be greater than or equal to -1");
+        return;
+    }
+    out = execution_out(x);
+    if (!out)
+        return;
+    check(x, slow_log_put(&take_records(x)->slow, out, count < 0 ? UINT64_MAX : (uint64_t)count));
+    give_records(x);
+}
+
+void run_slowlog_len(struct execution *x)
+{
+    reply_integer(x, (int64_t)take_records(x)->slow.count);
+    give_records(x);
+}
+
+void run_slowlog_reset(struct execution *x)
+{
+    slow_log_reset(&take_records(x)->slow);
+    give_records(x);
+    reply_simple(x, "OK");
+}
+
+void run_latency(struct execution *x)
+{
+    /* The arity wants a subcommand, and that one is run. */
+    reply_wrong_arity(x);
+}
+
+void run_latency_latest(struct execution *x)
+{
+    struct buf *out = execution_out(x);
+
+    if (!out)
+        return;
+    check(x, latency_put_latest(&take_records(x)->latency, out));
+    give_records(x);
+}
+
+void run_latency_history(struct execution *x)
+{
+    struct buf *out = execution_out(x);
+
+    if (!out)
+        return;
+    check(x, latency_put_history(&take_records(x)->latency, x->args[2], out));
+    give_records(x);
+}
+
+void run_latency_reset(struct execution *x)
+{
+    struct records *records = take_records(x);
+    uint32_t count = x->count == 2 ? latency_reset(&records->latency, NULL) : 0;
+
+    for (uint32_t i = 2; i < x->count; i++)
+        count += latency_reset(&records->latency, &x->args[i]);
+    give_records(x);
+    reply_integer(x, count);
+}
+
+void run_latency_doctor(struct execution *x)
+{
+    struct buf text = {0};
+    int error = latency_put_report(&take_records(x)->latency,
+                                   tunable_read(&x->router->tunables->latency_ms), &text);
+
+    give_records(x);
+    if (error)
+        reply_error(x, failure_text(FAILURE_NO_MEMORY));
+    else
+        reply_verbatim(x, buf_bytes(&text));
+    buf_free(&text);
+}
