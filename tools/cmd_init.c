@@ -1,5 +1,6 @@
 /* ringctl init: makes the first ring of empty nodes. */
 #include "shared/error.h"
+#include "tools/fleet.h"
 #include "tools/member_spec.h"
 #include "tools/plan.h"
 #include "tools/ringctl.h"
@@ -8,14 +9,19 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum { WHY_SIZE = 512 };
+
 struct init {
     const struct control *control;
     struct ring_member members[MEMBERS_MAX];
     uint32_t count;
     long replicas, partitions;
     enum position_hash hash;
-    struct ring
-        *found; /* the ring that some of the nodes have already: an init that was cut short */
+    struct fleet *fleet;
+    uint32_t nodes[MEMBERS_MAX]; /* their numbers in the fleet */
+    bool has_ring[MEMBERS_MAX];
+    struct ring *found; /* what some of the nodes have already (of an init that was cut short), else
+                           what is made */
 };
 
 /* --- arguments ------------------------------------------------------------------------------ */
@@ -59,7 +65,7 @@ static int read_option(struct init *init, const char *name, const char *value)
 static int add_member(struct init *init, const char *text)
 {
     struct ring_member *m = &init->members[init->count];
-    char why[CLIENT_WHY_SIZE];
+    char why[WHY_SIZE];
 
     if (init->count == MEMBERS_MAX)
         return control_usage(&command_init, "a ring has at most %d members", MEMBERS_MAX);
@@ -97,29 +103,57 @@ static int read_arguments(struct init *init, int argc, char **argv)
 
 /* --- the nodes ------------------------------------------------------------------------------ */
 
-/* Asks a node who it is. One that is in a ring already is fine only if that ring is the outcome of
- * an earlier, unfinished init. */
-static int visit(struct init *init, struct ring_member *m)
+static int ask_rings(struct init *init)
 {
-    struct client client;
-    struct ring *ring = NULL;
-    int error = client_open(&client, m->host, m->port, init->control->timeout_ms);
-    int code = EXIT_DONE;
+    struct buf request = {0};
+    uint64_t tag = fleet_tag(init->fleet);
+    int error = message_put_ring_get(&request, tag);
 
-    if (!error && client.welcome.epoch > 0)
-        error = client_ring(&client, &ring);
-    if (error)
-        code = control_fail("%s: %s", m->name, client.why);
-    memcpy(m->identity, client.welcome.identity, IDENTITY_SIZE);
-    m->shards = client.welcome.shards;
-    client_close(&client);
-    if (ring && init->found && memcmp(init->found->cluster, ring->cluster, IDENTITY_SIZE) != 0)
-        code = control_fail("%s: is in another ring than the nodes before it", m->name);
-    if (ring && !init->found)
+    for (uint32_t i = 0; i < init->count && !error; i++) {
+        int node = fleet_add(init->fleet, init->members[i].host, init->members[i].port, NULL);
+
+        error = node < 0 ? node : 0;
+        init->nodes[i] = (uint32_t)node;
+        if (!error)
+            fleet_ask(init->fleet, init->nodes[i], MESSAGE_RING, tag, buf_bytes(&request));
+    }
+    buf_free(&request);
+    fleet_wait(init->fleet);
+    return error ? control_fail("out of memory") : EXIT_DONE;
+}
+
+/* Who a node is. One that is in a ring already is fine only if that ring is the outcome of an
+ * earlier, unfinished init. */
+static int visit(struct init *init, uint32_t i)
+{
+    struct ring_member *m = &init->members[i];
+    const struct welcome *w = fleet_welcome(init->fleet, init->nodes[i]);
+    struct bytes body, encoded;
+    struct ring *ring = NULL;
+    char why[WHY_SIZE] = "";
+    uint64_t tag;
+
+    if (fleet_answer(init->fleet, init->nodes[i], &body) != 0 || !w ||
+        message_get_tagged(body, &tag, &encoded) != 0)
+        return control_fail("%s: %s", m->name, fleet_why(init->fleet, init->nodes[i]));
+    memcpy(m->identity, w->identity, IDENTITY_SIZE);
+    m->shards = w->shards;
+    init->has_ring[i] = encoded.size > 0;
+    if (!init->has_ring[i])
+        return EXIT_DONE;
+    if (ring_decode(encoded, &ring, why, sizeof(why)) != 0)
+        return control_fail("%s: %s: sent a ring that cannot be used: %s", m->name,
+                            fleet_address(init->fleet, init->nodes[i]), why);
+    if (!init->found) {
         init->found = ring;
-    else
-        ring_free(ring);
-    return code;
+        return EXIT_DONE;
+    }
+
+    bool same = memcmp(init->found->cluster, ring->cluster, IDENTITY_SIZE) == 0;
+
+    ring_free(ring);
+    return same ? EXIT_DONE
+                : control_fail("%s: is in another ring than the nodes before it", m->name);
 }
 
 static int check_identities(const struct init *init)
@@ -174,83 +208,105 @@ static struct ring *make_ring(const struct init *init, char *why, size_t why_siz
     return NULL;
 }
 
-/* Whether the node has this very ring already. */
-static int compare_ring(struct client *client, const struct ring *ring)
+static int read_done(const struct init *init, uint32_t i)
 {
-    struct ring *there = NULL;
-    int error = client_ring(client, &there);
+    struct bytes body;
+    struct done done;
+    int error = fleet_answer(init->fleet, init->nodes[i], &body);
 
-    if (!error && memcmp(there->cluster, ring->cluster, IDENTITY_SIZE) != 0) {
-        snprintf(client->why, sizeof(client->why), "%s: has been put into another ring meanwhile",
-                 client->address);
-        error = RK_CLUSTER;
-    }
-    ring_free(there);
-    return error;
+    if (init->has_ring[i] || (!error && message_get_done(body, &done) == 0 && done.error == 0))
+        return EXIT_DONE;
+    return control_fail(
+        "%s: %s: %.*s\nSome nodes may have the new ring already; mend this one and "
+        "give the same command again",
+        init->members[i].name, fleet_address(init->fleet, init->nodes[i]),
+        error ? (int)strlen(fleet_why(init->fleet, init->nodes[i])) : (int)done.text.size,
+        error ? fleet_why(init->fleet, init->nodes[i]) : (const char *)done.text.data);
 }
 
-static int give(const struct init *init, const struct ring_member *m, const struct ring *ring)
+/* To all that have none. */
+static int give(struct init *init, const struct ring *ring)
 {
-    struct client client;
-    int error = client_open(&client, m->host, m->port, init->control->timeout_ms);
-    int code = EXIT_DONE;
+    struct buf encoded = {0}, request = {0};
+    struct ring_put put = {.tag = fleet_tag(init->fleet)};
+    int error = ring_encode(ring, &encoded), code = EXIT_DONE;
 
-    if (!error && client.welcome.epoch == 0)
-        error = client_put_ring(&client, 0, ring);
-    else if (!error)
-        error = compare_ring(&client, ring);
+    put.ring = buf_bytes(&encoded);
+    error = error ? error : message_put_ring_put(&request, &put);
+    for (uint32_t i = 0; i < init->count && !error; i++)
+        if (!init->has_ring[i])
+            fleet_ask(init->fleet, init->nodes[i], MESSAGE_DONE, put.tag, buf_bytes(&request));
+    buf_free(&encoded);
+    buf_free(&request);
     if (error)
-        code = control_fail("%s: %s\nSome nodes may have the new ring already; mend this one and "
-                            "give the same command again",
-                            m->name, client.why);
-    client_close(&client);
+        return control_fail("out of memory");
+    fleet_wait(init->fleet);
+    for (uint32_t i = 0; i < init->count && !code; i++)
+        code = read_done(init, i);
+    return code;
+}
+
+static void print(const struct control *c, const struct ring *ring)
+{
+    if (c->json)
+        printf("{\"epoch\": 1, \"members\": %u, \"partitions\": %u, \"replicas\": %u}\n",
+               ring->member_count, ring_partitions(ring), ring->replicas);
+    else
+        printf("a ring of %u members, %u partitions, %u replicas; epoch 1\n", ring->member_count,
+               ring_partitions(ring), ring->replicas);
+    if (ring->replicas % 2 == 0)
+        fprintf(stderr, "ringctl: %u replicas survive no more dead nodes than %u would\n",
+                ring->replicas, ring->replicas - 1);
+    if (ring->replicas > ring->member_count)
+        fprintf(stderr,
+                "ringctl: %u replicas are wanted and there are only %u members: each "
+                "partition has %u for now\n",
+                ring->replicas, ring->member_count, ring->member_count);
+}
+
+static int make(struct init *init)
+{
+    char why[WHY_SIZE] = "";
+    int code = ask_rings(init);
+
+    for (uint32_t i = 0; i < init->count && !code; i++)
+        code = visit(init, i);
+    if (!code)
+        code = check_identities(init);
+    if (!code && init->found && !is_same(init, init->found))
+        code = control_fail("some of these nodes are in a ring already (epoch %llu); init makes a "
+                            "first ring of empty nodes",
+                            (unsigned long long)init->found->epoch);
+    if (code)
+        return code;
+    if (!init->found)
+        init->found = make_ring(init, why, sizeof(why));
+    if (!init->found)
+        return control_fail("no ring can be made of these nodes: %s", why);
+    code = give(init, init->found);
+    if (!code)
+        print(init->control, init->found);
     return code;
 }
 
 static int run(const struct control *c, int argc, char **argv)
 {
-    static struct init init;
-    char why[CLIENT_WHY_SIZE] = "";
-    struct ring *ring;
+    struct init *init = calloc(1, sizeof(*init));
     int code;
 
-    init = (struct init){.control = c,
-                         .replicas = REPLICAS_DEFAULT,
-                         .partitions = PARTITIONS_DEFAULT,
-                         .hash = POSITION_MD5};
-    code = read_arguments(&init, argc, argv);
-    for (uint32_t i = 0; i < init.count && !code; i++)
-        code = visit(&init, &init.members[i]);
+    if (!init)
+        return control_fail("out of memory");
+    *init = (struct init){.control = c,
+                          .replicas = REPLICAS_DEFAULT,
+                          .partitions = PARTITIONS_DEFAULT,
+                          .hash = POSITION_MD5,
+                          .fleet = fleet_new(c->timeout_ms)};
+    code = init->fleet ? read_arguments(init, argc, argv) : control_fail("out of memory");
     if (!code)
-        code = check_identities(&init);
-    if (!code && init.found && !is_same(&init, init.found))
-        code = control_fail("some of these nodes are in a ring already (epoch %llu); init makes a "
-                            "first ring of empty nodes",
-                            (unsigned long long)init.found->epoch);
-    if (code) {
-        ring_free(init.found);
-        return code;
-    }
-    ring = init.found ? init.found : make_ring(&init, why, sizeof(why));
-    if (!ring)
-        return control_fail("no ring can be made of these nodes: %s", why);
-    for (uint32_t i = 0; i < init.count && !code; i++)
-        code = give(&init, &init.members[i], ring);
-    if (!code && c->json)
-        printf("{\"epoch\": 1, \"members\": %u, \"partitions\": %u, \"replicas\": %u}\n",
-               ring->member_count, ring_partitions(ring), ring->replicas);
-    else if (!code)
-        printf("a ring of %u members, %u partitions, %u replicas; epoch 1\n", ring->member_count,
-               ring_partitions(ring), ring->replicas);
-    if (!code && ring->replicas % 2 == 0)
-        fprintf(stderr, "ringctl: %u replicas survive no more dead nodes than %u would\n",
-                ring->replicas, ring->replicas - 1);
-    if (!code && ring->replicas > ring->member_count)
-        fprintf(stderr,
-                "ringctl: %u replicas are wanted and there are only %u members: each "
-                "partition has %u for now\n",
-                ring->replicas, ring->member_count, ring->member_count);
-    ring_free(ring);
+        code = make(init);
+    ring_free(init->found);
+    fleet_free(init->fleet);
+    free(init);
     return code;
 }
 

@@ -4,7 +4,6 @@
 #define RINGKV_TOOLS_RINGCTL_H
 
 #include "shared/bytes.h"
-#include "tools/client.h"
 #include <stdbool.h>
 
 enum { EXIT_DONE = 0, EXIT_COULD_NOT = 1, EXIT_USAGE = 2 };

@@ -5,6 +5,7 @@
 #include "tools/estimate.h"
 #include "tools/fleet.h"
 #include "tools/ringctl.h"
+#include "tools/status_lines.h"
 
 struct survey {
     struct fleet *fleet;

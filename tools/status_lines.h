@@ -1,0 +1,13 @@
+/* The lines "name=value" in which a node tells its status. */
+#ifndef RINGKV_TOOLS_STATUS_LINES_H
+#define RINGKV_TOOLS_STATUS_LINES_H
+
+#include "shared/bytes.h"
+#include <stdint.h>
+
+/* The value of a line "name=value" in a status text; size 0 when there is none. */
+struct bytes status_text(struct bytes status, const char *name);
+/* The number that the value begins with; 0 when there is none, UINT64_MAX when it is larger. */
+uint64_t status_number(struct bytes status, const char *name);
+
+#endif
