@@ -159,8 +159,10 @@ static void log_newer(void *arg)
              (unsigned long long)(f->ring ? f->ring->ring->epoch : 0));
 }
 
-void front_newer_epoch(struct front *f, uint64_t epoch)
+void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member)
 {
+    (void)member;
+
     uint64_t heard = __atomic_load_n(&f->counters.newer_epoch_heard, __ATOMIC_RELAXED);
 
     /* Said once for each epoch. */

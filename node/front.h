@@ -23,6 +23,6 @@ void front_stop(struct front *f);
 int front_set_ring(struct front *f, struct ring *ring, char *why, size_t why_size);
 
 /* From any thread: somebody knows a newer ring. */
-void front_newer_epoch(struct front *f, uint64_t epoch);
+void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member);
 
 #endif

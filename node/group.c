@@ -62,15 +62,15 @@ struct group_peer *group_peer(struct group *g, uint16_t member)
     return NULL;
 }
 
-bool group_is_majority(const struct group *g, uint8_t count)
-{
-    return 2 * count > g->peer_count + 1;
-}
-
 void group_signal_now(struct shard *s, const struct group *g, uint16_t to, enum signal_kind kind,
                       uint64_t view, struct version last)
 {
-    struct signal m = {(uint8_t)kind, g->partial ? SIGNAL_PARTIAL : 0, g->partition, view, last};
+    struct signal m = {.kind = (uint8_t)kind,
+                       .flags = g->partial ? SIGNAL_PARTIAL : 0,
+                       .partition = g->partition,
+                       .epoch = g->epoch,
+                       .view = view,
+                       .last = last};
 
     shard_signal(s, to, &m);
 }
@@ -82,6 +82,7 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
                              .to = to,
                              .view = view,
                              .at = last,
+                             .epoch = g->epoch,
                              .partition = g->partition,
                              .kind = HELD_SIGNAL,
                              .signal = (uint8_t)kind,
@@ -158,9 +159,16 @@ static void on_leading(struct shard *s, struct group *g, uint16_t from, const st
 static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
                    const struct signal *m)
 {
-    if (g->role == GROUP_PRIMARY && m->view == g->view &&
-        (peer->state == PEER_UNKNOWN || peer->state == PEER_FOLLOWING))
-        group_catch_up(s, g, peer, m->last, m->flags & SIGNAL_PARTIAL);
+    bool partial = m->flags & SIGNAL_PARTIAL;
+
+    if (g->role != GROUP_PRIMARY || m->view != g->view)
+        return;
+    /* What it stands at is on its stable storage. The acknowledgement that said so may have come
+     * under an earlier epoch, and then it was not heard. */
+    if (!partial && m->last.view == g->view)
+        group_holds(s, g, peer, m->last);
+    if (peer->state == PEER_UNKNOWN || peer->state == PEER_FOLLOWING)
+        group_catch_up(s, g, peer, m->last, partial);
 }
 
 /* From a candidate that is less advanced, or from a primary that is not the preferred one. */
@@ -169,7 +177,7 @@ static void on_lead(struct shard *s, struct group *g, const struct signal *m)
     if (view_number(m->view) > g->highest)
         g->highest = view_number(m->view);
     /* A late one must not depose whoever has come to lead since. */
-    if (g->role == GROUP_BACKUP && !g->partial && m->view >= g->promised)
+    if (g->role == GROUP_BACKUP && g->votes && !g->partial && m->view >= g->promised)
         group_lead(s, g);
 }
 
@@ -380,36 +388,45 @@ void group_peer_room(struct shard *s, struct group *g, uint16_t member)
 
 static bool majority_up(const struct group *g)
 {
-    uint8_t count = 1;
+    struct tally up = {0};
 
+    tally_add(&up, g->votes);
     for (uint8_t i = 0; i < g->peer_count; i++)
-        count += g->peers[i].state != PEER_DOWN;
-    return group_is_majority(g, count);
+        if (g->peers[i].state != PEER_DOWN)
+            tally_add(&up, g->peers[i].votes);
+    return group_is_majority(g, &up);
 }
 
-static uint16_t preferred(const struct shard *s, const struct group *g)
+/* A primary that will have no vote when the replicas have changed makes way at once: the change
+ * waits for it. But only when those whose promises are needed know of the epoch. */
+static bool is_leaving(const struct group *g)
 {
-    return s->ring->members[ring_replicas(s->ring, g->partition)->member[0]].number;
+    return g->voters.count[1] && !(g->votes & VOTE_TARGET);
+}
+
+static bool has_kept_up(const struct shard *s, const struct group *g, const struct group_peer *peer)
+{
+    return s->now_ms - peer->since_ms >= s->options.hand_back_ms &&
+           s->now_ms - g->since_ms >= s->options.hand_back_ms;
 }
 
 /* Whether the preferred primary is back and has kept up for a while. */
 static bool can_hand_back(struct shard *s, struct group *g)
 {
-    const struct group_peer *peer = group_peer(g, preferred(s, g));
+    const struct group_peer *peer = group_peer(g, group_preferred(s, g));
 
     return peer && peer->state == PEER_FOLLOWING && peer->acked && g->started &&
-           s->now_ms - peer->since_ms >= s->options.hand_back_ms &&
-           s->now_ms - g->since_ms >= s->options.hand_back_ms &&
-           g->last.op - peer->acked_op <= s->options.history_steps / 4;
+           group_lags_little(s, g, peer) &&
+           (is_leaving(g) ? peer->current && group_majority_current(g) : has_kept_up(s, g, peer));
 }
 
 /* First no writes are taken until none is under way: one that is would have to be asked for again
  * at a primary whose history may begin behind it. Then the preferred primary is asked to lead. */
 static bool hand_back(struct shard *s, struct group *g)
 {
-    struct group_peer *peer = group_peer(g, preferred(s, g));
+    struct group_peer *peer = group_peer(g, group_preferred(s, g));
 
-    bool begins = !g->handing_ms && can_hand_back(s, g);
+    bool begins = !g->handing_ms && s->now_ms >= g->hand_not_before_ms && can_hand_back(s, g);
 
     if (begins) {
         g->handing_ms = s->now_ms;
@@ -420,6 +437,7 @@ static bool hand_back(struct shard *s, struct group *g)
     if (s->now_ms - g->handing_ms > s->options.candidate_ms || !can_hand_back(s, g)) {
         /* It did not come to it: not again at once. */
         g->handing_ms = 0;
+        g->hand_not_before_ms = s->now_ms + s->options.candidate_ms;
         if (peer)
             peer->since_ms = s->now_ms;
     } else if (!g->pending_writes && !g->handed) {
@@ -450,6 +468,8 @@ static void ask_again(struct shard *s, struct group *g)
         } else if (g->role == GROUP_PRIMARY &&
                    (peer->state == PEER_UNKNOWN || peer->state == PEER_LAGGING)) {
             group_ask_where(s, g, peer);
+        } else if (g->role == GROUP_PRIMARY && peer->state == PEER_FOLLOWING && !peer->current) {
+            group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
         }
     }
 }
@@ -458,7 +478,7 @@ static void ask_again(struct shard *s, struct group *g)
  * that it may. */
 static bool lead_if_preferred(struct shard *s, struct group *g)
 {
-    if (g->leader || preferred(s, g) != s->me || !majority_up(g) ||
+    if (g->leader || group_preferred(s, g) != s->me || !majority_up(g) ||
         (g->promised_ms && s->now_ms - g->promised_ms < s->options.candidate_ms) ||
         (g->since_ms && s->now_ms - g->since_ms < s->options.candidate_ms))
         return false;
@@ -479,7 +499,7 @@ bool group_tick(struct shard *s, struct group *g)
     }
     switch (g->role) {
     case GROUP_PRIMARY:
-        return preferred(s, g) != s->me && hand_back(s, g);
+        return group_preferred(s, g) != s->me && hand_back(s, g);
     case GROUP_CANDIDATE:
         if (s->now_ms - g->since_ms > s->options.candidate_ms)
             group_step_down(s, g, 0);

@@ -9,6 +9,9 @@
  * adopted) and its operations. A replica takes a step only when it stands exactly where the step
  * begins. One that stands elsewhere tells the primary, which sends what is missing from its
  * history, or, when that does not reach back, the whole range.
+ *
+ * Who is a replica, and who has a vote, the ring says; it may change under way (group_set_ring).
+ * Learners get everything and acknowledge it, and count for nothing.
  */
 #ifndef RINGKV_NODE_GROUP_H
 #define RINGKV_NODE_GROUP_H
@@ -17,12 +20,16 @@
 #include "node/peer_message.h"
 #include "node/store.h"
 #include "node/transfer.h"
+#include "node/vote.h"
 #include "shared/limits.h"
 #include "shared/message.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 struct shard;
+
+/* Two sets of replicas while they change, this node in at least one of them. */
+enum { GROUP_PEERS_MAX = 2 * REPLICAS_MAX - 1 };
 
 enum group_role { GROUP_BACKUP, GROUP_CANDIDATE, GROUP_PRIMARY };
 
@@ -37,6 +44,8 @@ enum peer_state {
 struct group_peer {
     uint16_t member;     /* number */
     uint8_t state;       /* enum peer_state */
+    uint8_t votes;       /* node/vote.h; 0: a learner */
+    bool current;        /* it has followed my view under the group's epoch */
     bool promised;       /* my view, as candidate or primary */
     bool partial;        /* with the promise: its state is of no use */
     bool acked;          /* it holds my view up to acked_op */
@@ -60,8 +69,11 @@ struct pending {
 
 struct group {
     uint32_t partition;
-    bool mine;    /* this node is a replica of the partition */
-    uint8_t role; /* enum group_role */
+    bool mine;           /* this node is a replica of the partition, or learns to be one */
+    uint8_t role;        /* enum group_role */
+    uint8_t votes;       /* this node's own */
+    struct tally voters; /* with this node */
+    uint64_t epoch;      /* in which the voters changed last: what is said about the group has it */
 
     /* Durable, one state row in the store. */
     uint64_t promised;
@@ -83,6 +95,7 @@ struct group {
 
     /* Primary. */
     bool self_acked, started; /* own copy / a majority holds the view's start */
+    uint64_t epoch_op;        /* the newest operation when the group's epoch came */
     uint64_t self_op;         /* own copy is on stable storage up to here */
     uint64_t committed;       /* up to here a majority holds the view's operations */
     uint64_t round;           /* of confirmations, the newest asked for */
@@ -90,11 +103,12 @@ struct group {
     uint64_t
         handing_ms; /* since when no writes are taken, to hand the partition back; 0: they are */
     bool handed;    /* and the preferred primary was asked to lead */
+    uint64_t hand_not_before_ms; /* it has not come to it: not at once again */
     struct pending *pending_first, *pending_last;
     uint32_t pending_count, pending_writes;
 
-    uint8_t peer_count; /* the other replicas; the group's size is one more */
-    struct group_peer peers[REPLICAS_MAX - 1];
+    uint8_t peer_count; /* the other replicas and learners */
+    struct group_peer peers[GROUP_PEERS_MAX];
     struct history_line line;
     struct transfer_in incoming;
 };
@@ -103,11 +117,23 @@ enum {
     GROUP_PENDING_MAX = 65536, /* replies waiting in one group */
     GROUP_ASK_MS = 100,        /* between questions that were not answered */
     GROUP_SWEEP_RECORDS = 512, /* looked at for tombstones in one step of the sweep */
+    GROUP_DROP_RECORDS = 1024, /* taken away in one step where a partition has left */
 };
 
 /* Reads the state row; 0 or RK_CORRUPT. */
 int group_load(struct shard *s, struct group *g);
 void group_free(struct shard *s, struct group *g);
+
+/* Takes the group's place in the shard's ring, at first or after another one. */
+void group_set_ring(struct shard *s, struct group *g);
+
+/* How far a change of the ring is with a partition that is led here. */
+bool group_has_taught(const struct group *g); /* every learner follows */
+bool group_is_ready(const struct group *g);   /* of its two sets the target can be left alone */
+
+/* Takes some of the records away that are left of a partition that is not this node's any more.
+ * Returns whether there were any. */
+bool group_drop(struct shard *s, struct group *g);
 
 /* Carries out a request that was checked to belong here. */
 void group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m);

@@ -10,13 +10,24 @@
 int group_apply(struct shard *s, struct group *g, const struct store_change *changes, size_t count,
                 uint64_t *position);
 struct group_peer *group_peer(struct group *g, uint16_t member);
-bool group_is_majority(const struct group *g, uint8_t count);
+/* Whether these voters suffice for what needs a majority. */
+static inline bool group_is_majority(const struct group *g, const struct tally *t)
+{
+    return tally_is_majority(t, &g->voters);
+}
 
 /* Sends a signal about this group: at once, or once the store has synced `position`. */
 void group_signal_now(struct shard *s, const struct group *g, uint16_t to, enum signal_kind kind,
                       uint64_t view, struct version last);
 void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signal_kind kind,
                        uint64_t view, struct version last, uint64_t position);
+
+/* --- group_ring.c --- */
+
+/* The member that should lead. */
+uint16_t group_preferred(const struct shard *s, const struct group *g);
+/* Whether others than this node have a vote. */
+bool group_has_others(const struct group *g);
 
 /* --- group_view.c --- */
 
@@ -35,6 +46,8 @@ int group_pend(struct shard *s, struct group *g, const struct pending *p, struct
 /* Lets those replies go that need not wait any more. */
 void group_answer_pending(struct shard *s, struct group *g);
 void group_pend_abandon(struct shard *s, struct group *g);
+/* A replica has all of my view up to `at` on stable storage. */
+void group_holds(struct shard *s, struct group *g, struct group_peer *peer, struct version at);
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m);
 void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
                      const struct signal *m);
@@ -42,6 +55,10 @@ void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, s
                     bool partial);
 void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer);
 bool group_majority_follows(const struct group *g);
+/* A majority is known to follow my view under the group's epoch. */
+bool group_majority_current(const struct group *g);
+/* A replica is nearly up to date. */
+bool group_lags_little(const struct shard *s, const struct group *g, const struct group_peer *peer);
 
 /* Asks the replicas, once a turn, whether the view is still the highest; the round to wait for. */
 uint64_t group_confirm(struct shard *s, struct group *g);

@@ -53,8 +53,8 @@ void group_pend_abandon(struct shard *s, struct group *g)
     }
 }
 
-/* The highest number that a majority has reached; each starts at -1. */
-static int64_t majority_of(int64_t *reached, uint8_t count)
+/* The highest number that a majority of one set has reached. */
+static int64_t middle_of(int64_t *reached, uint8_t count)
 {
     /* In descending order; the one in the middle is reached by a majority. */
     for (uint8_t i = 1; i < count; i++)
@@ -67,20 +67,38 @@ static int64_t majority_of(int64_t *reached, uint8_t count)
     return reached[count / 2];
 }
 
-static uint64_t majority_round(const struct group *g)
+/* The highest number that a majority of each set has reached: `own` this node, and each peer what
+ * `of` tells. */
+static int64_t majority_of(const struct group *g, int64_t own,
+                           int64_t (*of)(const struct group_peer *peer))
 {
-    int64_t reached[REPLICAS_MAX];
-    uint8_t count = 0;
+    int64_t lowest = INT64_MAX;
 
-    reached[count++] = INT64_MAX;
-    for (uint8_t i = 0; i < g->peer_count; i++)
-        reached[count++] = (int64_t)g->peers[i].confirmed;
-    return (uint64_t)majority_of(reached, count);
+    for (int set = 0; set < VOTE_SETS; set++) {
+        int64_t reached[REPLICAS_MAX], middle;
+        uint8_t count = 0;
+
+        if (!g->voters.count[set])
+            continue;
+        if (g->votes >> set & 1)
+            reached[count++] = own;
+        for (uint8_t i = 0; i < g->peer_count; i++)
+            if (g->peers[i].votes >> set & 1)
+                reached[count++] = of(&g->peers[i]);
+        middle = middle_of(reached, count);
+        lowest = middle < lowest ? middle : lowest;
+    }
+    return lowest;
+}
+
+static int64_t confirmed_by(const struct group_peer *peer)
+{
+    return (int64_t)peer->confirmed;
 }
 
 void group_answer_pending(struct shard *s, struct group *g)
 {
-    uint64_t round = g->pending_first ? majority_round(g) : 0;
+    uint64_t round = g->pending_first ? (uint64_t)majority_of(g, INT64_MAX, confirmed_by) : 0;
 
     while (g->pending_first && g->started && g->pending_first->op <= g->committed &&
            g->pending_first->round <= round) {
@@ -95,15 +113,16 @@ void group_answer_pending(struct shard *s, struct group *g)
 
 /* --- commit --------------------------------------------------------------------------------- */
 
+static int64_t acked_by(const struct group_peer *peer)
+{
+    return peer->acked ? (int64_t)peer->acked_op : -1;
+}
+
 static void commit(struct shard *s, struct group *g)
 {
-    int64_t reached[REPLICAS_MAX], op;
-    uint8_t count = 0;
+    int64_t own = g->self_acked ? (int64_t)g->self_op : -1;
+    int64_t op = MUTANT(s, COMMIT_ALONE) && own >= 0 ? own : majority_of(g, own, acked_by);
 
-    reached[count++] = g->self_acked ? (int64_t)g->self_op : -1;
-    for (uint8_t i = 0; i < g->peer_count; i++)
-        reached[count++] = g->peers[i].acked ? (int64_t)g->peers[i].acked_op : -1;
-    op = MUTANT(s, COMMIT_ALONE) && g->self_acked ? reached[0] : majority_of(reached, count);
     if (op < 0)
         return;
     g->started = true;
@@ -121,19 +140,25 @@ void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct v
     commit(s, g);
 }
 
+void group_holds(struct shard *s, struct group *g, struct group_peer *peer, struct version at)
+{
+    if (at.view != g->view || at.op > g->last.op)
+        return;
+    peer->current = true;
+    if (!peer->acked || at.op > peer->acked_op) {
+        peer->acked = true;
+        peer->acked_op = at.op;
+        commit(s, g);
+    }
+}
+
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m)
 {
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
     if (peer->state == PEER_UNKNOWN)
         group_catch_up(s, g, peer, m->last, false);
-    if (m->last.view != g->view || m->last.op > g->last.op)
-        return;
-    if (!peer->acked || m->last.op > peer->acked_op) {
-        peer->acked = true;
-        peer->acked_op = m->last.op;
-        commit(s, g);
-    }
+    group_holds(s, g, peer, m->last);
     /* An acknowledgement from before the transfer does not end it. */
     if (peer->state == PEER_TRANSFER && peer->transfer->complete &&
         version_compare(m->last, peer->transfer->at) >= 0) {
@@ -147,7 +172,7 @@ void group_acked(struct shard *s, struct group *g, struct group_peer *peer, cons
 
 uint64_t group_confirm(struct shard *s, struct group *g)
 {
-    if (g->peer_count == 0)
+    if (!group_has_others(g))
         return 0;
     /* Signals go out with the turn, behind all reads that came in it: one round serves them all. */
     if (g->round_turn == s->turn && g->round)
@@ -173,6 +198,7 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
 {
     if (g->role != GROUP_PRIMARY || m->view != g->view || m->last.op > g->round)
         return;
+    peer->current = true;
     if (m->last.op > peer->confirmed)
         peer->confirmed = m->last.op;
     group_answer_pending(s, g);
@@ -189,7 +215,7 @@ static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer
 
         if (!out || !s->host.peer_has_room(s->host.arg, peer->member, g->partition))
             return false;
-        peer_restamp_step(e->frame, s->ring->epoch, g->view);
+        peer_restamp_step(e->frame, g->epoch, g->view);
         if (buf_append(out, e->frame, e->size) != 0)
             return false;
         s->counters.steps_sent++;
@@ -223,11 +249,29 @@ void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer)
 
 bool group_majority_follows(const struct group *g)
 {
-    uint8_t count = 1;
+    struct tally following = {0};
 
+    tally_add(&following, g->votes);
     for (uint8_t i = 0; i < g->peer_count; i++)
-        count += g->peers[i].state == PEER_FOLLOWING;
-    return group_is_majority(g, count);
+        if (g->peers[i].state == PEER_FOLLOWING)
+            tally_add(&following, g->peers[i].votes);
+    return group_is_majority(g, &following);
+}
+
+bool group_majority_current(const struct group *g)
+{
+    struct tally current = {0};
+
+    tally_add(&current, g->votes);
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (g->peers[i].current)
+            tally_add(&current, g->peers[i].votes);
+    return group_is_majority(g, &current);
+}
+
+bool group_lags_little(const struct shard *s, const struct group *g, const struct group_peer *peer)
+{
+    return g->last.op - peer->acked_op <= s->options.history_steps / 4;
 }
 
 /* --- steps ---------------------------------------------------------------------------------- */
@@ -262,7 +306,7 @@ int group_make_step(struct shard *s, struct group *g, struct step *step,
     struct held_item item = {.view = g->view, .partition = g->partition, .kind = HELD_SELF};
     int error = 0;
 
-    step->epoch = s->ring->epoch;
+    step->epoch = g->epoch;
     step->view = g->view;
     step->partition = g->partition;
     step->from = from;

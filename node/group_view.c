@@ -38,9 +38,9 @@ static void become_primary(struct shard *s, struct group *g)
     g->since_ms = s->now_ms;
     g->leader = g->view;
     g->started = g->self_acked = false;
-    g->self_op = g->committed = g->round = 0;
+    g->self_op = g->committed = g->round = g->epoch_op = 0;
     for (uint8_t i = 0; i < g->peer_count; i++) {
-        g->peers[i].acked = false;
+        g->peers[i].acked = g->peers[i].current = false;
         g->peers[i].acked_op = g->peers[i].confirmed = 0;
         transfer_stop(&g->peers[i]);
         if (g->peers[i].state != PEER_DOWN)
@@ -69,20 +69,21 @@ static void become_primary(struct shard *s, struct group *g)
  * the position it had before; that counts as a promise, but it is no source. */
 static void consider_promises(struct shard *s, struct group *g)
 {
-    uint8_t count = 1;
+    struct tally promises = {0};
     struct version newest = g->last;
     struct group_peer *best = NULL;
     bool whole = !g->partial;
 
     if (!g->self_promised)
         return;
+    tally_add(&promises, g->votes);
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
         int order;
 
-        if (!peer->promised)
+        if (!peer->promised || !peer->votes)
             continue;
-        count++;
+        tally_add(&promises, peer->votes);
         order = version_compare(peer->last, newest);
         if (order > 0 || (order == 0 && !whole && !peer->partial)) {
             newest = peer->last;
@@ -90,7 +91,7 @@ static void consider_promises(struct shard *s, struct group *g)
             best = peer;
         }
     }
-    if (!group_is_majority(g, count) && !MUTANT(s, NO_PROMISES))
+    if (!group_is_majority(g, &promises) && !MUTANT(s, NO_PROMISES))
         return;
     whole = whole || MUTANT(s, PARTIAL_SOURCE);
     if (whole && (!best || MUTANT(s, OWN_STATE))) {

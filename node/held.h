@@ -18,6 +18,7 @@ struct held_item {
     uint64_t to; /* client, or member number */
     uint64_t view;
     struct version at;
+    uint64_t epoch; /* HELD_SIGNAL: under which it was said */
     uint32_t partition;
     uint32_t size; /* bytes that follow: the frame */
     uint8_t kind;

@@ -15,9 +15,9 @@ enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP };
 struct link {
     struct links *links;
     struct conn *conn;
-    const struct ring_member *member;
-    uint16_t shard; /* of the other node */
-    uint8_t state;  /* enum link_state */
+    const struct ring_member *member; /* of the present ring */
+    uint16_t shard;                   /* of the other node */
+    uint8_t state;                    /* enum link_state */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
     int told_error; /* the last failure that was logged, so that a dead node fills no log */
 };
@@ -28,7 +28,7 @@ struct links {
     struct links_options options;
     const struct ring *ring;
     int me;
-    struct link *all;
+    struct link **all;
     size_t count;
     uint32_t *base; /* per member index: its first link */
     struct links_counters counters;
@@ -50,7 +50,7 @@ static struct link *find_link(struct links *s, uint16_t member, uint32_t partiti
 {
     int index = s->ring ? ring_member_by_number(s->ring, member) : -1;
 
-    return index < 0 ? NULL : &s->all[s->base[index] + partition % s->ring->members[index].shards];
+    return index < 0 ? NULL : s->all[s->base[index] + partition % s->ring->members[index].shards];
 }
 
 /* --- up and down ---------------------------------------------------------------------------- */
@@ -95,6 +95,15 @@ static void link_failed(struct link *l, int error, const char *what)
 
 /* --- what arrives --------------------------------------------------------------------------- */
 
+/* The other side is told by its HELLO or WELCOME how new its ring is. */
+static void compare_epochs(struct link *l, uint64_t epoch)
+{
+    struct links *s = l->links;
+
+    if (epoch > s->ring->epoch)
+        s->options.newer_epoch(s->options.newer_arg, epoch, l->member->number);
+}
+
 static int greeted(struct link *l, const struct frame *f)
 {
     struct welcome welcome;
@@ -107,12 +116,16 @@ static int greeted(struct link *l, const struct frame *f)
                      (const char *)goodbye.text.data);
         l->told_error = goodbye.error;
         l->links->counters.refused++;
+        /* It may have a ring that this node is not in. */
+        if (goodbye.error == RK_MEMBER)
+            compare_epochs(l, l->links->ring->epoch + 1);
         return RK_REFUSED;
     }
     if (f->type != MESSAGE_WELCOME || message_get_welcome(f->body, &welcome) != 0)
         return RK_CORRUPT;
     if (memcmp(welcome.identity, l->member->identity, IDENTITY_SIZE) != 0)
         return RK_MEMBER;
+    compare_epochs(l, welcome.epoch);
     link_up(l);
     return 0;
 }
@@ -202,7 +215,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
     int index = s->ring ? ring_member_by_identity(s->ring, hello->identity) : -1;
     struct link *l = index < 0 || hello->from_shard >= s->ring->members[index].shards
                          ? NULL
-                         : &s->all[s->base[index] + hello->from_shard];
+                         : s->all[s->base[index] + hello->from_shard];
 
     if (!l || index >= s->me) {
         close(fd);
@@ -219,6 +232,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
         return;
     }
     conn_flush_later(l->conn);
+    compare_epochs(l, hello->epoch);
     link_up(l);
 }
 
@@ -266,24 +280,21 @@ void links_counters(const struct links *s, struct links_counters *out)
 
 /* --- ring and time -------------------------------------------------------------------------- */
 
-static void drop_all(struct links *s)
+static void link_free(struct link *l)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (s->all[i].conn)
-            link_down(&s->all[i]);
-    free(s->all);
-    free(s->base);
-    s->all = NULL;
-    s->base = NULL;
-    s->count = 0;
-    s->ring = NULL;
+    if (l && l->conn)
+        link_down(l);
+    free(l);
 }
 
 void links_free(struct links *s)
 {
     if (!s)
         return;
-    drop_all(s);
+    for (size_t i = 0; i < s->count; i++)
+        link_free(s->all[i]);
+    free(s->all);
+    free(s->base);
     free(s);
 }
 
@@ -298,31 +309,93 @@ static bool shards_meet(uint32_t partitions, uint16_t a, uint16_t a_count, uint1
     return false;
 }
 
+/* The links of one ring. */
+struct table {
+    struct link **all;
+    uint32_t *base;
+    size_t count;
+};
+
+static int table_new(struct table *t, const struct ring *ring, bool in_it)
+{
+    *t = (struct table){.base = calloc(ring->member_count, sizeof(*t->base))};
+    for (uint32_t i = 0; t->base && in_it && i < ring->member_count; i++) {
+        t->base[i] = (uint32_t)t->count;
+        t->count += ring->members[i].shards;
+    }
+    t->all = t->base ? calloc(t->count ? t->count : 1, sizeof(struct link *)) : NULL;
+    if (t->all)
+        return 0;
+    free(t->base);
+    return RK_NOMEM;
+}
+
+static void table_free(struct table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        free(t->all[i]);
+    free(t->all);
+    free(t->base);
+}
+
+/* New links for all; which of them are needed is seen later. */
+static int table_fill(struct table *t, struct links *s, const struct ring *ring)
+{
+    for (uint32_t i = 0; t->count && i < ring->member_count; i++)
+        for (uint16_t shard = 0; shard < ring->members[i].shards; shard++) {
+            struct link *l = malloc(sizeof(*l));
+
+            if (!l)
+                return RK_NOMEM;
+            *l = (struct link){.links = s,
+                               .member = &ring->members[i],
+                               .shard = shard,
+                               .backoff_ms = BACKOFF_MS_MIN};
+            t->all[t->base[i] + shard] = l;
+        }
+    return 0;
+}
+
+/* A link to a member that stays takes the place of the new one; it begins anew when the member's
+ * address is another. */
+static void keep_link(struct table *t, struct link *old, const struct ring *ring)
+{
+    int index = t->count ? ring_member_by_number(ring, old->member->number) : -1;
+    const struct ring_member *m = index < 0 ? NULL : &ring->members[index];
+    bool stays = m && m->port == old->member->port && strcmp(m->host, old->member->host) == 0;
+
+    if (old->conn && !stays)
+        link_down(old);
+    if (!m || old->shard >= m->shards) {
+        link_free(old);
+        return;
+    }
+    free(t->all[t->base[index] + old->shard]);
+    t->all[t->base[index] + old->shard] = old;
+    old->member = m;
+}
+
 int links_set_ring(struct links *s, const struct ring *ring, int me)
 {
-    size_t count = 0;
+    struct table t;
+    int error = table_new(&t, ring, me >= 0);
 
-    drop_all(s);
-    s->base = calloc(ring->member_count, sizeof(*s->base));
-    for (uint32_t i = 0; s->base && i < ring->member_count; i++) {
-        s->base[i] = (uint32_t)count;
-        count += ring->members[i].shards;
+    if (error)
+        return error;
+    error = table_fill(&t, s, ring);
+    if (error) {
+        table_free(&t);
+        return error;
     }
-    s->all = s->base ? calloc(count, sizeof(*s->all)) : NULL;
-    if (!s->all) {
-        free(s->base);
-        s->base = NULL;
-        return RK_NOMEM;
-    }
-    s->count = count;
-    s->ring = ring;
+    for (size_t i = 0; i < s->count; i++)
+        keep_link(&t, s->all[i], ring);
+    free(s->all);
+    free(s->base);
+    s->all = t.all;
+    s->base = t.base;
+    s->count = t.count;
+    s->ring = me < 0 ? NULL : ring;
     s->me = me;
-    for (uint32_t i = 0; i < ring->member_count; i++)
-        for (uint16_t shard = 0; shard < ring->members[i].shards; shard++)
-            s->all[s->base[i] + shard] = (struct link){.links = s,
-                                                       .member = &ring->members[i],
-                                                       .shard = shard,
-                                                       .backoff_ms = BACKOFF_MS_MIN};
     return 0;
 }
 
@@ -348,7 +421,7 @@ void links_tick(struct links *s)
     uint64_t now = loop_now_ms(s->loop), timeout = s->options.node_timeout_ms;
 
     for (size_t i = 0; i < s->count; i++) {
-        struct link *l = &s->all[i];
+        struct link *l = s->all[i];
         int index = (int)(l->member - s->ring->members);
 
         if (l->state == LINK_DOWN) {

@@ -18,6 +18,9 @@ struct links;
 struct shard;
 
 struct links_options {
+    /* Somebody knows a newer ring. */
+    void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
+    void *newer_arg;
     const uint8_t *identity; /* this node's */
     uint16_t shard;          /* this shard */
     uint64_t node_timeout_ms;
@@ -32,8 +35,10 @@ struct links_counters {
 struct links *links_new(struct loop *l, struct shard *shard, const struct links_options *options);
 void links_free(struct links *s);
 
-/* Closes all links and makes those of this ring, in which `me` is this node's index. Links are
- * opened by links_tick. 0 or RK_NOMEM. */
+/* Makes the links of this ring (kept by the caller until the next one was taken), in which `me` is
+ * this node's index; below 0: it is in none. Links to members that stay where they were go on, the
+ * others are closed; links_tick opens what is missing. To be called when the shard has taken the
+ * ring. 0 or RK_NOMEM (nothing was changed). */
 int links_set_ring(struct links *s, const struct ring *ring, int me);
 
 /* Takes over a connection that another node opened; `hello` was checked by the front, WELCOME is

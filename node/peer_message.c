@@ -16,19 +16,9 @@ enum {
 
 /* --- signals -------------------------------------------------------------------------------- */
 
-size_t peer_begin_signals(struct buf *out, uint64_t epoch)
+size_t peer_begin_signals(struct buf *out)
 {
-    size_t begun = frame_begin(out, MESSAGE_SIGNALS);
-    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, 8);
-
-    if (!at) {
-        if (begun != SIZE_MAX)
-            buf_truncate(out, begun);
-        return SIZE_MAX;
-    }
-    wire_put_u64(at, epoch);
-    buf_commit(out, 8);
-    return begun;
+    return frame_begin(out, MESSAGE_SIGNALS);
 }
 
 int peer_add_signal(struct buf *out, const struct signal *s)
@@ -41,9 +31,10 @@ int peer_add_signal(struct buf *out, const struct signal *s)
     at[1] = s->flags;
     wire_put_u16(at + 2, 0);
     wire_put_u32(at + 4, s->partition);
-    wire_put_u64(at + 8, s->view);
-    wire_put_u64(at + 16, s->last.view);
-    wire_put_u64(at + 24, s->last.op);
+    wire_put_u64(at + 8, s->epoch);
+    wire_put_u64(at + 16, s->view);
+    wire_put_u64(at + 24, s->last.view);
+    wire_put_u64(at + 32, s->last.op);
     buf_commit(out, SIGNAL_SIZE);
     return 0;
 }
@@ -55,6 +46,7 @@ static void read_signal(struct reader *r, struct signal *s)
     if (reader_u16(r) != 0)
         r->bad = true;
     s->partition = reader_u32(r);
+    s->epoch = reader_u64(r);
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
@@ -63,14 +55,12 @@ static void read_signal(struct reader *r, struct signal *s)
         r->bad = true;
 }
 
-int peer_get_signals(struct bytes body, uint64_t *epoch, struct bytes *signals)
+int peer_check_signals(struct bytes body)
 {
     struct reader r = reader_of(body);
     struct signal ignored;
 
-    *epoch = reader_u64(&r);
-    *signals = bytes_of(r.at, r.left);
-    if (r.bad || r.left == 0 || r.left / SIGNAL_SIZE > SIGNALS_MAX)
+    if (r.left == 0 || r.left / SIGNAL_SIZE > SIGNALS_MAX)
         return RK_CORRUPT;
     while (r.left && !r.bad)
         read_signal(&r, &ignored);

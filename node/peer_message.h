@@ -2,7 +2,8 @@
  *
  * SIGNALS carries many small notices about many partitions at once (a node that starts prepares all
  * its partitions in one message). STEP carries one step of a partition's history, CHUNK a piece of
- * a range transfer.
+ * a range transfer. All of them say in which epoch the partition's voters changed last, as their
+ * sender knows it (ring_changed), and are taken only where the same is known.
  */
 #ifndef RINGKV_NODE_PEER_MESSAGE_H
 #define RINGKV_NODE_PEER_MESSAGE_H
@@ -38,13 +39,14 @@ struct signal {
     uint8_t kind;
     uint8_t flags;
     uint32_t partition;
+    uint64_t epoch; /* ring_changed of the partition */
     uint64_t view;
     struct version last;
 };
 
 enum { STEP_RESULT_MAX = 4096 }; /* bytes; a larger result is not remembered */
 
-enum { SIGNAL_SIZE = 32, SIGNALS_MAX = 4096 };
+enum { SIGNAL_SIZE = 40, SIGNALS_MAX = 4096 };
 
 enum step_kind {
     STEP_START = 1, /* a view begins: `from` is the state that its primary adopted */
@@ -54,8 +56,8 @@ enum step_kind {
 /* One step of a partition's history. A replica takes it only when its state is exactly `from`, and
  * is then at `at`. */
 struct step {
-    uint64_t epoch;
-    uint64_t view; /* of the primary that sends it; at.view is the view in which it was made */
+    uint64_t epoch; /* ring_changed of the partition */
+    uint64_t view;  /* of the primary that sends it; at.view is the view in which it was made */
     uint32_t partition;
     uint8_t kind;
     struct version from, at;
@@ -74,7 +76,7 @@ enum { CHUNK_FIRST = 1, CHUNK_LAST = 2, CHUNK_DIGEST = 4 };
  * With it some of them, and a digest of all others. CHUNK_LAST has neither range nor records: the
  * transfer is over, the receiver's state is `at`. */
 struct chunk {
-    uint64_t epoch;
+    uint64_t epoch; /* ring_changed of the partition */
     uint64_t view;
     uint32_t partition;
     uint8_t flags;
@@ -88,13 +90,12 @@ struct chunk {
 };
 
 /* Opens a SIGNALS frame / appends to it. The frame is closed with frame_end. */
-size_t peer_begin_signals(struct buf *out, uint64_t epoch);
+size_t peer_begin_signals(struct buf *out);
 int peer_add_signal(struct buf *out, const struct signal *s);
 
-/* The body of a SIGNALS frame: its epoch and count; 0 or RK_CORRUPT. */
-int peer_get_signals(struct bytes body, uint64_t *epoch, struct bytes *signals);
-/* Removes the first signal from `signals`; false at the end. The bytes were checked by
- * peer_get_signals. */
+/* Checks the body of a SIGNALS frame: 0 or RK_CORRUPT. */
+int peer_check_signals(struct bytes body);
+/* Removes the first signal from `signals`, a body that passed; false at the end. */
 bool peer_next_signal(struct bytes *signals, struct signal *out);
 
 /* Encodes a whole frame; 0, RK_NOMEM, RK_TOOBIG (out unchanged). `changes` and `change_count` of

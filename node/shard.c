@@ -1,5 +1,5 @@
-#include "node/shard.h"
 #include "node/mutant.h"
+#include "node/shard_parts.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/operation.h"
@@ -23,27 +23,11 @@ struct shard *shard_new(const struct shard_options *options, const struct shard_
     return s;
 }
 
-static void drop_groups(struct shard *s)
-{
-    for (uint32_t i = 0; i < s->group_count; i++)
-        group_free(s, &s->groups[i]);
-    free(s->groups);
-    s->groups = NULL;
-    s->group_count = 0;
-    for (size_t i = 0; i < s->outbox_count; i++)
-        buf_free(&s->outboxes[i].frame);
-    free(s->outboxes);
-    free(s->outbox_base);
-    s->outboxes = s->outboxes_open = NULL;
-    s->outbox_base = NULL;
-    s->outbox_count = 0;
-}
-
 void shard_free(struct shard *s)
 {
     if (!s)
         return;
-    drop_groups(s);
+    shard_drop_ring(s);
     history_free(&s->history);
     held_free(&s->held);
     effect_free(&s->effect);
@@ -61,66 +45,6 @@ struct group *shard_group(const struct shard *s, uint32_t partition)
     return &s->groups[partition / s->options.count];
 }
 
-/* --- the ring ------------------------------------------------------------------------------- */
-
-static void set_peers(const struct shard *s, struct group *g, const struct ring *ring)
-{
-    const struct ring_replicas *set = ring_replicas(ring, g->partition);
-
-    for (uint16_t i = 0; i < set->count; i++) {
-        uint16_t number = ring->members[set->member[i]].number;
-
-        if (number == s->me)
-            g->mine = true;
-        else if (g->peer_count < REPLICAS_MAX - 1)
-            g->peers[g->peer_count++] = (struct group_peer){.member = number};
-    }
-    if (!g->mine)
-        g->peer_count = 0;
-}
-
-/* One box for each shard of each member. */
-static int make_outboxes(struct shard *s, const struct ring *ring)
-{
-    s->outbox_base = calloc(ring->member_count, sizeof(*s->outbox_base));
-    if (!s->outbox_base)
-        return RK_NOMEM;
-    for (uint32_t i = 0; i < ring->member_count; i++) {
-        s->outbox_base[i] = (uint32_t)s->outbox_count;
-        s->outbox_count += ring->members[i].shards;
-    }
-    s->outboxes = calloc(s->outbox_count, sizeof(*s->outboxes));
-    return s->outboxes ? 0 : RK_NOMEM;
-}
-
-int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
-{
-    uint32_t partitions = ring_partitions(ring), count = s->options.count;
-    uint32_t group_count = (partitions + count - 1 - s->options.index) / count;
-
-    drop_groups(s);
-    s->groups = calloc(group_count ? group_count : 1, sizeof(*s->groups));
-    if (!s->groups || make_outboxes(s, ring) != 0) {
-        drop_groups(s);
-        return RK_NOMEM;
-    }
-    s->group_count = group_count;
-    s->ring = ring;
-    s->me = me;
-    for (uint32_t i = 0; i < group_count; i++) {
-        struct group *g = &s->groups[i];
-
-        g->partition = i * count + s->options.index;
-        set_peers(s, g, ring);
-
-        int error = group_load(s, g);
-
-        if (error)
-            return error;
-    }
-    return 0;
-}
-
 /* --- requests ------------------------------------------------------------------------------- */
 
 /* The box of the link that a partition's messages travel on, or NULL. */
@@ -131,6 +55,13 @@ static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t
     return index < 0
                ? NULL
                : &s->outboxes[s->outbox_base[index] + partition % s->ring->members[index].shards];
+}
+
+bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition)
+{
+    const struct outbox *box = outbox_of(s, member, partition);
+
+    return box && box->up;
 }
 
 struct buf *shard_client_out(struct shard *s, uint64_t client)
@@ -201,22 +132,29 @@ static bool part_belongs(const struct ring *ring, uint32_t partition, struct byt
                    : key_belongs(ring, partition, item.key);
 }
 
+/* What was made for other voters than this node knows is not carried out: true. */
+static bool is_of_another_epoch(struct shard *s, uint64_t client, const struct request *m,
+                                uint64_t epoch)
+{
+    if (m->epoch == epoch)
+        return false;
+    s->counters.refused_epoch++;
+    if (s->ring && m->epoch > s->ring->epoch)
+        s->host.newer_epoch(s->host.arg, m->epoch, 0);
+    shard_refuse(s, client, m->id, REFUSAL_EPOCH, 0, 0);
+    return true;
+}
+
 void shard_request(struct shard *s, uint64_t client, const struct request *m)
 {
-    if (!s->ring || m->epoch != s->ring->epoch) {
-        s->counters.refused_epoch++;
-        if (s->ring && m->epoch > s->ring->epoch)
-            s->host.newer_epoch(s->host.arg, m->epoch);
-        shard_refuse(s, client, m->id, REFUSAL_EPOCH, 0, 0);
-        return;
-    }
-
     struct group *g = shard_group(s, m->partition);
 
+    if (is_of_another_epoch(s, client, m, g ? g->epoch : s->ring ? m->epoch : UINT64_MAX))
+        return;
     if (!g || !keys_belong(s->ring, m->partition, m->op, m->arg_count, m->args)) {
         s->counters.refused_malformed++;
         shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0, 0);
-    } else if (!g->mine) {
+    } else if (!g->votes) {
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
     } else {
@@ -309,13 +247,19 @@ void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uin
 {
     struct outbox *box = outbox_of(s, member, shard_of_peer);
 
-    if (box)
+    if (box) {
         box->link = s->last_link = (s->last_link + 1) & 0x7fffffff;
+        box->up = true;
+    }
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_up);
 }
 
 void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
+    struct outbox *box = outbox_of(s, member, shard_of_peer);
+
+    if (box)
+        box->up = false;
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_down);
 }
 
@@ -324,46 +268,34 @@ void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer, u
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_room);
 }
 
-static int take_signals(struct shard *s, uint16_t member, struct bytes body)
+/* The group that a message is for, or NULL: it was said under another epoch, which is normal while
+ * one spreads, or is not for this place. */
+static struct group *group_for(struct shard *s, uint16_t member, uint64_t epoch, uint32_t partition)
 {
-    uint64_t epoch;
-    struct bytes signals;
-    struct signal m;
-
-    if (peer_get_signals(body, &epoch, &signals) != 0)
-        return RK_CORRUPT;
-    if (!s->ring || epoch != s->ring->epoch) {
-        if (s->ring && epoch > s->ring->epoch)
-            s->host.newer_epoch(s->host.arg, epoch);
-        return 0;
-    }
-    while (peer_next_signal(&signals, &m)) {
-        struct group *g = shard_group(s, m.partition);
-
-        if (g && g->mine)
-            group_signal(s, g, member, &m);
-        else
-            s->counters.bad_messages++;
-    }
-    return 0;
-}
-
-/* The group a step or chunk is for, or NULL when the message is not of this epoch or place. */
-static struct group *group_for(struct shard *s, uint64_t epoch, uint32_t partition)
-{
-    if (!s->ring || epoch < s->ring->epoch)
-        return NULL;
-    if (epoch > s->ring->epoch) {
-        s->host.newer_epoch(s->host.arg, epoch);
-        return NULL;
-    }
-
     struct group *g = shard_group(s, partition);
 
-    if (g && g->mine)
+    if (g && g->mine && g->epoch == epoch)
         return g;
-    s->counters.bad_messages++;
+    if (s->ring && epoch > s->ring->epoch)
+        s->host.newer_epoch(s->host.arg, epoch, member);
+    else if (!g)
+        s->counters.bad_messages++;
     return NULL;
+}
+
+static int take_signals(struct shard *s, uint16_t member, struct bytes body)
+{
+    struct signal m;
+
+    if (peer_check_signals(body) != 0)
+        return RK_CORRUPT;
+    while (peer_next_signal(&body, &m)) {
+        struct group *g = group_for(s, member, m.epoch, m.partition);
+
+        if (g)
+            group_signal(s, g, member, &m);
+    }
+    return 0;
 }
 
 int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body)
@@ -379,7 +311,7 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
     case MESSAGE_STEP:
         if (peer_get_step(body, &step) != 0)
             return RK_CORRUPT;
-        g = group_for(s, step.epoch, step.partition);
+        g = group_for(s, member, step.epoch, step.partition);
         if (g)
             group_step(s, g, member, &step, frame);
         return 0;
@@ -390,7 +322,7 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
     case MESSAGE_CHUNK:
         if (peer_get_chunk(body, &chunk) != 0)
             return RK_CORRUPT;
-        g = group_for(s, chunk.epoch, chunk.partition);
+        g = group_for(s, member, chunk.epoch, chunk.partition);
         if (g)
             group_chunk(s, g, member, &chunk);
         return 0;
@@ -404,7 +336,12 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
 static void release(struct shard *s, const struct held_item *item, struct bytes frame)
 {
     struct group *g = shard_group(s, item->partition);
-    struct signal m = {item->signal, item->flags, item->partition, item->view, item->at};
+    struct signal m = {.kind = item->signal,
+                       .flags = item->flags,
+                       .partition = item->partition,
+                       .epoch = item->epoch,
+                       .view = item->view,
+                       .last = item->at};
     struct buf *out;
 
     switch (item->kind) {
@@ -481,7 +418,7 @@ void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
         return;
     if (box->count == 0) {
         buf_truncate(&box->frame, 0);
-        if (peer_begin_signals(&box->frame, s->ring->epoch) == SIZE_MAX)
+        if (peer_begin_signals(&box->frame) == SIZE_MAX)
             return;
         box->member = member;
         box->partition = signal->partition;
@@ -490,6 +427,16 @@ void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
     }
     if (peer_add_signal(&box->frame, signal) == 0 && ++box->count == SIGNALS_MAX)
         close_outbox_early(s, box);
+}
+
+void shard_close_outboxes(struct shard *s)
+{
+    while (s->outboxes_open) {
+        struct outbox *box = s->outboxes_open;
+
+        s->outboxes_open = box->next_open;
+        close_outbox(s, box);
+    }
 }
 
 /* What one large value needed is not kept for ever. */
@@ -508,12 +455,7 @@ void shard_turn_end(struct shard *s)
     /* What was held this turn may wait for a position that is on stable storage already, and then
      * no sync will come to release it. */
     shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);
-    while (s->outboxes_open) {
-        struct outbox *box = s->outboxes_open;
-
-        s->outboxes_open = box->next_open;
-        close_outbox(s, box);
-    }
+    shard_close_outboxes(s);
 }
 
 /* One step of the walk over the partitions that are led here, for tombstones that no replica needs
@@ -534,6 +476,13 @@ static void sweep(struct shard *s)
     s->sweep_cursor_size = 0;
 }
 
+/* One step of taking away what is left of partitions that are not this node's any more. */
+static void drop_leftovers(struct shard *s)
+{
+    while (s->drop_group < s->group_count && !group_drop(s, &s->groups[s->drop_group]))
+        s->drop_group++;
+}
+
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 {
     uint32_t changed = 0;
@@ -550,6 +499,7 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
         }
     }
     sweep(s);
+    drop_leftovers(s);
 }
 
 void shard_summary(const struct shard *s, struct shard_summary *out)
@@ -560,6 +510,7 @@ void shard_summary(const struct shard *s, struct shard_summary *out)
 
         if (!g->mine)
             continue;
+        out->learning += !g->votes;
         if (g->role == GROUP_PRIMARY)
             out->primary++;
         else if (g->incoming.id || g->partial)

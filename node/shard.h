@@ -41,8 +41,8 @@ struct shard_host {
     bool (*peer_has_room)(void *arg, uint16_t member, uint32_t partition);
     /* Whether something was heard from the member within node_timeout. */
     bool (*peer_alive)(void *arg, uint16_t member, uint32_t partition);
-    /* Somebody knows a newer ring than this shard. */
-    void (*newer_epoch)(void *arg, uint64_t epoch);
+    /* Somebody knows a newer ring than this shard: that member, or (0) a proxy. */
+    void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
     void *arg;
 };
 
@@ -65,7 +65,7 @@ struct shard_counters {
     uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
         refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
-        view_changes, bad_messages, tombstones_swept;
+        view_changes, bad_messages, tombstones_swept, records_dropped;
 };
 
 struct shard {
@@ -88,6 +88,7 @@ struct shard {
     uint64_t next_relay;
     uint32_t last_link;   /* links are numbered, so that no reply reaches a member's next process */
     uint32_t tick_group;  /* where the next tick begins, so that all partitions get their turn */
+    uint32_t drop_group;  /* before it nothing is left of partitions that are not this node's */
     uint32_t sweep_group; /* where the sweep for tombstones is */
     uint8_t sweep_cursor[STORE_KEY_SIZE_MAX];
     size_t sweep_cursor_size;
@@ -99,6 +100,7 @@ struct shard {
         uint32_t partition; /* any of those on that link */
         uint32_t link;      /* number of the link that is up, or was last */
         uint16_t member;
+        bool up;
     } * outboxes, *outboxes_open;
     uint32_t *outbox_base; /* per member index: its first outbox */
     size_t outbox_count;
@@ -110,9 +112,11 @@ struct shard *shard_new(const struct shard_options *options, const struct shard_
                         struct store *store);
 void shard_free(struct shard *s);
 
-/* Takes a ring (kept by the caller as long as the shard uses it) and this node's place in it.
- * Partitions' states are read from the store. 0, RK_NOMEM, RK_CORRUPT (a state row cannot be read).
- */
+/* Takes a ring (kept by the caller until the next one was taken) and this node's number in it; 0:
+ * it has no place there any more. With the first ring the partitions' states are read from the
+ * store. A later one must be of the same cluster, with as many partitions; what does not change,
+ * goes on as it was: links, roles, requests under way. 0, RK_NOMEM (nothing was changed),
+ * RK_CORRUPT (a state row cannot be read). */
 int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
 
 /* A request from a proxy. Its answer goes to client_out(client), now or later. */
@@ -139,7 +143,7 @@ void shard_turn_end(struct shard *s);
 
 /* How many groups are in which state; for status. */
 struct shard_summary {
-    uint32_t primary, backup, behind, transfer, idle;
+    uint32_t primary, backup, behind, transfer, idle, learning;
 };
 void shard_summary(const struct shard *s, struct shard_summary *out);
 
@@ -147,6 +151,9 @@ void shard_summary(const struct shard *s, struct shard_summary *out);
 
 /* The group of a partition of this shard, or NULL. */
 struct group *shard_group(const struct shard *s, uint32_t partition);
+
+/* Whether the link is up that messages about a partition travel on to a member. */
+bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition);
 
 /* Queues a signal for a member; goes out with the turn. */
 void shard_signal(struct shard *s, uint16_t member, const struct signal *signal);

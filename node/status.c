@@ -52,6 +52,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("partitions_behind", groups.behind)               \
     X("partitions_transfer", groups.transfer)           \
     X("partitions_idle", groups.idle)                   \
+    X("partitions_learning", groups.learning)           \
     X("reads", shard.reads)                             \
     X("writes", shard.writes)                           \
     X("refused_epoch", shard.refused_epoch)             \

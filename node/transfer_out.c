@@ -104,9 +104,9 @@ static int write_chunk(struct shard *s, struct chunk *c, const struct key_range 
     return error ? error : found;
 }
 
-static struct chunk chunk_of(const struct shard *s, const struct group *g, struct transfer_out *t)
+static struct chunk chunk_of(const struct group *g, struct transfer_out *t)
 {
-    return (struct chunk){.epoch = s->ring->epoch,
+    return (struct chunk){.epoch = g->epoch,
                           .view = g->view,
                           .partition = g->partition,
                           .flags = t->sent == 0 ? CHUNK_FIRST : 0,
@@ -165,7 +165,7 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
 {
     struct transfer_out *t = peer->transfer;
     struct buf *out = shard_peer_out(s, peer->member, g->partition);
-    struct chunk c = chunk_of(s, g, t);
+    struct chunk c = chunk_of(g, t);
     struct version since = stretch->level == TRANSFER_WHOLE ? (struct version){0} : t->since;
     int found;
 
@@ -188,7 +188,7 @@ static bool send_last(struct shard *s, struct group *g, struct group_peer *peer)
 {
     struct transfer_out *t = peer->transfer;
     struct buf *out = shard_peer_out(s, peer->member, g->partition);
-    struct chunk c = chunk_of(s, g, t);
+    struct chunk c = chunk_of(g, t);
     size_t begun = out ? peer_begin_chunk(out, &c) : SIZE_MAX;
 
     c.flags = CHUNK_LAST;

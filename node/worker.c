@@ -217,11 +217,11 @@ static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
     return links_alive(w->links, member, partition);
 }
 
-static void newer_epoch(void *arg, uint64_t epoch)
+static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     struct worker *w = arg;
 
-    front_newer_epoch(w->node->front, epoch);
+    front_newer_epoch(w->node->front, epoch, member);
 }
 
 /* --- the store ------------------------------------------------------------------------------ */
@@ -378,8 +378,9 @@ static void take_ring(void *arg)
     const struct ring *ring = change->ring->ring;
     int me = ring_member_by_identity(ring, w->node->folder.identity);
 
-    if (me < 0 || links_set_ring(w->links, ring, me) != 0 ||
-        shard_set_ring(w->shard, ring, ring->members[me].number) != 0) {
+    /* The shard first: what it still has to say by the old ring goes out on the links of that. */
+    if (shard_set_ring(w->shard, ring, me < 0 ? 0 : ring->members[me].number) != 0 ||
+        links_set_ring(w->links, ring, me) != 0) {
         log_error("ring: shard=%u cannot take epoch=%llu: out of memory, or its replication state "
                   "on disk is damaged; the node stops",
                   w->index, (unsigned long long)ring->epoch);
@@ -446,7 +447,9 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .candidate_ms = (uint64_t)o->node_timeout_ms * 2,
                                           .hand_back_ms = HAND_BACK_MS};
     struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
-    struct links_options link_options = {.identity = node->folder.identity,
+    struct links_options link_options = {.newer_epoch = newer_epoch,
+                                         .newer_arg = w,
+                                         .identity = node->folder.identity,
                                          .shard = index,
                                          .node_timeout_ms = (uint64_t)o->node_timeout_ms,
                                          .out_max = (size_t)o->connection_output};

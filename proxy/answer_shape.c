@@ -64,38 +64,11 @@ static int put_complaint(struct buf *out, const struct answer_shape *shape, int6
                                              : resp_put_integer(out, shape->absent);
 }
 
-/* A string of up to 44 bytes lies in Redis in one piece with its object. */
-enum { EMBEDDED_SIZE_MAX = 44 };
-
-static const char *encoding_of(struct bytes value)
-{
-    int64_t number;
-
-    if (resp_read_integer(value, &number) == 0)
-        return "int";
-    return value.size <= EMBEDDED_SIZE_MAX ? "embstr" : "raw";
-}
-
-/* What is told of a value, which may not be there. */
-static int put_of_value(struct buf *out, const struct answer_shape *shape,
-                        const struct reply *reply, int resp)
-{
-    if (reply->kind == REPLY_NIL)
-        return resp_put_null(out, resp);
-    if (reply->kind != REPLY_BULK)
-        return RK_INVALID;
-    if (shape->kind == SHAPE_USAGE)
-        return resp_put_integer(out, shape->integer + (int64_t)reply->data.size);
-    return resp_put_bulk(out, bytes_from(encoding_of(reply->data)));
-}
-
 int answer_shape_put(struct buf *out, const struct answer_shape *shape, const struct reply *reply,
                      int resp)
 {
     bool ranges = shape->kind == SHAPE_RANGES || shape->kind == SHAPE_RANGES_SIZED;
 
-    if (shape->kind == SHAPE_ENCODING || shape->kind == SHAPE_USAGE)
-        return put_of_value(out, shape, reply, resp);
     if (reply->kind != (ranges ? REPLY_BULK : REPLY_INTEGER))
         return RK_INVALID;
     switch ((enum shape_kind)shape->kind) {
@@ -106,12 +79,8 @@ int answer_shape_put(struct buf *out, const struct answer_shape *shape, const st
     case SHAPE_RANGES:
     case SHAPE_RANGES_SIZED:
         return put_ranges(out, reply->data, shape->kind == SHAPE_RANGES_SIZED, resp);
-    case SHAPE_IF_THERE:
-        return reply->integer ? resp_put_integer(out, shape->integer) : resp_put_null(out, resp);
     case SHAPE_COMPLAINT:
         return put_complaint(out, shape, reply->integer, resp);
-    case SHAPE_ENCODING:
-    case SHAPE_USAGE:
     case SHAPE_AS_IT_IS:
         break;
     }

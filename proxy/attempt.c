@@ -48,7 +48,7 @@ static struct lane *lane_of(const struct router *r, uint16_t member, uint32_t pa
 static int put_request(struct router *r, struct call *c, struct leg *leg, struct request *m)
 {
     m->id = leg_id(c, leg);
-    m->epoch = r->ring->epoch;
+    m->epoch = ring_changed(r->ring, c->partition);
     m->session = c->slot->writes ? r->session : 0;
     m->number = c->slot->writes ? c->number : 0;
     m->partition = c->partition;

@@ -225,17 +225,14 @@ static bool reply(struct bytes body)
 
 static bool signals(struct bytes body)
 {
-    struct bytes rest;
     struct signal s;
-    uint64_t epoch;
     size_t begun, count = 0;
 
-    if (peer_get_signals(body, &epoch, &rest) != 0)
+    if (peer_check_signals(body) != 0)
         return false;
-    check_inside(rest, body);
-    begun = peer_begin_signals(&again, epoch);
+    begun = peer_begin_signals(&again);
     CHECK(begun != SIZE_MAX);
-    while (peer_next_signal(&rest, &s)) {
+    while (peer_next_signal(&body, &s)) {
         CHECK(s.kind >= SIGNAL_PREPARE && s.partition < PARTITIONS_MAX);
         CHECK(peer_add_signal(&again, &s) == 0);
         count++;

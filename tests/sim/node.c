@@ -55,10 +55,11 @@ static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
            !(heard->blocked && w->now_us - heard->blocked_since_us > w->shape.silence_us / 4);
 }
 
-static void newer_epoch(void *arg, uint64_t epoch)
+static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     (void)arg;
     (void)epoch;
+    (void)member;
 }
 
 /* --- time ----------------------------------------------------------------------------------- */

@@ -25,17 +25,16 @@ static void trace_signals(struct world *w, const char *head, struct bytes body)
     static const char *const names[] = {"?",       "PREPARE", "PROMISE",   "REFUSED",
                                         "LEADING", "ACK",     "GAP",       "TAKEN",
                                         "LEAD",    "CONFIRM", "CONFIRMED", "FAILED"};
-    uint64_t epoch;
-    struct bytes rest;
     struct signal m;
     char last[40];
 
-    if (peer_get_signals(body, &epoch, &rest) != 0)
+    if (peer_check_signals(body) != 0)
         return;
-    while (peer_next_signal(&rest, &m))
-        world_trace(w, "%s %s p=%u view=%llu.%u last=%s%s", head,
+    while (peer_next_signal(&body, &m))
+        world_trace(w, "%s %s p=%u epoch=%llu view=%llu.%u last=%s%s", head,
                     m.kind < sizeof(names) / sizeof(names[0]) ? names[m.kind] : "signal",
-                    m.partition, (unsigned long long)view_number(m.view), view_member(m.view),
+                    m.partition, (unsigned long long)m.epoch,
+                    (unsigned long long)view_number(m.view), view_member(m.view),
                     version_text(m.last, last), m.flags & SIGNAL_PARTIAL ? " partial" : "");
 }
 

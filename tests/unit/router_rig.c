@@ -47,8 +47,10 @@ static struct ring *make_ring(uint64_t epoch, uint16_t members, uint8_t replicas
         snprintf(m->host, sizeof(m->host), "127.0.0.1");
     }
     /* Pairs, so that each member leads partitions of both of its shards. */
-    for (uint32_t p = 0; p < ring_partitions(ring); p++)
+    for (uint32_t p = 0; p < ring_partitions(ring); p++) {
         ring->owners[p] = (uint16_t)(p / 2 % members);
+        ring->changed[p] = epoch;
+    }
     if (ring_finish(ring, why, sizeof(why)) != 0)
         fail_msg("%s", why);
     return ring;

@@ -47,10 +47,11 @@ static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
     return peer_out(arg, member, partition) != NULL;
 }
 
-static void newer_epoch(void *arg, uint64_t epoch)
+static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     (void)arg;
     (void)epoch;
+    (void)member;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */

@@ -132,14 +132,14 @@ static int put_chunk(struct buf *out)
 static int put_signals(struct buf *out)
 {
     struct signal s = {.kind = SIGNAL_ACK};
-    size_t before = buf_len(out), begun = peer_begin_signals(out, 1);
+    size_t before = buf_len(out), begun = peer_begin_signals(out);
     int error = begun == SIZE_MAX ? RK_NOMEM : 0;
 
     for (int i = 0; i < 40 && !error; i++) {
         error = peer_add_signal(out, &s);
         if (error) {
             /* What was added before stays: the caller sends those. */
-            assert_int_equal(buf_len(out), begun + FRAME_HEADER_SIZE + 8u + 32u * (unsigned)i);
+            assert_int_equal(buf_len(out), begun + FRAME_HEADER_SIZE + SIGNAL_SIZE * (unsigned)i);
             buf_truncate(out, before);
         }
     }

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { RESULT = 6 };
-enum { STEP_HEAD = 84 + RESULT, CHUNK_HEAD = 80, CHANGE_HEAD = 36, SIGNALS_HEAD = 8 };
+enum { STEP_HEAD = 84 + RESULT, CHUNK_HEAD = 80, CHANGE_HEAD = 36 };
 
 static struct buf out;
 static uint8_t key_data[STORE_KEY_SIZE_MAX + 1];
@@ -45,10 +45,7 @@ static size_t body_size(void)
 
 static int get_signals(struct bytes in)
 {
-    struct bytes signals;
-    uint64_t epoch;
-
-    return peer_get_signals(in, &epoch, &signals);
+    return peer_check_signals(in);
 }
 
 static int get_step(struct bytes in)
@@ -97,15 +94,19 @@ static void check_cut_and_longer(int (*get)(struct bytes in))
 
 /* --- signals -------------------------------------------------------------------------------- */
 
-static const struct signal sample_signal = {
-    SIGNAL_ACK, SIGNAL_PARTIAL, PARTITIONS_MAX - 1, UINT64_MAX, {UINT64_MAX - 1, UINT64_MAX - 2}};
+static const struct signal sample_signal = {.kind = SIGNAL_ACK,
+                                            .flags = SIGNAL_PARTIAL,
+                                            .partition = PARTITIONS_MAX - 1,
+                                            .epoch = UINT64_MAX - 3,
+                                            .view = UINT64_MAX,
+                                            .last = {UINT64_MAX - 1, UINT64_MAX - 2}};
 
 static void put_signals(size_t count)
 {
     size_t begun;
 
     buf_truncate(&out, 0);
-    begun = peer_begin_signals(&out, UINT64_MAX - 3);
+    begun = peer_begin_signals(&out);
     assert_int_not_equal(begun, SIZE_MAX);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(peer_add_signal(&out, &sample_signal), 0);
@@ -116,18 +117,17 @@ static void test_signals(void **state)
 {
     struct bytes rest;
     struct signal s;
-    uint64_t epoch;
     size_t count = 0;
 
     (void)state;
     put_signals(3);
-    assert_int_equal(peer_get_signals(bytes_of(body(), body_size()), &epoch, &rest), 0);
-    assert_true(epoch == UINT64_MAX - 3);
+    rest = bytes_of(body(), body_size());
+    assert_int_equal(peer_check_signals(rest), 0);
     while (peer_next_signal(&rest, &s)) {
         assert_int_equal(s.kind, SIGNAL_ACK);
         assert_int_equal(s.flags, SIGNAL_PARTIAL);
         assert_int_equal(s.partition, PARTITIONS_MAX - 1);
-        assert_true(s.view == UINT64_MAX);
+        assert_true(s.epoch == UINT64_MAX - 3 && s.view == UINT64_MAX);
         assert_true(s.last.view == UINT64_MAX - 1 && s.last.op == UINT64_MAX - 2);
         count++;
     }
@@ -139,9 +139,8 @@ static void test_signals_cut(void **state)
     (void)state;
     put_signals(3);
     for (size_t size = 0; size <= body_size(); size++)
-        assert_int_equal(
-            decode_some(get_signals, size),
-            size > SIGNALS_HEAD && (size - SIGNALS_HEAD) % SIGNAL_SIZE == 0 ? 0 : RK_CORRUPT);
+        assert_int_equal(decode_some(get_signals, size),
+                         size > 0 && size % SIGNAL_SIZE == 0 ? 0 : RK_CORRUPT);
     put_signals(SIGNALS_MAX);
     assert_int_equal(decode(get_signals), 0);
     put_signals(SIGNALS_MAX + 1);
@@ -157,7 +156,7 @@ static void test_signal_ranges(void **state)
         for (int value = 0; value < 256; value++) {
             put_signals(3);
 
-            uint8_t *signal = body() + SIGNALS_HEAD + at * SIGNAL_SIZE;
+            uint8_t *signal = body() + at * SIGNAL_SIZE;
 
             signal[0] = (uint8_t)value;
             assert_int_equal(decode(get_signals),
