@@ -272,6 +272,10 @@ class Cluster:
     def start(self, name):
         self.ringlocal("start", name)
 
+    def spawn(self, name):
+        """Starts an empty node that is in no ring: its HOST:PORT."""
+        return self.ringlocal("spawn", name).stdout.strip()
+
     def addresses(self):
         return ",".join(f"{HOST}:{self.port_of(name)}" for name in self.nodes())
 

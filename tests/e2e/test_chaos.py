@@ -15,104 +15,17 @@ from pathlib import Path
 import frames
 import pytest
 from frames import Peer, values_at
-from harness import BIN, HOST, SANITIZE, elements, ringlocal, run, wait_for
+from harness import BIN, HOST, SANITIZE, ringlocal, run, wait_for
+from history import CHECKER, Keys, answer_of, check, read_all, was_refused, write_history
 from load import Load, Operation
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 25)
 SEED = int(os.environ.get("CHAOS_SEED") or 1)
-CHECKER = BIN / "tests/sim/check_history"
 
 CLIENTS = 24
 PROXIES = 2
-ACTIVE_KEYS = 12
-OPERATIONS_PER_KEY = 250  # then another takes its place: few enough to be checked quickly
 WAIT_SECONDS_MAX = 20 if SANITIZE else 3  # request_timeout and some margin
 LINKS = [("n1", "n2"), ("n1", "n3"), ("n2", "n3"), ("proxy", "n1"), ("proxy", "n2"), ("proxy", "n3")]
-
-
-# What clients do
-
-
-class Keys:
-    """Commands on keys of which each is used so many times, and never again before the end."""
-
-    def __init__(self, chance):
-        self.chance = chance
-        self.left = {}
-        self.count = 0
-        self.value = 0
-
-    def key(self):
-        while len(self.left) < ACTIVE_KEYS:
-            self.left[self.count] = OPERATIONS_PER_KEY
-            self.count += 1
-        number = self.chance.choice(list(self.left))
-        self.left[number] -= 1
-        if not self.left[number]:
-            del self.left[number]
-        return f"chaos:{number}"
-
-    def choose(self, _):
-        self.value += 1
-        command = self.chance.choices(
-            ["GET", "SET", "DEL", "INCR", "SETNX", "APPEND", "GETSET"], [40, 15, 8, 15, 8, 8, 6]
-        )[0]
-        if command in ("GET", "DEL", "INCR"):
-            return command, self.key()
-        if command == "SET" and self.chance.random() < 0.5:
-            return command, self.key(), str(self.value)  # which INCR then counts on from
-        return command, self.key(), f"v{self.value}" if command != "APPEND" else str(self.value % 10)
-
-
-# The history
-
-OPERATION_NAMES = {"INCR": "INCRBY"}
-NOT_DONE = (b"-NOQUORUM ", b"-BUSY ", b"-NOSPACE ")
-NO_NUMBER = (b"-ERR value is not an integer", b"-ERR increment or decrement would overflow")
-
-
-def answer_of(operation):
-    """KIND and RESULT of the checker's file; None when there was no answer that tells anything."""
-    reply = operation.reply
-    if reply is None or reply.startswith(b"-UNCERTAIN "):
-        return None
-    kind, rest = reply[:1], reply[1:].partition(b"\r\n")[0].decode()
-    if kind == b"$":
-        return ("nil", "-") if rest == "-1" else ("bulk", elements(reply).decode())
-    if kind == b":":
-        return "integer", rest
-    assert reply == b"+OK\r\n" or reply.startswith(NO_NUMBER), operation
-    return ("ok", "-") if kind == b"+" else ("error", "-")
-
-
-def was_refused(operation):
-    return operation.reply is not None and operation.reply.startswith(NOT_DONE)
-
-
-def write_history(path, operations):
-    """What was certainly not done is left out: the checker then finds out if it was."""
-    done = [o for o in operations if not was_refused(o)]
-    moments = [(o.invoked, 0, i) for i, o in enumerate(done)]
-    moments += [(o.returned, 1, i) for i, o in enumerate(done) if answer_of(o)]
-    # At one and the same moment what begins comes first: then it may have been either.
-    ranks = {(i, end): rank for rank, (_, end, i) in enumerate(sorted(moments))}
-    with open(path, "w") as out:
-        for i, operation in enumerate(done):
-            command, key, *value = operation.words
-            value = value[0] if value else "1" if command == "INCR" else "-"
-            kind, result = answer_of(operation) or ("-", "-")
-            print(
-                *(key.removeprefix("chaos:"), OPERATION_NAMES.get(command, command), value),
-                *(ranks[i, 0], ranks.get((i, 1), "never"), kind, result),
-                file=out,
-            )
-
-
-def check(path):
-    assert CHECKER.exists(), f"{CHECKER} is not built; make tests/sim/check_history"
-    done = run(CHECKER, path, timeout=600)
-    assert done.returncode == 0, f"exit status {done.returncode}: {done.stderr}{done.stdout[:20000]}"
-    return done.stdout
 
 
 # Faults
@@ -300,20 +213,14 @@ def test_chaos(relayed, tmp_path):
             print(f"CHAOS_SEED={SEED} CHAOS_SECONDS={SECONDS:g}; faults:", *chaos.done, sep="\n  ")
         load.stop(WAIT_SECONDS_MAX)
 
-    names = [f"chaos:{number}" for number in range(keys.count)]
-    operations = load.operations[:]
     with cluster.client() as client:
-        for name in names:
-            operations.append(Operation(CLIENTS, ("GET", name), time.monotonic_ns()))
-            operations[-1].reply = client.ask("GET", name)
-            operations[-1].returned = time.monotonic_ns()
-            assert operations[-1].reply.startswith(b"$"), operations[-1]
+        operations = load.operations + read_all(client, keys, CLIENTS)
     history = Path(os.environ.get("CHAOS_HISTORY") or tmp_path / "history")
     write_history(history, operations)
     print(check(history))
     tell(operations)
     load.check_in_time(WAIT_SECONDS_MAX)
-    check_equal(cluster, names)
+    check_equal(cluster, keys.names())
 
 
 def tell(operations):
