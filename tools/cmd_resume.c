@@ -5,6 +5,17 @@
 #include "tools/steer.h"
 #include <stdio.h>
 
+/* Nothing is being changed: members that do not have the ring get it, if there are any. One that
+ * lost the file has nobody else to get it from. */
+static int spread(const struct control *c, struct survey *s)
+{
+    if (survey_status(s) != 0)
+        return control_fail("out of memory");
+    decide_spread(s);
+    puts(c->json ? "{\"event\": \"none\"}" : "nothing is being changed");
+    return EXIT_DONE;
+}
+
 static int resume(const struct control *c, const struct change_options *options, struct survey *s)
 {
     struct steer steer = {.set_paused = true, .set_rate = options->has_rate, .rate = options->rate};
@@ -12,13 +23,8 @@ static int resume(const struct control *c, const struct change_options *options,
 
     if (code)
         return code;
-    if (!s->ring->change) {
-        if (c->json)
-            puts("{\"event\": \"none\"}");
-        else
-            puts("nothing is being changed");
-        return EXIT_DONE;
-    }
+    if (!s->ring->change)
+        return spread(c, s);
     if (!c->json)
         printf("%s%s, asked for by %s\n", s->ring->change->cancelled ? "going back from: " : "",
                s->ring->change->what, s->ring->change->who);
@@ -45,6 +51,8 @@ static int run(const struct control *c, int argc, char **argv)
 const struct control_command command_resume = {
     "resume", "[--rate MB/s]", "Goes on with a change that was paused or interrupted.",
     "What was done stays done. It runs on any machine that reaches the nodes, and does no harm\n"
-    "while another ringctl is at the same change.\n\n"
+    "while another ringctl is at the same change. When nothing is being changed, it only gives "
+    "the\n"
+    "ring to members that have lost it.\n\n"
     "Example:\n  ringctl resume --rate 50\n",
     run};

@@ -192,9 +192,9 @@ void decide_spread(struct survey *s)
 
     if (ring_encode(s->ring, &encoded) == 0)
         for (uint32_t i = 0; i < s->ring->member_count; i++) {
-            const struct welcome *w = fleet_welcome(s->fleet, s->nodes[i]);
+            struct bytes body;
 
-            if (w && s->epochs[i] < s->ring->epoch)
+            if (fleet_answer(s->fleet, s->nodes[i], &body) == 0 && s->epochs[i] < s->ring->epoch)
                 give(s, s->nodes[i], s->epochs[i], buf_bytes(&encoded));
         }
     fleet_wait(s->fleet);
