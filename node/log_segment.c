@@ -68,6 +68,7 @@ int log_segment_recycle(const struct log_folder *folder, uint64_t number, uint64
     log_spare_path(folder, spare, to);
     segment->fd = files->open(files->arg, from, O_RDWR);
     if (segment->fd >= 0 && files->rename(files->arg, from, to) == 0) {
+        segment->filled = size;
         *out = segment;
         return 0;
     }

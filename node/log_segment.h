@@ -23,6 +23,8 @@ struct log_folder {
 struct log_segment {
     struct log_head head; /* of a spare only the size is set */
     uint64_t spare;       /* its number while it was a spare */
+    uint64_t filled;      /* bytes that were written at some time, so that their blocks are in use:
+                             syncing what is written there changes no list of the file system */
     int fd;
     struct log_segment *next; /* the owner's list */
 };

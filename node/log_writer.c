@@ -74,11 +74,41 @@ static int open_segment(struct store_log *log, struct log_segment *segment)
     return error;
 }
 
+static int write_open(struct store_log *log, const void *data, size_t size, uint64_t offset)
+{
+    char path[LOG_PATH_SIZE_MAX];
+    int system_error;
+
+    if (store_files_write(log->folder->files, log->open->fd, data, size, (off_t)offset) == 0)
+        return 0;
+    system_error = errno;
+    log_segment_path(log->folder, log->open->head.number, path);
+    log_fail(log, "write", path, system_error);
+    return RK_IO;
+}
+
+/* Where nothing was ever written, a sync has to tell the file system that the blocks are in use,
+ * which takes longer than the data. A stretch of zeros ahead makes that one sync of many. */
+static int fill_ahead(struct store_log *log, uint64_t end)
+{
+    static const uint8_t zeros[FILL_SIZE];
+    struct log_segment *open = log->open;
+    uint64_t from = end > open->filled ? end : open->filled, size = FILL_SIZE;
+    int error;
+
+    if (end + FILL_MARGIN <= open->filled || from >= open->head.size)
+        return 0;
+    if (size > open->head.size - from)
+        size = open->head.size - from;
+    error = write_open(log, zeros, size, from);
+    open->filled = from + size;
+    return error;
+}
+
 int log_write_piece(struct store_log *log, struct piece *piece)
 {
     static const uint8_t zeros[LOG_RECORD_HEAD_SIZE];
     size_t size = buf_len(&piece->data);
-    char path[LOG_PATH_SIZE_MAX];
     int error = 0;
 
     if (piece->segment != log->open)
@@ -88,14 +118,11 @@ int log_write_piece(struct store_log *log, struct piece *piece)
     /* The zeros end the log for a replay: what follows them is of an earlier use of the file. They
      * are dispensable when memory is short, and overwritten by what comes next. */
     (void)buf_append(&piece->data, zeros, sizeof(zeros));
-    if (store_files_write(log->folder->files, log->open->fd, buf_head(&piece->data),
-                          buf_len(&piece->data), (off_t)piece->offset) != 0) {
-        int system_error = errno;
-
-        log_segment_path(log->folder, log->open->head.number, path);
-        log_fail(log, "write", path, system_error);
-        return RK_IO;
-    }
+    error = write_open(log, buf_head(&piece->data), buf_len(&piece->data), piece->offset);
+    if (!error)
+        error = fill_ahead(log, piece->offset + buf_len(&piece->data));
+    if (error)
+        return error;
     log->written_end = piece->offset + size;
     if (piece->last_position) {
         atomic_store(&log->written, piece->last_position);

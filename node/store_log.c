@@ -201,14 +201,33 @@ int store_log_append(struct store_log *log, const struct store_batch *batch, uin
     return 0;
 }
 
+/* A mark alone would say that everything is synced. */
+static bool idle_mark_due(const struct store_log *log)
+{
+    return log->current && !log->filling && mark_due(log) && !atomic_load(&log->error) &&
+           atomic_load(&log->durable) == log->applied &&
+           log->offset + TAIL_SIZE <= log->current->head.size;
+}
+
+/* Whether nothing has come for a while: between two groups a mark would be a write, and two threads
+ * woken, for nothing, as the next group brings one. */
+static bool is_idle(struct store_log *log)
+{
+    uint64_t now_ms = log_now_ms();
+
+    if (log->idle_position != log->applied) {
+        log->idle_position = log->applied;
+        log->idle_ms = now_ms;
+    }
+    return now_ms - log->idle_ms >= MARK_IDLE_MS;
+}
+
 /* When everything is synced and nothing else comes, a mark alone says so: without it, damage to the
  * last group could not be told from a torn write. It need not be synced, and memory being short is
  * no reason to fail. */
 static void mark_idle(struct store_log *log)
 {
-    if (!log->current || log->filling || !mark_due(log) || atomic_load(&log->error) ||
-        atomic_load(&log->durable) != log->applied ||
-        log->offset + TAIL_SIZE > log->current->head.size || piece_start(log) != 0)
+    if (piece_start(log) != 0)
         return;
     if (buf_reserve(&log->filling->data, TAIL_SIZE)) {
         append_mark(log);
@@ -237,7 +256,7 @@ void store_log_submit(struct store_log *log)
 {
     struct piece *piece, *next;
 
-    if (!log->filling && !log->ready.first)
+    if (!log->ready.first && idle_mark_due(log) && is_idle(log))
         mark_idle(log);
     piece_finish(log);
     if (!log->ready.first)
@@ -374,7 +393,8 @@ void store_log_close(struct store_log *log)
     pthread_cond_signal(&log->work);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->thread, NULL);
-    mark_idle(log);
+    if (idle_mark_due(log))
+        mark_idle(log);
     if (log->filling)
         (void)log_write_piece(log, log->filling);
     log_free(log);

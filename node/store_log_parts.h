@@ -13,6 +13,9 @@ enum {
     SPARES_MAX = 4,
     PIECE_MERGE_MAX = 64 << 10, /* smaller pieces are copied behind the one that waits */
     PIECE_KEEP_MAX = 4 << 20,   /* a larger buffer is not kept for the next group */
+    FILL_SIZE = 128 << 10,      /* zeros written ahead at a time, where a segment is new */
+    FILL_MARGIN = 16 << 10,     /* when so few are left */
+    MARK_IDLE_MS = 20,          /* nothing was appended for that long: a mark of its own is due */
     RETRY_MS = 100,             /* between attempts to get room on a full disk */
     WHY_SIZE = 512,
     TAIL_SIZE =
@@ -44,6 +47,7 @@ struct store_log {
     struct piece_list ready;     /* the same, in segments that are full */
     uint64_t ready_bytes;
     uint64_t applied, marked, retry_ms;
+    uint64_t idle_position, idle_ms; /* applied when nothing was to be submitted, and since when */
 
     /* The helper thread alone. */
     struct log_segment *open;
