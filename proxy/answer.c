@@ -1,6 +1,7 @@
 #include "proxy/answer.h"
 #include "proxy/collect.h"
 #include "proxy/records.h"
+#include "proxy/walk.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
@@ -33,7 +34,9 @@ static bool answer_fits(const struct call *c, const struct reply *reply)
         return false;
     if (reply->kind == REPLY_RESULTS)
         return reply->count == c->slot->parts->results;
-    return reply->kind != REPLY_ARRAY || reply->count == c->arg_count;
+    if (reply->kind != REPLY_ARRAY)
+        return true;
+    return operation_is_range(c->op) ? reply->count > 0 : reply->count == c->arg_count;
 }
 
 static int put_value(struct router *r, struct buf *out, struct bytes *rest, int resp)
@@ -175,10 +178,22 @@ static int put_failure(struct router *r, struct buf *out, struct slot *slot, str
     return resp_put_errorf(out, "%.*s", size, why);
 }
 
+static int put_walked(struct router *r, struct buf *out, const struct slot *slot)
+{
+    const struct walk *w = slot->walk;
+
+    if (!w->error)
+        return w->kind->put_reply(w, out, slot->resp);
+    counter_add(&r->counters->error_replies, 1);
+    return resp_put_error(out, w->error);
+}
+
 static int put_outcome(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)
 {
     if (slot->failure)
         return put_failure(r, out, slot, node_text);
+    if (slot->walk)
+        return put_walked(r, out, slot);
     switch ((enum gather)slot->gather) {
     case GATHER_SUM:
         return resp_put_integer(out, slot->sum);
@@ -212,21 +227,6 @@ static void session_advance(struct router *r, struct session *s)
     }
 }
 
-static void leave_start_order(struct router *r, struct slot *slot)
-{
-    if (!slot->started)
-        return;
-    if (slot->older)
-        slot->older->newer = slot->newer;
-    else
-        r->oldest = slot->newer;
-    if (slot->newer)
-        slot->newer->older = slot->older;
-    else
-        r->newest = slot->older;
-    slot->started = false;
-}
-
 /* Ends a slot: its reply is `reply` for its only call, or what its calls came to when NULL. */
 static void slot_end(struct router *r, struct slot *slot, const struct reply *reply)
 {
@@ -234,7 +234,7 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
     uint8_t text[ERROR_TEXT_MAX];
     struct bytes node_text = {text, buf_len(&slot->kept)};
 
-    leave_start_order(r, slot);
+    router_stop_time(r, slot);
     counter_add(&r->counters->pending, (uint64_t)-1);
     slot->done = true;
     if (!s) {
@@ -346,6 +346,10 @@ void answer_reply(struct router *r, struct call *c, const struct reply *reply)
     slot->open--;
     if (slot->session)
         guess_reply_size(slot->session, reply->data.size);
+    if (slot->walk) {
+        walk_answered(r, c, reply);
+        return;
+    }
     if (slot->call_count == 1) {
         slot_end(r, slot, reply);
         return;
@@ -363,6 +367,16 @@ void answer_failure(struct router *r, struct call *c, enum failure why)
     slot_fail(slot, why);
     if (--slot->open == 0)
         slot_end(r, slot, NULL);
+}
+
+void answer_fail(struct slot *slot, enum failure why)
+{
+    slot_fail(slot, why);
+}
+
+void answer_finish(struct router *r, struct slot *slot)
+{
+    slot_end(r, slot, NULL);
 }
 
 void answer_abandon(struct router *r, struct slot *slot, enum failure why)

@@ -16,6 +16,12 @@ void answer_failure(struct router *r, struct call *c, enum failure why);
 /* Ends a slot with a failure whatever its calls brought; none of them is in a list. */
 void answer_abandon(struct router *r, struct slot *slot, enum failure why);
 
+/* Notes why a slot will end with an error; the worst reason counts. */
+void answer_fail(struct slot *slot, enum failure why);
+
+/* Ends a slot whose calls are all answered, with what they came to. */
+void answer_finish(struct router *r, struct slot *slot);
+
 /* Appends the reply of a part of a transaction, whose results are taken off the front of `results`.
  * 0 or RK_NOMEM. */
 int answer_put_part(struct router *r, struct buf *out, struct slot *slot, struct bytes *results);

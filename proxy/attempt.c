@@ -307,7 +307,7 @@ static enum call_way way_of(const struct call *c)
 {
     const struct session *s = c->slot->session;
 
-    if (operation_info(c->op)->writes || c->level == LEVEL_PRIMARY)
+    if (operation_info(c->op)->writes || operation_is_range(c->op) || c->level == LEVEL_PRIMARY)
         return CALL_TO_PRIMARY;
     if (c->level == LEVEL_ANY)
         return CALL_TO_ANY;

@@ -75,10 +75,11 @@ struct command {
     int8_t first_key;  /* 0: none */
     int8_t last_key;   /* negative: counted from the end */
     int8_t key_step;
-    uint8_t op;             /* enum operation that it becomes; 0: none */
-    uint8_t shape;          /* enum shape_kind, for run_key */
-    const char *key_access; /* COMMAND INFO's flags of the keys, separated by spaces */
-    const char *tips;       /* likewise; NULL: none */
+    uint8_t op;              /* enum operation that it becomes; 0: none */
+    uint8_t shape;           /* enum shape_kind, for run_key */
+    const char *key_access;  /* COMMAND INFO's flags of the keys, separated by spaces */
+    const char *last_access; /* those of the last of two, when they differ; else NULL */
+    const char *tips;        /* likewise; NULL: none */
     const char *group;
     const char *since; /* Redis's version */
     const char *complexity;

@@ -17,6 +17,7 @@
 
 /* Each in the order of names; ends with name NULL. */
 extern const struct command commands_bits[], commands_connection[], commands_key[],
-    commands_server[], commands_string[], commands_transaction[];
+    commands_keyspace[], commands_server[], commands_string[], commands_together[],
+    commands_transaction[];
 
 #endif

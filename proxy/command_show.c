@@ -92,21 +92,20 @@ static void put_number(struct writer *w, const char *name, int64_t value)
     put(w, resp_put_integer(w->out, value));
 }
 
-static void put_key_specs(struct writer *w, const struct command *c)
+/* Of keys from `first` to `last`. */
+static void put_key_spec(struct writer *w, const struct command *c, const char *access, int first,
+                         int last)
 {
-    put(w, resp_put_set(w->out, c->first_key ? 1 : 0, w->version));
-    if (!c->first_key)
-        return;
     put_map(w, 3);
     put_text(w, "flags");
-    put_flag_words(w, c->key_access);
+    put_flag_words(w, access);
     put_text(w, "begin_search");
     put_map(w, 2);
     put_text(w, "type");
     put_text(w, "index");
     put_text(w, "spec");
     put_map(w, 1);
-    put_number(w, "index", c->first_key);
+    put_number(w, "index", first);
     put_text(w, "find_keys");
     put_map(w, 2);
     put_text(w, "type");
@@ -114,9 +113,20 @@ static void put_key_specs(struct writer *w, const struct command *c)
     put_text(w, "spec");
     put_map(w, 3);
     /* Relative to the first key, unless it counts from the end. */
-    put_number(w, "lastkey", c->last_key < 0 ? c->last_key : c->last_key - c->first_key);
+    put_number(w, "lastkey", last < 0 ? last : last - first);
     put_number(w, "keystep", c->key_step);
     put_number(w, "limit", 0);
+}
+
+static void put_key_specs(struct writer *w, const struct command *c)
+{
+    put(w, resp_put_set(w->out, !c->first_key ? 0 : c->last_access ? 2 : 1, w->version));
+    if (c->last_access) {
+        put_key_spec(w, c, c->key_access, c->first_key, c->first_key);
+        put_key_spec(w, c, c->last_access, c->last_key, c->last_key);
+    } else if (c->first_key) {
+        put_key_spec(w, c, c->key_access, c->first_key, c->last_key);
+    }
 }
 
 static size_t count_subcommands(const struct command *c)

@@ -4,8 +4,9 @@
 const struct command *const *command_families(void)
 {
     static const struct command *const families[] = {
-        commands_bits,   commands_connection,  commands_key, commands_server,
-        commands_string, commands_transaction, NULL};
+        commands_bits,     commands_connection,  commands_key,
+        commands_keyspace, commands_server,      commands_string,
+        commands_together, commands_transaction, NULL};
 
     return families;
 }

@@ -104,6 +104,20 @@ void run_incrby(struct execution *x);
 void run_decrby(struct execution *x);
 void run_levelget(struct execution *x);
 
+/* commands_together.c */
+void run_cas(struct execution *x);
+void run_msetnx(struct execution *x);
+void run_rename(struct execution *x);
+void run_renamenx(struct execution *x);
+void run_copy(struct execution *x);
+
+/* commands_walk.c */
+void run_scan(struct execution *x);
+void run_keys_matching(struct execution *x);
+void run_randomkey(struct execution *x);
+void run_dbsize(struct execution *x);
+void run_flush(struct execution *x);
+
 /* commands_transaction.c */
 void run_multi(struct execution *x);
 void run_exec(struct execution *x);

@@ -117,7 +117,7 @@ static bool listed(const struct execution *x, enum list_filter filter, const str
     case LIST_CATEGORY:
         return command_categories(c) & category_of(x->args[4]);
     case LIST_PATTERN:
-        return glob_match(x->args[4], bytes_from(c->name));
+        return glob_match(x->args[4], bytes_from(c->name), true);
     case LIST_MODULE:
     case LIST_BAD:
         break;

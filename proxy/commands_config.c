@@ -92,7 +92,7 @@ static int64_t unit_of(const struct setting *s)
 static bool setting_asked(const struct execution *x, const struct setting *s)
 {
     for (uint32_t i = 2; i < x->count; i++)
-        if (glob_match(x->args[i], bytes_from(s->name)))
+        if (glob_match(x->args[i], bytes_from(s->name), true))
             return true;
     return false;
 }

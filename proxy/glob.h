@@ -5,8 +5,8 @@
 #include "shared/bytes.h"
 #include <stdbool.h>
 
-/* Whether the whole text matches; capitals and small letters are the same. Takes at most pattern
- * times text steps, whatever the pattern. */
-bool glob_match(struct bytes pattern, struct bytes text);
+/* Whether the whole text matches; with `fold`, capitals and small letters are the same. Takes at
+ * most pattern times text steps, whatever the pattern. */
+bool glob_match(struct bytes pattern, struct bytes text, bool fold);
 
 #endif

@@ -1,5 +1,6 @@
 #include "proxy/request.h"
 #include "proxy/collect.h"
+#include "proxy/walk.h"
 #include "shared/error.h"
 #include "shared/wire.h"
 #include <assert.h>
@@ -75,12 +76,36 @@ void slot_free(struct requests *q, struct slot *slot)
         c = sibling;
     }
     parts_free(q, slot->parts);
+    walk_free(slot->walk);
     free(slot->order);
     if (slot->kept.size > KEPT_REUSE_MAX)
         buf_free(&slot->kept);
     else
         buf_truncate(&slot->kept, 0);
     pool_put(&q->slots, slot);
+}
+
+/* As it is before it is sent, without arguments. */
+static void make_new(struct call *c, uint32_t partition)
+{
+    c->number = 0;
+    c->sent_view = c->base_view = c->base_op = 0;
+    c->partition = partition;
+    c->arg_count = 0;
+    c->level = 0;
+    c->state = CALL_NEW;
+    c->way = c->attempts = c->legs_open = 0;
+    c->led = c->detour = c->doubt = c->proven = c->valued = false;
+    c->reason = 0;
+    c->cursor = 0;
+}
+
+void call_renew(struct requests *q, struct call *c, uint32_t partition)
+{
+    args_free(q, c);
+    call_forget_proof(c);
+    make_new(c, partition);
+    c->slot->open++;
 }
 
 struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, uint32_t partition)
@@ -93,20 +118,11 @@ struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, ui
     c->slot = slot;
     for (uint32_t i = 0; i < CALL_LEGS_MAX; i++)
         c->legs[i] = (struct leg){.call = c};
-    c->number = 0;
-    c->sent_view = c->base_view = c->base_op = 0;
-    c->partition = partition;
-    c->arg_count = 0;
     c->op = op;
-    c->level = 0;
-    c->state = CALL_NEW;
-    c->way = c->attempts = c->legs_open = 0;
-    c->led = c->detour = c->doubt = c->proven = c->valued = false;
-    c->reason = 0;
     c->args = c->inline_args;
     c->args_size = 0;
     c->args_room = CALL_INLINE_SIZE;
-    c->cursor = 0;
+    make_new(c, partition);
     if (slot->last)
         slot->last->sibling = c;
     else

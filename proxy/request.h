@@ -18,6 +18,7 @@
 struct parts;
 struct command;
 struct session;
+struct walk;
 struct lane;
 
 enum {
@@ -120,6 +121,7 @@ struct slot {
     bool done;
     bool holds;          /* no later command of the client is begun before it is answered */
     struct parts *parts; /* of EXEC: what its commands came to */
+    struct walk *walk;   /* of a command that walks over partitions */
     /* The reply while earlier ones are missing; before it is done the text of the first error that
      * a node answered with. */
     struct buf kept;
@@ -143,6 +145,9 @@ void slot_free(struct requests *q, struct slot *slot);
 
 /* A new call at the end of the slot's; NULL as slot_new. */
 struct call *slot_add_call(struct requests *q, struct slot *slot, uint8_t op, uint32_t partition);
+
+/* Makes an answered call one that is to be sent, without arguments, open in its slot. */
+void call_renew(struct requests *q, struct call *c, uint32_t partition);
 
 /* Makes slot->order, for key_count keys. 0 or RK_NOMEM. */
 int slot_want_order(struct slot *slot);

@@ -12,7 +12,7 @@
 
 void router_init(struct router *r, const struct router_ports *ports, struct counters *counters)
 {
-    *r = (struct router){.ports = *ports, .counters = counters};
+    *r = (struct router){.ports = *ports, .counters = counters, .reply_max = SIZE_MAX};
     requests_init(&r->requests);
     command_index_init(&r->commands);
 }
@@ -128,6 +128,41 @@ void router_abandon(struct router *r, struct slot *slot, enum failure why)
         answer_abandon(r, slot, why);
 }
 
+void router_stop_time(struct router *r, struct slot *slot)
+{
+    if (!slot->started)
+        return;
+    if (slot->older)
+        slot->older->newer = slot->newer;
+    else
+        r->oldest = slot->newer;
+    if (slot->newer)
+        slot->newer->older = slot->older;
+    else
+        r->newest = slot->older;
+    slot->started = false;
+}
+
+/* Slots are in the order of their start. */
+static void start_time(struct router *r, struct slot *slot)
+{
+    slot->started = true;
+    slot->older = r->newest;
+    slot->newer = NULL;
+    if (r->newest)
+        r->newest->newer = slot;
+    else
+        r->oldest = slot;
+    r->newest = slot;
+}
+
+void router_restart_time(struct router *r, struct slot *slot)
+{
+    router_stop_time(r, slot);
+    slot->start_ms = r->now_ms;
+    start_time(r, slot);
+}
+
 void router_send(struct router *r, struct slot *slot)
 {
     struct call *next;
@@ -138,13 +173,7 @@ void router_send(struct router *r, struct slot *slot)
         r->collected = slot;
         return;
     }
-    slot->started = true;
-    slot->older = r->newest;
-    if (r->newest)
-        r->newest->newer = slot;
-    else
-        r->oldest = slot;
-    r->newest = slot;
+    start_time(r, slot);
     for (struct call *c = slot->first; c; c = c->sibling) {
         slot->sent_bytes += c->args_size;
         c->number = ++r->last_number;

@@ -60,6 +60,7 @@ struct router {
     struct counters *counters;
     uint64_t request_timeout_ms;
     uint64_t node_timeout_ms; /* a request not answered in that time is tried elsewhere */
+    size_t reply_max;         /* bytes of a reply that is gathered from many nodes */
     size_t lane_output_max;   /* bytes waiting on a lane; beyond it requests wait here */
     uint64_t session;         /* random, names this thread's writes */
     uint64_t now_ms;          /* as of the last call that brought the time */
@@ -81,6 +82,7 @@ struct router {
     size_t queued_bytes;    /* of arguments that clients have queued behind MULTI */
     bool collecting;        /* a command's calls are not sent, but become part of a transaction: */
     struct slot *collected; /* those of the command that was run last */
+    uint64_t randoms;       /* drawn, with `session` as their seed */
     uint64_t last_number;   /* of this session's writes */
     struct slot *oldest, *newest;
     struct call_list waiting; /* calls, in the order of their numbers */
@@ -154,6 +156,10 @@ struct call *router_call_for(struct router *r, struct slot *slot, uint8_t op, ui
 
 /* Sends all calls of a slot that router_begin gave. */
 void router_send(struct router *r, struct slot *slot);
+
+/* The time of a slot that was sent counts from now on, or no more. */
+void router_restart_time(struct router *r, struct slot *slot);
+void router_stop_time(struct router *r, struct slot *slot);
 
 /* Gives up a slot whose calls were not sent. */
 void router_abandon(struct router *r, struct slot *slot, enum failure why);

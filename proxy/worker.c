@@ -320,6 +320,7 @@ static int worker_init(struct worker *w, struct proxy *p)
         return RK_IO;
     w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;
     w->router.node_timeout_ms = (uint64_t)p->options->node_timeout_ms;
+    w->router.reply_max = (size_t)p->options->client_output / 2;
     w->router.lane_output_max = (size_t)p->options->node_output;
     if (getrandom(&w->router.session, sizeof(w->router.session), 0) != sizeof(w->router.session))
         return RK_IO;

@@ -13,8 +13,8 @@
 /* name, number, writes, arguments, replies besides errors.
  * Arguments: k = one store key, v = one value, i = int64 little-endian, c = a place among the
  * partition's store keys, x = a part of a transaction; "k*" and "kv*": once or more. Replies: o =
- * OK, n = nil, i = integer, b = bulk, a = array with a value for each argument, s = array of some
- * values, r = results of a transaction. */
+ * OK, n = nil, i = integer, b = bulk, a = array with a value for each argument, or, of a range,
+ * with one at least, r = results of a transaction. */
 #define OPERATIONS(X)                                                                              \
     X(GET, 1, false, "k", "bn")                                                                    \
     X(MGET, 2, false, "k*", "a")                                                                   \
@@ -50,9 +50,9 @@
     X(COPY, 43, true, "kki", "i")       /* from, to, KEY_UNLESS_THERE or 0: 1 done, 0 not */       \
     X(WATCH, 44, false, "k*", "a")      /* a token for each, see shared/transaction.h */           \
     X(EXEC, 45, true, "x*", "rn")       /* nil: a watched key has changed, nothing was done */     \
-    X(SCAN, 46, false, "cii", "s") /* from, records to look at, bucket or -1: store keys, then the \
+    X(SCAN, 46, false, "cii", "a") /* from, records to look at, bucket or -1: store keys, then the \
                                       place to go on at or nil */                                  \
-    X(COUNT, 47, false, "ci", "s") /* likewise: how many are there (int64), place or nil */        \
+    X(COUNT, 47, false, "ci", "a") /* likewise: how many are there (int64), place or nil */        \
     X(FLUSH, 48, true, "ci", "bn") /* likewise: the place to go on at or nil */
 
 enum operation {

@@ -48,7 +48,8 @@ static void test_cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        if (glob_match(bytes_from(cases[i].pattern), bytes_from(cases[i].text)) != cases[i].matches)
+        if (glob_match(bytes_from(cases[i].pattern), bytes_from(cases[i].text), true) !=
+            cases[i].matches)
             fail_msg("pattern '%s' text '%s'", cases[i].pattern, cases[i].text);
 }
 
@@ -62,7 +63,7 @@ static void test_many_stars(void **state)
         pattern[i] = i % 2 ? 'a' : '*';
     memset(text, 'a', sizeof(text));
     text[10000] = 'b';
-    assert_false(glob_match(bytes_of(pattern, 200), bytes_of(text, sizeof(text))));
+    assert_false(glob_match(bytes_of(pattern, 200), bytes_of(text, sizeof(text)), true));
 }
 
 int main(void)
