@@ -22,14 +22,21 @@ packages_of() {
     done
 }
 
+# packages_there: the names of the packages that are installed, and what they provide: the nodejs of
+# others than Debian has npm in it.
+packages_there() {
+    # With a format, dpkg-query prints the status of a removed package too.
+    dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+        sed -n 's/^installed //p' | sed 's/([^)]*)//g' | tr ',' '\n' | tr -d ' '
+}
+
 # packages_install GROUP...: installs those that are missing; silent when none is.
 packages_install() {
-    local package log as_root=() missing=()
+    local package log there as_root=() missing=()
 
+    there=$(packages_there)
     while read -r package; do
-        # With a format, dpkg-query prints the status of a removed package too.
-        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>&1) == installed ]] ||
-            missing+=("$package")
+        grep -Fqx "$package" <<<"$there" || missing+=("$package")
     done < <(packages_of "$@")
     ((${#missing[@]})) || return 0
 
