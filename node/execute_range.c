@@ -57,7 +57,7 @@ static int walk(struct execute *x, struct walk *w, int64_t records_max)
     w->left = wanted < 1 ? 1 : wanted > records_max ? records_max : wanted;
     found = store_scan(x->view->store, from,
                        key_range_last(x->view->ring, x->request->partition, (struct bytes){0}, to),
-                       false, visit, w);
+                       visit, w);
     return found == STOPPED ? 0 : found;
 }
 

@@ -38,4 +38,25 @@ static inline uint64_t expiry_key_rank(const uint8_t *from)
     return wire_get_position(from) >> 8;
 }
 
+/* A place in the order of expiry: an expiry key, or one that stands between such keys.
+ * Zero-initialised it is the beginning. */
+struct expiry_place {
+    uint8_t key[EXPIRY_KEY_SIZE_MAX + 1];
+    size_t size;
+};
+
+static inline struct bytes expiry_place_bytes(const struct expiry_place *place)
+{
+    return bytes_of(place->key, place->size);
+}
+
+/* At an entry, or right behind it. */
+static inline void expiry_place_set(struct expiry_place *place, uint64_t rank, struct bytes key,
+                                    bool behind)
+{
+    place->size = expiry_key_write(rank, key, place->key);
+    place->key[place->size] = 0;
+    place->size += behind;
+}
+
 #endif

@@ -565,7 +565,7 @@ bool group_sweep(struct shard *s, struct group *g, uint8_t cursor[STORE_KEY_SIZE
     w->cursor_size = cursor_size;
     found = store_scan(
         s->store, key_range_first(s->ring, g->partition, bytes_of(cursor, *cursor_size), from),
-        key_range_last(s->ring, g->partition, (struct bytes){0}, to), false, look_for_tombstone, w);
+        key_range_last(s->ring, g->partition, (struct bytes){0}, to), look_for_tombstone, w);
     if (w->count && group_make_step(s, g, &step, w->forget, w->count) == 0)
         s->counters.tombstones_swept += w->count;
     free(w);

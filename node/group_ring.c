@@ -233,8 +233,7 @@ static void drop_some(struct shard *s, struct group *g)
         return;
     l->count = l->size = 0;
     store_scan(s->store, key_range_first(s->ring, g->partition, (struct bytes){0}, from),
-               key_range_last(s->ring, g->partition, (struct bytes){0}, to), false, add_leftover,
-               l);
+               key_range_last(s->ring, g->partition, (struct bytes){0}, to), add_leftover, l);
     if (l->count == 0) {
         g->last = (struct version){0};
         g->partial = false;

@@ -38,7 +38,7 @@ static void become_primary(struct shard *s, struct group *g)
     g->since_ms = s->now_ms;
     g->leader = g->view;
     g->started = g->self_acked = false;
-    g->self_op = g->committed = g->round = g->epoch_op = 0;
+    g->self_op = g->committed = g->expiry_op = g->round = g->epoch_op = 0;
     for (uint8_t i = 0; i < g->peer_count; i++) {
         g->peers[i].acked = g->peers[i].current = false;
         g->peers[i].acked_op = g->peers[i].confirmed = 0;

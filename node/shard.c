@@ -31,6 +31,7 @@ void shard_free(struct shard *s)
     history_free(&s->history);
     held_free(&s->held);
     effect_free(&s->effect);
+    expiry_sweep_free(&s->expiry);
     buf_free(&s->scratch);
     buf_free(&s->proof);
     free(s->relays);
@@ -500,6 +501,7 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
     }
     sweep(s);
     drop_leftovers(s);
+    expiry_sweep_tick(s);
 }
 
 void shard_summary(const struct shard *s, struct shard_summary *out)

@@ -12,6 +12,7 @@
 #define RINGKV_NODE_SHARD_H
 
 #include "node/execute.h"
+#include "node/expiry_sweep.h"
 #include "node/group.h"
 #include "node/held.h"
 #include "node/history.h"
@@ -65,7 +66,7 @@ struct shard_counters {
     uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
         refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
-        view_changes, bad_messages, tombstones_swept, records_dropped;
+        view_changes, bad_messages, tombstones_swept, records_dropped, expired;
 };
 
 struct shard {
@@ -92,6 +93,7 @@ struct shard {
     uint32_t sweep_group; /* where the sweep for tombstones is */
     uint8_t sweep_cursor[STORE_KEY_SIZE_MAX];
     size_t sweep_cursor_size;
+    struct expiry_sweep expiry;
     uint64_t next_transfer;
     struct outbox { /* the signals of this turn to one shard of a member */
         struct outbox *next_open;

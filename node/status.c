@@ -67,6 +67,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("answered_again", shard.answered_again)           \
     X("relayed", shard.relayed)                         \
     X("tombstones_swept", shard.tombstones_swept)       \
+    X("expired", shard.expired)                         \
     X("steps_sent", shard.steps_sent)                   \
     X("steps_applied", shard.steps_applied)             \
     X("gaps", shard.gaps)                               \

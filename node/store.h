@@ -12,6 +12,7 @@
 #ifndef RINGKV_NODE_STORE_H
 #define RINGKV_NODE_STORE_H
 
+#include "node/expiry_rank.h"
 #include "shared/bytes.h"
 #include "shared/limits.h"
 #include <stdbool.h>
@@ -93,9 +94,12 @@ struct store_functions {
     void (*submit)(struct store *s);
     uint64_t (*poll)(struct store *s, int *error);
     int (*state)(struct store *s, uint32_t partition, uint8_t state[STORE_STATE_MAX], size_t *size);
-    int (*scan)(struct store *s, struct bytes from, struct bytes to, bool expiring,
+    int (*scan)(struct store *s, struct bytes from, struct bytes to,
                 int (*each)(void *arg, struct bytes key, const struct store_record *record),
                 void *arg);
+    int (*expiring)(struct store *s, struct expiry_place *place, uint32_t looks_max,
+                    int (*each)(void *arg, struct bytes key, const struct store_record *record),
+                    void *arg);
     void (*stats)(struct store *s, struct store_stats *out);
     uint64_t (*delay_us)(struct store *s);
     int (*damaged)(struct store *s, uint8_t key[STORE_KEY_SIZE_MAX], size_t *size);
@@ -151,17 +155,28 @@ static inline int store_state(struct store *s, uint32_t partition, uint8_t state
     return s->functions->state(s, partition, state, size);
 }
 
-/* Walks records with from <= key <= to in key order (tombstones included), or, when `expiring`, the
- * records with an expiry in order of expiry (from and to unused). Stops when `each` returns other
- * than 0, which is then the result, so that the caller bounds a chunk by count, bytes or time and
- * goes on after the last key it saw. Shows the state of the moment of the call. `each` must not
- * call into the store. 0, what `each` returned, RK_CORRUPT (after the damaged record's key was
- * given with record NULL, the walk goes on; the result tells), RK_IO. */
+/* Walks records with from <= key <= to in key order (tombstones included). Stops when `each`
+ * returns other than 0, which is then the result, so that the caller bounds a chunk by count, bytes
+ * or time and goes on after the last key it saw. Shows the state of the moment of the call. `each`
+ * must not call into the store. 0, what `each` returned, RK_CORRUPT (after the damaged record's key
+ * was given with record NULL, the walk goes on; the result tells), RK_IO. */
 static inline int
-store_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+store_scan(struct store *s, struct bytes from, struct bytes to,
            int (*each)(void *arg, struct bytes key, const struct store_record *record), void *arg)
 {
-    return s->functions->scan(s, from, to, expiring, each, arg);
+    return s->functions->scan(s, from, to, each, arg);
+}
+
+/* Walks the records with an expiry in order of expiry, from *place on, likewise. Looks at no more
+ * than looks_max entries, which may be many more than there are records: entries of replaced
+ * records go with a later checkpoint. Unless all were walked, *place is where to go on: behind the
+ * record for which `each` returned other than 0, or where looks_max was reached (RK_MORE). */
+static inline int store_expiring(struct store *s, struct expiry_place *place, uint32_t looks_max,
+                                 int (*each)(void *arg, struct bytes key,
+                                             const struct store_record *record),
+                                 void *arg)
+{
+    return s->functions->expiring(s, place, looks_max, each, arg);
 }
 
 static inline void store_stats(struct store *s, struct store_stats *out)

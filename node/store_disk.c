@@ -228,6 +228,7 @@ const struct store_functions store_disk_functions = {
     .poll = disk_poll,
     .state = disk_state,
     .scan = store_disk_scan,
+    .expiring = store_disk_expiring,
     .stats = disk_stats,
     .delay_us = disk_delay_us,
     .damaged = disk_damaged,

@@ -38,10 +38,13 @@ int store_disk_reserve(struct store_disk *d, const struct store_batch *batch);
  * a checkpoint when it is time, or `now`. */
 void store_disk_turn(struct store_disk *d, bool now);
 
-/* The function `scan` of the table. */
-int store_disk_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+/* The functions `scan` and `expiring` of the table. */
+int store_disk_scan(struct store *s, struct bytes from, struct bytes to,
                     int (*each)(void *arg, struct bytes key, const struct store_record *record),
                     void *arg);
+int store_disk_expiring(struct store *s, struct expiry_place *place, uint32_t looks_max,
+                        int (*each)(void *arg, struct bytes key, const struct store_record *record),
+                        void *arg);
 
 /* The function `close`; of a half opened store as well. */
 void store_disk_close(struct store *s);

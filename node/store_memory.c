@@ -442,26 +442,48 @@ static int compare_expiry(const void *a, const void *b)
     return bytes_compare(left->key, right->key);
 }
 
-static int scan_expiring(struct walk *walk)
+/* All rows with an expiry, in its order; NULL: out of memory. */
+static struct skip_entry **rows_expiring(const struct skip_list *records, size_t *count)
 {
-    const struct skip_list *records = &walk->memory->records;
     struct skip_entry **found = malloc((records->count + 1) * sizeof(struct skip_entry *));
-    size_t count = 0;
-    int result = 0;
 
+    *count = 0;
     if (!found)
-        return RK_NOMEM;
+        return NULL;
     for (struct skip_entry *entry = records->first[0]; entry; entry = entry->next[0]) {
         const struct row *row = entry->payload;
 
         if (row && !row->forgotten && row->expire_ms)
-            found[count++] = entry;
+            found[(*count)++] = entry;
     }
-    qsort(found, count, sizeof(struct skip_entry *), compare_expiry);
-    for (size_t i = 0; i < count && !result; i++)
-        result = walk_entry(walk, found[i]);
+    qsort(found, *count, sizeof(struct skip_entry *), compare_expiry);
+    return found;
+}
+
+static int memory_expiring(struct store *s, struct expiry_place *place, uint32_t looks_max,
+                           int (*each)(void *arg, struct bytes key,
+                                       const struct store_record *record),
+                           void *arg)
+{
+    struct walk walk = {memory_of(s), each, arg, false};
+    struct expiry_place begun = *place;
+    size_t count;
+    struct skip_entry **found = rows_expiring(&walk.memory->records, &count);
+    int result = found ? 0 : RK_NOMEM;
+
+    for (size_t i = 0; found && i < count && !result; i++) {
+        const struct row *row = found[i]->payload;
+        struct expiry_place at;
+
+        expiry_place_set(&at, expiry_rank(row->expire_ms), found[i]->key, false);
+        if (bytes_compare(expiry_place_bytes(&at), expiry_place_bytes(&begun)) < 0)
+            continue;
+        expiry_place_set(place, expiry_rank(row->expire_ms), found[i]->key, looks_max > 0);
+        result = looks_max == 0 ? RK_MORE : walk_entry(&walk, found[i]);
+        looks_max--;
+    }
     free(found);
-    return result;
+    return result == 0 && walk.damaged ? RK_CORRUPT : result;
 }
 
 static int scan_range(struct walk *walk, struct bytes from, struct bytes to)
@@ -478,12 +500,12 @@ static int scan_range(struct walk *walk, struct bytes from, struct bytes to)
     return result;
 }
 
-static int memory_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+static int memory_scan(struct store *s, struct bytes from, struct bytes to,
                        int (*each)(void *arg, struct bytes key, const struct store_record *record),
                        void *arg)
 {
     struct walk walk = {memory_of(s), each, arg, false};
-    int result = expiring ? scan_expiring(&walk) : scan_range(&walk, from, to);
+    int result = scan_range(&walk, from, to);
 
     return result == 0 && walk.damaged ? RK_CORRUPT : result;
 }
@@ -533,6 +555,7 @@ static const struct store_functions memory_functions = {
     .poll = memory_poll,
     .state = memory_state,
     .scan = memory_scan,
+    .expiring = memory_expiring,
     .stats = memory_stats,
     .delay_us = memory_delay_us,
     .damaged = memory_damaged,

@@ -15,6 +15,8 @@ struct scan {
     bool in_tree; /* the cursor is on an entry: */
     struct bytes key, value;
     bool damaged, ended;
+    struct expiry_place *place; /* in the order of expiry: where to go on */
+    uint32_t looks_left;
 };
 
 static int give(struct scan *s, struct bytes key, const struct memory_record *record)
@@ -120,38 +122,6 @@ static bool is_in(const struct memory_table *table, struct bytes key)
     return memory_table_get(table, memory_table_hash(table, key), key) != NULL;
 }
 
-/* The first entry from a place on that still counts; NULL: none. `hidden_by`: a newer table, or
- * NULL. */
-static const struct memory_record *next_expiring(const struct memory_table *table,
-                                                 const struct memory_table *hidden_by,
-                                                 struct index_place *place, uint64_t *rank)
-{
-    while (place->leaf) {
-        const struct memory_record *record = memory_table_expiring(table, *place, rank);
-
-        if (record && !(hidden_by && is_in(hidden_by, memory_record_key(record))))
-            return record;
-        *place = ordered_index_next(*place);
-    }
-    return NULL;
-}
-
-/* Moves the cursor to the first entry of the tree that counts, from where it is on. */
-static int next_in_tree(struct scan *s, struct bytes *key, uint64_t *rank)
-{
-    int error = 0;
-
-    for (; s->in_tree && !error; error = move_tree(s, NULL)) {
-        if (s->key.size <= EXPIRY_RANK_SIZE)
-            continue;
-        *rank = expiry_key_rank(s->key.data);
-        *key = bytes_of(s->key.data + EXPIRY_RANK_SIZE, s->key.size - EXPIRY_RANK_SIZE);
-        if (!is_in(s->disk->active, *key) && !(s->disk->frozen && is_in(s->disk->frozen, *key)))
-            break;
-    }
-    return error;
-}
-
 static int give_expiring_tree(struct scan *s, struct bytes key, uint64_t rank)
 {
     struct store_record record;
@@ -169,76 +139,141 @@ static int give_expiring_tree(struct scan *s, struct bytes key, uint64_t rank)
     return error ? error : s->each(s->arg, key, &record);
 }
 
-struct expiring {
-    bool there;
-    uint64_t rank;
-    struct bytes key;
-};
-
-static bool comes_first(struct expiring a, struct expiring b)
+/* Moves to an entry that names a key; nothing else was ever written there. */
+static int move_in_tree(struct scan *s)
 {
-    if (!a.there || !b.there)
-        return a.there;
-    return a.rank != b.rank ? a.rank < b.rank : bytes_compare(a.key, b.key) <= 0;
+    int error = 0;
+
+    while (!error && s->in_tree && s->key.size <= EXPIRY_RANK_SIZE)
+        error = move_tree(s, NULL);
+    return error;
 }
 
-/* One record. No key is met twice: what is newer hides the others. */
+/* An entry that is next in one of the orders; no key: there is none. */
+struct expiring {
+    uint64_t rank;
+    struct bytes key;
+    const struct memory_record *record; /* NULL: in the tree */
+};
+
+static bool comes_first(const struct expiring *a, const struct expiring *b)
+{
+    if (!a->key.size || !b->key.size)
+        return a->key.size != 0;
+    return a->rank != b->rank ? a->rank < b->rank : bytes_compare(a->key, b->key) <= 0;
+}
+
+static struct expiring in_table(struct index_place place)
+{
+    struct expiring e = {0};
+
+    e.record = place.leaf ? ordered_index_at(place, &e.rank) : NULL;
+    if (e.record)
+        e.key = memory_record_key(e.record);
+    return e;
+}
+
+static struct expiring in_tree(const struct scan *s)
+{
+    if (!s->in_tree)
+        return (struct expiring){0};
+    return (struct expiring){
+        .rank = expiry_key_rank(s->key.data),
+        .key = bytes_of(s->key.data + EXPIRY_RANK_SIZE, s->key.size - EXPIRY_RANK_SIZE)};
+}
+
+/* Gives an entry of a table and moves on, unless a newer record stands for its key. */
+static int take_from_table(struct scan *s, const struct memory_table *table,
+                           const struct memory_table *newer, struct index_place *place,
+                           const struct expiring *e)
+{
+    uint64_t rank;
+    const struct memory_record *record = memory_table_expiring(table, *place, &rank);
+
+    *place = ordered_index_next(*place);
+    return record && !(newer && is_in(newer, e->key)) ? give(s, e->key, record) : 0;
+}
+
+static int take_from_tree(struct scan *s, const struct expiring *e)
+{
+    const struct store_disk *d = s->disk;
+    int result = 0;
+
+    if (!is_in(d->active, e->key) && !(d->frozen && is_in(d->frozen, e->key)))
+        result = give_expiring_tree(s, e->key, e->rank);
+    if (!result)
+        result = move_tree(s, NULL);
+    return result ? result : move_in_tree(s);
+}
+
+/* One entry of the three orders, the first. No key is given twice: what is newer hides the others.
+ */
 static int scan_expiring_one(struct scan *s)
 {
     struct store_disk *d = s->disk;
-    struct expiring active = {0}, frozen = {0}, tree = {0};
-    const struct memory_record *in_active, *in_frozen = NULL;
-    int result;
+    struct expiring active = in_table(s->active), frozen = in_table(s->frozen), tree = in_tree(s);
+    bool active_first = comes_first(&active, &frozen) && comes_first(&active, &tree);
+    const struct expiring *first = active_first                  ? &active
+                                   : comes_first(&frozen, &tree) ? &frozen
+                                                                 : &tree;
 
-    in_active = next_expiring(d->active, NULL, &s->active, &active.rank);
-    if (d->frozen)
-        in_frozen = next_expiring(d->frozen, d->active, &s->frozen, &frozen.rank);
-    result = next_in_tree(s, &tree.key, &tree.rank);
-    if (result)
-        return result;
-    active.there = in_active != NULL;
-    frozen.there = in_frozen != NULL;
-    tree.there = s->in_tree;
-    if (in_active)
-        active.key = memory_record_key(in_active);
-    if (in_frozen)
-        frozen.key = memory_record_key(in_frozen);
-    s->ended = !active.there && !frozen.there && !tree.there;
+    s->ended = first->key.size == 0;
     if (s->ended)
         return 0;
-    if (comes_first(active, frozen) && comes_first(active, tree)) {
-        s->active = ordered_index_next(s->active);
-        return give(s, active.key, in_active);
-    }
-    if (comes_first(frozen, tree)) {
-        s->frozen = ordered_index_next(s->frozen);
-        return give(s, frozen.key, in_frozen);
-    }
-    result = give_expiring_tree(s, tree.key, tree.rank);
-    return result ? result : move_tree(s, NULL);
+    if (s->looks_left-- == 0)
+        return RK_MORE;
+    expiry_place_set(s->place, first->rank, first->key, true);
+    if (first == &active)
+        return take_from_table(s, d->active, NULL, &s->active, first);
+    if (first == &frozen)
+        return take_from_table(s, d->frozen, d->active, &s->frozen, first);
+    return take_from_tree(s, first);
 }
 
 static int scan_expiring(struct scan *s)
 {
-    struct bytes first = {0};
-    int result = begin(s, s->disk->tree.expiry, first);
+    struct expiry_place begun = *s->place;
+    struct bytes from = expiry_place_bytes(&begun), key = {0};
+    uint64_t rank = from.size ? expiry_key_rank(from.data) : 0;
+    int result = begin(s, s->disk->tree.expiry, from);
 
-    s->active = ordered_index_seek(&s->disk->active->by_expiry, 0, first);
+    if (from.size)
+        key = bytes_of(from.data + EXPIRY_RANK_SIZE, from.size - EXPIRY_RANK_SIZE);
+    s->active = ordered_index_seek(&s->disk->active->by_expiry, rank, key);
     if (s->disk->frozen)
-        s->frozen = ordered_index_seek(&s->disk->frozen->by_expiry, 0, first);
+        s->frozen = ordered_index_seek(&s->disk->frozen->by_expiry, rank, key);
+    if (!result)
+        result = move_in_tree(s);
     while (!result && !s->ended)
         result = scan_expiring_one(s);
     return result;
 }
 
-int store_disk_scan(struct store *s, struct bytes from, struct bytes to, bool expiring,
+static int end(struct scan *s, int result)
+{
+    if (s->cursor)
+        mdb_cursor_close(s->cursor);
+    return result == 0 && s->damaged ? RK_CORRUPT : result;
+}
+
+int store_disk_scan(struct store *s, struct bytes from, struct bytes to,
                     int (*each)(void *arg, struct bytes key, const struct store_record *record),
                     void *arg)
 {
     struct scan scan = {.disk = store_disk_of(s), .to = to, .each = each, .arg = arg};
-    int result = expiring ? scan_expiring(&scan) : scan_range(&scan, from);
 
-    if (scan.cursor)
-        mdb_cursor_close(scan.cursor);
-    return result == 0 && scan.damaged ? RK_CORRUPT : result;
+    return end(&scan, scan_range(&scan, from));
+}
+
+int store_disk_expiring(struct store *s, struct expiry_place *place, uint32_t looks_max,
+                        int (*each)(void *arg, struct bytes key, const struct store_record *record),
+                        void *arg)
+{
+    struct scan scan = {.disk = store_disk_of(s),
+                        .each = each,
+                        .arg = arg,
+                        .place = place,
+                        .looks_left = looks_max};
+
+    return end(&scan, scan_expiring(&scan));
 }

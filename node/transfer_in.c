@@ -75,9 +75,8 @@ static int compare(struct shard *s, const struct group *g, const struct chunk *c
     if (!m->puts)
         return RK_NOMEM;
     take_next(m);
-    error =
-        store_scan(s->store, key_range_first(s->ring, g->partition, c->lower, from),
-                   key_range_last(s->ring, g->partition, c->upper, to), false, compare_record, m);
+    error = store_scan(s->store, key_range_first(s->ring, g->partition, c->lower, from),
+                       key_range_last(s->ring, g->partition, c->upper, to), compare_record, m);
     while (m->has_next)
         take_next(m);
     return error == RK_CORRUPT ? 0 : error;

@@ -84,10 +84,9 @@ static int write_chunk(struct shard *s, struct chunk *c, const struct key_range 
     if (w.begun == SIZE_MAX)
         return RK_NOMEM;
 
-    int found =
-        store_scan(s->store, key_range_first(s->ring, c->partition, c->lower, from),
-                   key_range_last(s->ring, c->partition, key_bound_bytes(&range->upper), to), false,
-                   add_record, &w);
+    int found = store_scan(
+        s->store, key_range_first(s->ring, c->partition, c->lower, from),
+        key_range_last(s->ring, c->partition, key_bound_bytes(&range->upper), to), add_record, &w);
 
     if (found != 0 && found != CHUNK_FULL) {
         /* A damaged record stops it in the middle of a frame; a failed append undid it already. */

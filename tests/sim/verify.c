@@ -32,8 +32,8 @@ static void image(struct world *w, struct place *p, uint32_t partition, struct b
     wire_put_position(from, ring_first_position(w->ring, partition));
     wire_put_position(to, ring_last_position(w->ring, partition));
     buf_truncate(out, 0);
-    if (store_scan(p->store, bytes_of(from, sizeof(from)), bytes_of(to, sizeof(to)), false,
-                   append_record, out) != 0)
+    if (store_scan(p->store, bytes_of(from, sizeof(from)), bytes_of(to, sizeof(to)), append_record,
+                   out) != 0)
         world_violated(w, "n%u cannot read its records of partition %u", p->owner + 1, partition);
 }
 

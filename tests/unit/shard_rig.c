@@ -306,7 +306,7 @@ static struct range_digest digest_of(struct shard_rig *r, int node)
     struct bytes none = {0};
 
     assert_int_equal(store_scan(r->nodes[node].store, key_range_first(r->ring, 0, none, first),
-                                key_range_last(r->ring, 0, none, last), false, add, &d),
+                                key_range_last(r->ring, 0, none, last), add, &d),
                      0);
     return d;
 }

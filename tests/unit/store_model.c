@@ -238,7 +238,7 @@ static void check_range(const struct model *m, struct store *s, struct bytes fro
         if (m->keys[i].there && bytes_compare(key_of(i, key), from) >= 0 &&
             bytes_compare(key_of(i, key), to) <= 0)
             expect(&e, i, false);
-    result = store_scan(s, from, to, false, scan_each, &e);
+    result = store_scan(s, from, to, scan_each, &e);
     if (stop && stop <= e.count)
         assert_int_equal(result, -1234);
     else
@@ -246,11 +246,28 @@ static void check_range(const struct model *m, struct store *s, struct bytes fro
     assert_int_equal(e.seen, stop && stop < e.count ? stop : e.count);
 }
 
+/* Walks in steps of so many looks, and of one record in between. */
+static void check_expiring(const struct model *m, struct store *s, uint32_t looks_max)
+{
+    struct expected e = {.model = m};
+    struct expiry_place place = {0};
+    int result;
+
+    for (size_t i = 0; i < MODEL_KEYS; i++)
+        if (m->keys[i].there && m->keys[i].expire_ms)
+            expect(&e, i, true);
+    do {
+        e.stop = looks_max == 7 ? e.seen + 1 : 0;
+        result = store_expiring(s, &place, looks_max, scan_each, &e);
+    } while (result == RK_MORE || result == -1234);
+    assert_int_equal(result, 0);
+    assert_int_equal(e.seen, e.count);
+}
+
 static void check_scans(const struct model *m, struct store *s)
 {
     uint8_t first[STORE_KEY_SIZE_MAX], last[STORE_KEY_SIZE_MAX];
     uint64_t random = m->applied;
-    struct expected e = {.model = m};
 
     memset(last, 0xff, sizeof(last));
     check_range(m, s, bytes_of(NULL, 0), bytes_of(last, sizeof(last)), 0);
@@ -262,11 +279,8 @@ static void check_scans(const struct model *m, struct store *s)
         check_range(m, s, from, to, i);
         check_range(m, s, bytes_of(first, 8), bytes_of(last, 9), 0);
     }
-    for (size_t i = 0; i < MODEL_KEYS; i++)
-        if (m->keys[i].there && m->keys[i].expire_ms)
-            expect(&e, i, true);
-    assert_int_equal(store_scan(s, bytes_of(NULL, 0), bytes_of(NULL, 0), true, scan_each, &e), 0);
-    assert_int_equal(e.seen, e.count);
+    for (uint32_t looks_max = 0; looks_max < 50; looks_max += 7)
+        check_expiring(m, s, looks_max ? looks_max : UINT32_MAX);
 }
 
 void model_check(const struct model *m, struct store *s)

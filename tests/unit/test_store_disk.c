@@ -385,7 +385,7 @@ static void test_damaged_records_are_never_served(void **state)
         assert_true(bytes_equal(bytes_of(key, size), number_key(5, five)));
         damaged = 0;
         assert_int_equal(
-            store_scan(s, bytes_of(NULL, 0), bytes_of(last, 8), false, count_damaged, &damaged),
+            store_scan(s, bytes_of(NULL, 0), bytes_of(last, 8), count_damaged, &damaged),
             RK_CORRUPT);
         assert_int_equal(damaged, 1);
         expect_number(s, 6, bytes_from("value"));

@@ -243,7 +243,7 @@ static void test_damage_is_told_and_repaired(void **state)
     assert_int_equal(store_memory_damage(s, bytes_from("x")), RK_NOTFOUND);
     assert_int_equal(store_memory_damage(s, bytes_from("b")), 0);
     assert_int_equal(store_get(s, bytes_from("b"), &record, &position), RK_CORRUPT);
-    assert_int_equal(store_scan(s, bytes_from("a"), bytes_from("z"), false, each_damaged, &damaged),
+    assert_int_equal(store_scan(s, bytes_from("a"), bytes_from("z"), each_damaged, &damaged),
                      RK_CORRUPT);
     assert_int_equal(damaged, 1);
     assert_int_equal(store_damaged(s, key, &size), 0);
