@@ -88,7 +88,7 @@ static bool send_leg(struct router *r, struct call *c, struct leg *leg, struct l
     }
     c->state = CALL_SENT;
     if (c->legs_open++ == 0)
-        call_under_way(c);
+        call_under_way(r, c);
     leg->sent_ms = r->now_ms;
     leg_list_append(&lane->legs, leg);
     lane->in_flight++;
@@ -247,7 +247,7 @@ static void ask_one(struct router *r, struct call *c)
         call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_LINK);
         return;
     }
-    if (c->way == CALL_TO_PRIMARY && call_must_not_part(c, lane)) {
+    if (c->way == CALL_TO_PRIMARY && call_must_not_part(r, c, lane)) {
         call_wait(r, c, c->reason ? (enum failure)c->reason : FAILURE_NOT_TAKEN);
         return;
     }
@@ -340,8 +340,10 @@ static void learn_view(struct router *r, const struct call *c, const struct repl
 {
     struct route *route = &r->routes[c->partition];
 
-    if (reply->view > route->view)
+    if (reply->view > route->view) {
         route->view = reply->view;
+        r->views_learned++;
+    }
     if (reply->view > route->base_view ||
         (reply->view == route->base_view && reply->op > route->base_op)) {
         route->base_view = reply->view;

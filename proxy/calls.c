@@ -23,12 +23,14 @@ static void stop_waiting(struct router *r, struct call *c)
         c->slot->session->waiting--;
 }
 
-void call_under_way(struct call *c)
+void call_under_way(const struct router *r, struct call *c)
 {
     struct session *s = c->slot->session;
 
     if (!s)
         return;
+    if (s->sent == 0)
+        s->views_seen = r->views_learned;
     s->sent++;
     s->writes_sent += c->slot->writes;
     s->majority_reads += c->way == CALL_TO_MAJORITY;
@@ -65,13 +67,36 @@ bool call_must_hold(const struct router *r, const struct call *c)
                                         ring_replicas(r->ring, c->partition)->count > 1);
 }
 
-bool call_must_not_part(const struct call *c, const struct lane *lane)
+/* Whether a call of the session is in flight to the primary of a view of this partition that is not
+ * the newest known. Looks only when a view was learned since those in flight were known to be of
+ * the newest. */
+static bool old_view_in_flight(const struct router *r, struct session *s, uint32_t partition)
 {
-    const struct session *s = c->slot->session;
+    bool old = false;
+
+    if (s->views_seen == r->views_learned)
+        return false;
+    s->views_seen = r->views_learned;
+    for (const struct slot *slot = s->first; slot; slot = slot->next)
+        for (const struct call *c = slot->first; c; c = c->sibling) {
+            if (c->state != CALL_SENT || c->way != CALL_TO_PRIMARY ||
+                c->sent_view == r->routes[c->partition].view)
+                continue;
+            s->views_seen = 0;
+            old = old || c->partition == partition;
+        }
+    return old;
+}
+
+bool call_must_not_part(const struct router *r, const struct call *c, const struct lane *lane)
+{
+    struct session *s = c->slot->session;
 
     if (!s || !s->sent)
         return false;
-    return c->led ? s->led < s->sent || s->led_lane != lane : s->led > 0;
+    if (c->led ? s->led < s->sent || s->led_lane != lane : s->led > 0)
+        return true;
+    return old_view_in_flight(r, s, c->partition);
 }
 
 void call_begin(struct router *r, struct call *c)

@@ -34,13 +34,14 @@ void call_in_doubt(struct router *r, const struct call *c);
  * write. */
 bool call_must_hold(const struct router *r, const struct call *c);
 
-/* Whether the call, about to be sent on a lane, would part from those of its client that are in
- * flight: to one primary some go straight and some by another replica (call->led), and they would
- * arrive in any order. It waits until they are answered. */
-bool call_must_not_part(const struct call *c, const struct lane *lane);
+/* Whether the call, about to be sent to a primary on a lane, would part from those of its client
+ * that are in flight: some straight and some by another replica (call->led), or to one partition by
+ * different views. They would be carried out in any order, or one that is refused there would have
+ * missed its turn. It waits until they are answered. */
+bool call_must_not_part(const struct router *r, const struct call *c, const struct lane *lane);
 
 /* For attempt.c: a call's first leg was sent, its last one has come back. */
-void call_under_way(struct call *c);
+void call_under_way(const struct router *r, struct call *c);
 void call_came_back(struct router *r, struct call *c);
 
 /* Tries the calls that wait. */

@@ -74,6 +74,7 @@ struct router {
     uint32_t *lane_first;
     uint32_t lane_count;
     struct route *routes;     /* per partition */
+    uint64_t views_learned;   /* how often one of them changed its view */
     struct call **open_calls; /* per partition: while a command is split, its last call there */
     uint32_t spin;            /* spreads reads of any replica */
     bool ring_wanted;         /* a node refused by its ring: fetch it. The edge clears it */

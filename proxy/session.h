@@ -39,17 +39,18 @@ struct session {
     uint32_t majority_reads;     /* and reads from a majority */
     uint32_t led;                /* and those that another replica than the primary shall relay, */
     const struct lane *led_lane; /* all on this lane */
-    uint64_t last_sent;          /* the highest number of a call in flight */
-    uint8_t resp;                /* 2 or 3 */
-    bool any_replica;            /* READONLY: reads may be answered by any replica, and be old */
-    bool ending;                 /* reads no more commands; closed when everything is answered */
-    bool broken;                 /* out of memory: a reply is lost, so it is closed at once */
-    bool stranger;               /* it has to log in first */
-    bool suspended;              /* its command comes again when its errand is done */
-    bool reply_off;              /* CLIENT REPLY OFF */
-    bool skip_next;              /* CLIENT REPLY SKIP: the next command's reply goes nowhere */
-    bool silent;                 /* likewise that of the command that is being run */
-    bool no_evict;               /* CLIENT NO-EVICT, which changes nothing */
+    uint64_t views_seen; /* router->views_learned, when all in flight named the newest views */
+    uint64_t last_sent;  /* the highest number of a call in flight */
+    uint8_t resp;        /* 2 or 3 */
+    bool any_replica;    /* READONLY: reads may be answered by any replica, and be old */
+    bool ending;         /* reads no more commands; closed when everything is answered */
+    bool broken;         /* out of memory: a reply is lost, so it is closed at once */
+    bool stranger;       /* it has to log in first */
+    bool suspended;      /* its command comes again when its errand is done */
+    bool reply_off;      /* CLIENT REPLY OFF */
+    bool skip_next;      /* CLIENT REPLY SKIP: the next command's reply goes nowhere */
+    bool silent;         /* likewise that of the command that is being run */
+    bool no_evict;       /* CLIENT NO-EVICT, which changes nothing */
     uint8_t login_failures;
     uint32_t user;                 /* index among the users */
     struct errand *errand;         /* done for the command that comes again; the edge's */
