@@ -72,7 +72,7 @@ static void consider_promises(struct shard *s, struct group *g)
     struct tally promises = {0};
     struct version newest = g->last;
     struct group_peer *best = NULL;
-    bool whole = !g->partial;
+    bool whole = !g->partial || MUTANT(s, PARTIAL_SOURCE);
 
     if (!g->self_promised)
         return;
@@ -93,7 +93,6 @@ static void consider_promises(struct shard *s, struct group *g)
     }
     if (!group_is_majority(g, &promises) && !MUTANT(s, NO_PROMISES))
         return;
-    whole = whole || MUTANT(s, PARTIAL_SOURCE);
     if (whole && (!best || MUTANT(s, OWN_STATE))) {
         become_primary(s, g);
     } else if (whole) {
