@@ -1,19 +1,28 @@
 #!/bin/sh
-# Every broken rule must be noticed: a simulator that finds nothing proves nothing. $SIM_MUTANTS is the simulator
-# built with RINGKV_MUTANTS, $RINGKV_SOURCE the top of the source tree.
+# Every broken rule must be noticed: a simulator that finds nothing proves nothing. And the scripts that show it must find
+# nothing when no rule is broken. $SIM_MUTANTS is the simulator built with RINGKV_MUTANTS, $RINGKV_SOURCE the top of the
+# source tree.
 sim=${SIM_MUTANTS:-tests/sim/sim_mutants}
-list=${RINGKV_SOURCE:-.}/tests/sim/mutants
+folder=${RINGKV_SOURCE:-.}/tests/sim
 status=0
-grep -v '^#' "$list" | {
-    while read -r name bit seeds settings; do
+for script in "$folder"/scripts/*; do
+    "$sim" --script "$script" || { echo "$script: fails though no rule is broken"; status=1; }
+done
+grep -v '^#' "$folder/mutants" | {
+    while read -r name bit where settings; do
         shape=mutants=$((1 << bit))
         [ "$settings" = - ] || shape=$shape,$settings
-        if output=$("$sim" --seeds "$seeds" --shape "$shape" --expect-failure); then
+        case $where in
+        [0-9]*) set -- --seeds "$where" ;;
+        *) set -- --script "$folder/scripts/$where" ;;
+        esac
+        if output=$("$sim" "$@" --shape "$shape" --expect-failure); then
             echo "$name: noticed: $(echo "$output" | head -n 1)"
         else
-            echo "$name: NOT NOTICED among the seeds $seeds"
+            echo "$name: NOT NOTICED ($where)"
             status=1
         fi
     done
     exit $status
-}
+} || status=1
+exit $status

@@ -419,6 +419,14 @@ void net_reset(struct world *w, struct pipe *pipe)
     }
 }
 
+void net_drop(struct world *w, struct pipe *pipe)
+{
+    for (int side = 0; side < 2; side++) {
+        pipe->ways[side].broken = pipe->sides[side].connection;
+        net_side_down(w, pipe, side, false);
+    }
+}
+
 static void end_died(struct world *w, struct pipe *pipe, int side, bool tell)
 {
     uint32_t connection;

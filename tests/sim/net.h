@@ -65,6 +65,9 @@ void net_unblock(struct world *w, struct pipe *pipe, int from);
 /* The connection breaks: what is on the way may be lost, both sides notice in their time. */
 void net_reset(struct world *w, struct pipe *pipe);
 
+/* It ends here and now, with all that is on the way. */
+void net_drop(struct world *w, struct pipe *pipe);
+
 /* A place's process ends; tell: the system tells its peers. */
 void net_place_died(struct world *w, struct place *p, bool tell);
 /* It begins: opens what it has to open. */

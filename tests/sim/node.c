@@ -79,9 +79,17 @@ void node_tick(struct place *p)
 
     set_clocks(p);
     shard_tick(p->shard, (n->offset_us + w->now_us * n->rate / 1000) / 1000, p->shard->wall_ms);
-    events_put(&w->events, w->now_us + (uint64_t)w->shape.tick_us * 1000 / n->rate, EVENT_TICK,
-               p->index, 0, p->life);
     node_turn_end(p);
+}
+
+void node_timer(struct place *p)
+{
+    struct world *w = p->world;
+
+    events_put(&w->events, w->now_us + (uint64_t)w->shape.tick_us * 1000 / w->nodes[p->owner].rate,
+               EVENT_TICK, p->index, 0, p->life);
+    if (!w->scripted)
+        node_tick(p);
 }
 
 /* --- the loop's turns and the sync thread --------------------------------------------------- */

@@ -91,6 +91,11 @@ void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *arg
     router_execute(&x->router, &x->sessions[client], args, count);
 }
 
+uint64_t proxy_losses(const struct sim_proxy *x)
+{
+    return counter_read(&x->counters.node_timeouts) + counter_read(&x->counters.links_lost);
+}
+
 /* --- nodes ---------------------------------------------------------------------------------- */
 
 void proxy_lane(struct sim_proxy *x, struct pipe *pipe, enum lane_news news)
@@ -174,7 +179,7 @@ void proxy_start(struct sim_proxy *x)
     x->router.node_timeout_ms = w->faults_over ? PATIENT_NODE_MS : w->shape.attempt_us / 1000;
     x->router.lane_output_max = 1 << 20;
     x->router.session = sim_random_next(&w->random) | 1;
-    x->router.spin = (uint32_t)sim_random_below(&w->random, 100);
+    x->router.spin = w->script ? 0 : (uint32_t)sim_random_below(&w->random, 100);
 #ifdef RINGKV_MUTANTS
     x->router.mutants = w->shape.mutants;
 #endif

@@ -25,6 +25,9 @@ void proxy_kill(struct sim_proxy *x);
 void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *args, uint32_t count);
 void proxy_turn_end(struct sim_proxy *x);
 
+/* How often an answer did not come, for a node's silence or a lost connection. */
+uint64_t proxy_losses(const struct sim_proxy *x);
+
 /* A connection of this proxy's (the pipe's opening side) has come up, is lost, or did not come up.
  */
 enum lane_news { LANE_NEWS_UP, LANE_NEWS_LOST, LANE_NEWS_FAILED };

@@ -68,8 +68,7 @@ static struct place *place_of(struct world *w, const struct order *step, uint32_
 
 static struct pipe *pipe_of(struct world *w, const struct order *step, int *side)
 {
-    struct pipe *pipe =
-        net_pipe(w, place_of(w, step, 1), place_of(w, step, 2), side);
+    struct pipe *pipe = net_pipe(w, place_of(w, step, 1), place_of(w, step, 2), side);
 
     if (!pipe)
         fail(w, step, "names two that have no connection");
@@ -241,12 +240,12 @@ static void run_shape(struct world *w, const struct order *step)
 }
 
 static const struct verb verbs[] = {
-    {"shape", 2, 2, run_shape},        {"run", 2, 2, run_time},   {"mute", 3, 3, run_mute},
-    {"hear", 3, 3, run_hear},          {"cut", 3, 3, run_cut},    {"join", 3, 3, run_join},
-    {"drop", 3, 3, run_drop},          {"kill", 2, 2, run_kill},  {"power", 2, 2, run_kill},
-    {"start", 2, 2, run_start},        {"tick", 2, 2, run_tick},  {"lead", 2, 2, run_lead},
-    {"until", 3, 3, run_until},        {"ask", 4, WORDS_MAX, run_ask},
-    {"answered", 2, 2, run_answered},  {"sees", 3, 3, run_sees},
+    {"shape", 2, 2, run_shape}, {"run", 2, 2, run_time},        {"mute", 3, 3, run_mute},
+    {"hear", 3, 3, run_hear},   {"cut", 3, 3, run_cut},         {"join", 3, 3, run_join},
+    {"drop", 3, 3, run_drop},   {"kill", 2, 2, run_kill},       {"power", 2, 2, run_kill},
+    {"start", 2, 2, run_start}, {"tick", 2, 2, run_tick},       {"lead", 2, 2, run_lead},
+    {"until", 3, 3, run_until}, {"ask", 4, WORDS_MAX, run_ask}, {"answered", 2, 2, run_answered},
+    {"sees", 3, 3, run_sees},
 };
 
 static const struct verb *find_verb(const struct order *step)
@@ -270,8 +269,7 @@ static void read_step(struct order *step, char *line)
             step->words[step->count++] = word;
 }
 
-static int add_step(struct script *s, uint32_t number, const char *line, char *why,
-                    size_t why_size)
+static int add_step(struct script *s, uint32_t number, const char *line, char *why, size_t why_size)
 {
     struct order step = {.line = number, .text = strdup(line)};
 

@@ -107,19 +107,41 @@ void shape_draw(struct shape *s, struct sim_random *r, const char *settings)
         s->nodes = s->replicas;
 }
 
+/* One shard, enough partitions that each node owns one, and no faults of its own. */
+static const struct shape plain = {
+    .nodes = 3,
+    .replicas = 3,
+    .shards = 1,
+    .bits = 3,
+    .proxies = 1,
+    .clients = 1,
+    .keys = 4,
+    .tags = 32,
+    .pipeline = 1,
+    .think_us = 1000,
+    .timeout_us = 3000000,
+    .attempt_us = 300000,
+    .delay_us = 100,
+    .delay_rare_us = 100,
+    .silence_us = 2000000,
+    .sync_us = 100,
+    .hand_back_us = 20000,
+    .tick_us = 10000,
+    .room = 100000,
+    .history_steps = 100,
+    .chunk_records = 100,
+};
+
+void shape_of_script(struct shape *s, const char *script, const char *settings)
+{
+    *s = plain;
+    set_fields(s, script);
+    set_fields(s, settings);
+}
+
 int shape_check(const char *settings, char *why, size_t why_size)
 {
-    struct shape s = {.nodes = 3,
-                      .replicas = 3,
-                      .shards = 1,
-                      .proxies = 1,
-                      .clients = 1,
-                      .pipeline = 1,
-                      .timeout_us = 1000,
-                      .attempt_us = 1000,
-                      .keys = 1,
-                      .tags = 1,
-                      .bits = 2};
+    struct shape s = plain;
     const char *bad = set_fields(&s, settings);
 
     if (bad) {

@@ -55,6 +55,11 @@ struct shape {
  * was checked by shape_check). */
 void shape_draw(struct shape *s, struct sim_random *r, const char *settings);
 
+/* The same without chance: what scripts begin with, then what two settings say, one after the
+ * other.
+ */
+void shape_of_script(struct shape *s, const char *script, const char *settings);
+
 /* 0, or RK_INVALID with the reason. */
 int shape_check(const char *settings, char *why, size_t why_size);
 

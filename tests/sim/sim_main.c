@@ -11,6 +11,7 @@ static const char usage_text[] =
     "usage: sim --seeds A..B [--shape SETTINGS] [--keep-going]\n"
     "       sim --trace SEED [--shape SETTINGS]\n"
     "       sim --file FILE\n"
+    "       sim --script FILE [--shape SETTINGS] [--trace 0]\n"
     "\n"
     "Runs a simulated cluster once for each seed and checks what it did.\n"
     "\n"
@@ -18,6 +19,7 @@ static const char usage_text[] =
     "  --trace SEED      one seed, every event printed\n"
     "  --shape SETTINGS  name=number,... instead of what the seed draws; --shape help lists the "
     "names\n"
+    "  --script FILE     one directed schedule (tests/sim/script.h), instead of chance\n"
     "  --keep-going      don't stop at the first failure\n"
     "  --expect-failure  succeed when a seed fails, fail when none does (for broken rules)\n"
     "  --file FILE       seeds that once failed, a line each: SEED SETTINGS-OR-DASH WHAT IT "
@@ -36,10 +38,8 @@ static void print_shape_names(void)
 #undef X
 }
 
-static bool run_seed(uint64_t seed, const char *settings, const struct sim_keys *keys, FILE *trace,
-                     struct totals *t)
+static bool run_world(struct world *w, const char *settings, struct totals *t)
 {
-    struct world *w = world_new(seed, settings, keys, trace);
     bool good;
 
     world_run(w);
@@ -49,11 +49,19 @@ static bool run_seed(uint64_t seed, const char *settings, const struct sim_keys 
     t->events += w->event_count;
     t->ops += w->op_count;
     t->undecided += w->undecided;
-    if (!good)
-        printf("seed %" PRIu64 ": %s\n  sim --trace %" PRIu64 "%s%s\n", seed, w->violation, seed,
-               settings ? " --shape " : "", settings ? settings : "");
+    if (!good && w->script)
+        printf("script: %s\n", w->violation);
+    else if (!good)
+        printf("seed %" PRIu64 ": %s\n  sim --trace %" PRIu64 "%s%s\n", w->seed, w->violation,
+               w->seed, settings ? " --shape " : "", settings ? settings : "");
     world_free(w);
     return good;
+}
+
+static bool run_seed(uint64_t seed, const char *settings, const struct sim_keys *keys, FILE *trace,
+                     struct totals *t)
+{
+    return run_world(world_new(seed, settings, NULL, keys, trace), settings, t);
 }
 
 static double seconds(void)
@@ -118,8 +126,26 @@ static int run_file(const char *path, const struct sim_keys *keys)
 struct arguments {
     uint64_t from, to, trace;
     bool seeds, traces, keep_going, expect_failure;
-    const char *settings, *file;
+    const char *settings, *file, *script;
 };
+
+static int run_script(const struct arguments *a, const struct sim_keys *keys)
+{
+    struct totals t = {0};
+    struct script *script;
+    char why[600];
+    bool good;
+
+    if (script_read(a->script, &script, why, sizeof(why)) != 0 ||
+        shape_check(script_shape(script), why, sizeof(why)) != 0) {
+        fprintf(stderr, "sim: %s: %s\n", a->script, why);
+        return 2;
+    }
+    good = run_world(world_new(0, a->settings, script, keys, a->traces ? stdout : NULL),
+                     a->settings, &t);
+    script_free(script);
+    return good ? 0 : 1;
+}
 
 static bool read_seeds(const char *text, struct arguments *a)
 {
@@ -133,13 +159,11 @@ static bool read_seeds(const char *text, struct arguments *a)
 
 static bool read_arguments(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 's'},
-                                            {"trace", required_argument, NULL, 't'},
-                                            {"shape", required_argument, NULL, 'h'},
-                                            {"file", required_argument, NULL, 'f'},
-                                            {"keep-going", no_argument, NULL, 'k'},
-                                            {"expect-failure", no_argument, NULL, 'e'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, 's'},    {"trace", required_argument, NULL, 't'},
+        {"shape", required_argument, NULL, 'h'},    {"file", required_argument, NULL, 'f'},
+        {"script", required_argument, NULL, 'c'},   {"keep-going", no_argument, NULL, 'k'},
+        {"expect-failure", no_argument, NULL, 'e'}, {0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -159,6 +183,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
         case 'f':
             a->file = optarg;
             break;
+        case 'c':
+            a->script = optarg;
+            break;
         case 'k':
             a->keep_going = true;
             break;
@@ -169,7 +196,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *a)
             return false;
         }
     }
-    return optind == argc && a->seeds + a->traces + (a->file != NULL) == 1;
+    return optind == argc && a->seeds + (a->traces || a->script) + (a->file != NULL) == 1;
 }
 
 int main(int argc, char **argv)
@@ -196,6 +223,10 @@ int main(int argc, char **argv)
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (a.script) {
+        status = run_script(&a, &keys);
+        return a.expect_failure && status < 2 ? !status : status;
+    }
     if (a.traces) {
         struct totals t = {0};
 

@@ -1,4 +1,5 @@
 /* The clients: what they ask, and the history of what they saw. */
+#include "shared/error.h"
 #include "tests/sim/client_reply.h"
 #include "tests/sim/world.h"
 #include <stdlib.h>
@@ -122,6 +123,7 @@ static void start(struct world *w, uint32_t client, size_t first)
 
     c->first = first;
     c->end = w->op_count;
+    c->losses = proxy_losses(w->proxies[c->proxy]);
     for (size_t i = first; i < c->end; i++) {
         struct sim_op *o = &w->ops[i];
 
@@ -172,6 +174,62 @@ void workload_client(struct world *w, uint32_t client)
     start(w, client, first);
 }
 
+/* A key as a script names it, in partition 0; false: there is none such. */
+static bool read_key(const struct world *w, const char *word, uint16_t *key)
+{
+    char *end;
+    unsigned long tag = strtoul(word, &end, 10), k = *end == '.' ? strtoul(end + 1, &end, 10) : 99;
+
+    *key = (uint16_t)(tag * KEYS_OF_TAG + k);
+    return *end == 0 && tag < KEYS_TAGS && k < w->shape.keys &&
+           sim_key_partition(&w->keys->keys[*key], w->shape.bits) == 0;
+}
+
+/* Adds a key, and its value when it has one; how many words that took, 0: it cannot be read. */
+static uint32_t read_operand(struct world *w, struct linear_op *l, const char *const *words,
+                             uint32_t count)
+{
+    char kind = operation_info(l->op)->args[1];
+    bool with_value = kind == 'v' || kind == 'i';
+
+    if (l->key_count == LINEAR_OP_KEYS_MAX || count < 1u + with_value ||
+        !read_key(w, words[0], &l->keys[l->key_count]))
+        return 0;
+    if (kind == 'v')
+        l->values[l->key_count] = world_keep(w, bytes_from(words[1]));
+    if (kind == 'i')
+        l->by = strtol(words[1], NULL, 10);
+    l->key_count++;
+    return 1 + with_value;
+}
+
+int workload_ask(struct world *w, uint32_t client, const char *name, const char *const *words,
+                 uint32_t count)
+{
+    uint8_t op = 0;
+    struct sim_op *o;
+
+    for (unsigned number = 1; number < UINT8_MAX && !op; number++)
+        if (operation_info((uint8_t)number) &&
+            strcmp(operation_info((uint8_t)number)->name, name) == 0)
+            op = (uint8_t)number;
+    if (!op || !count || w->clients[client].first < w->clients[client].end)
+        return RK_INVALID;
+    o = new_op(w, client, op, 0);
+    o->partition = 0;
+    o->linear.key_count = 0;
+    while (count) {
+        uint32_t taken = read_operand(w, &o->linear, words, count);
+
+        if (!taken)
+            return RK_INVALID;
+        words += taken;
+        count -= taken;
+    }
+    start(w, client, w->op_count - 1);
+    return 0;
+}
+
 /* --- what came of it ------------------------------------------------------------------------ */
 
 static void trace_done(struct world *w, const struct sim_op *o, const struct client_reply *reply)
@@ -204,6 +262,10 @@ static void done(struct world *w, uint32_t client, const struct client_reply *re
     struct sim_op *o = &w->ops[c->first];
 
     trace_done(w, o, reply);
+    /* What was refused, its refusal lost, may be done after what was not refused behind it. */
+    if (proxy_losses(w->proxies[c->proxy]) != c->losses)
+        for (size_t i = c->first; i < c->end; i++)
+            w->ops[i].linear.line = 0;
     if (reply->outcome == OUTCOME_ANSWERED)
         keep_reply(w, &o->linear, reply);
     o->dropped = reply->outcome == OUTCOME_REFUSED;
@@ -251,7 +313,7 @@ void workload_start(struct world *w)
     w->ops_wanted = w->shape.ops;
     for (uint32_t t = 0; t < tags; t++)
         w->tags[t] = (uint16_t)t;
-    for (uint32_t t = 0; t < tags; t++) {
+    for (uint32_t t = 0; t < tags && !w->script; t++) {
         uint32_t other = (uint32_t)sim_random_range(&w->random, t, tags - 1);
         uint16_t swapped = w->tags[t];
 

@@ -123,8 +123,8 @@ static void make_proxies(struct world *w)
         w->proxies[i] = proxy_new(w, &w->places[w->place_count - w->shape.proxies + i]);
 }
 
-struct world *world_new(uint64_t seed, const char *settings, const struct sim_keys *keys,
-                        FILE *trace)
+struct world *world_new(uint64_t seed, const char *settings, const struct script *script,
+                        const struct sim_keys *keys, FILE *trace)
 {
     struct world *w = calloc(1, sizeof(*w));
 
@@ -134,7 +134,11 @@ struct world *world_new(uint64_t seed, const char *settings, const struct sim_ke
     w->keys = keys;
     w->trace = trace;
     sim_random_seed(&w->random, seed);
-    shape_draw(&w->shape, &w->random, settings);
+    w->script = script;
+    if (script)
+        shape_of_script(&w->shape, script_shape(script), settings);
+    else
+        shape_draw(&w->shape, &w->random, settings);
     for (uint32_t i = 0; i < w->shape.nodes; i++)
         make_node(w, i);
     make_ring(w);
@@ -248,7 +252,7 @@ static void handle_node(struct world *w, const struct event *e)
         return;
     switch (e->kind) {
     case EVENT_TICK:
-        node_tick(p);
+        node_timer(p);
         break;
     case EVENT_TURN_END:
         node_turn_end(p);
@@ -372,7 +376,13 @@ void world_run(struct world *w)
     for (uint32_t i = 0; i < w->shape.proxies; i++)
         proxy_start(w->proxies[i]);
     workload_start(w);
-    faults_start(w);
+    if (w->script) {
+        w->scripted = true;
+        script_run(w->script, w);
+        w->scripted = false;
+    } else {
+        faults_start(w);
+    }
     run_clients(w);
     faults_heal(w);
     /* Connections that are broken already still end, and processes that stand still go on by

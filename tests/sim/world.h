@@ -15,6 +15,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/proxy.h"
 #include "tests/sim/random.h"
+#include "tests/sim/script.h"
 #include "tests/sim/shape.h"
 #include <stdio.h>
 
@@ -67,6 +68,7 @@ struct sim_op {
 struct sim_client {
     uint32_t proxy;
     size_t first, end;
+    uint64_t losses; /* of the proxy, when it asked */
 };
 
 struct world {
@@ -97,13 +99,16 @@ struct world {
     uint64_t clock;             /* counts invocations and answers */
     void **kept;                /* memory that lives as long as the world */
     size_t kept_count, kept_size;
+    const struct script *script; /* NULL: chance decides */
+    bool scripted;               /* the script runs */
     bool faults_over;
     uint32_t undecided;  /* histories that the checker gave up on */
     char violation[512]; /* "": none */
 };
 
-struct world *world_new(uint64_t seed, const char *settings, const struct sim_keys *keys,
-                        FILE *trace);
+/* `script` (may be NULL) must outlive it. */
+struct world *world_new(uint64_t seed, const char *settings, const struct script *script,
+                        const struct sim_keys *keys, FILE *trace);
 void world_free(struct world *w);
 
 /* Runs it all: what was violated is in w->violation afterwards. */
@@ -135,7 +140,9 @@ void node_link_up(struct place *p, struct place *other);
 void node_link_down(struct place *p, struct place *other);
 void node_room(struct place *p, struct place *other);
 void node_frames(struct place *p, struct pipe *pipe, struct place *from, struct bytes frames);
+/* What is due with time; and the timer that does it, except while a script runs. */
 void node_tick(struct place *p);
+void node_timer(struct place *p);
 void node_turn_end(struct place *p);
 void node_sync(struct place *p);
 void node_sync_told(struct place *p);
@@ -143,6 +150,10 @@ void node_sync_told(struct place *p);
 /* --- workload.c ----------------------------------------------------------------------------- */
 
 void workload_start(struct world *w);
+/* A script's client asks: an operation's name, its keys as TAG.KEY, each with its value if it has
+ * one. 0 or RK_INVALID. */
+int workload_ask(struct world *w, uint32_t client, const char *name, const char *const *words,
+                 uint32_t count);
 /* A client has nothing to do: what comes next. */
 void workload_client(struct world *w, uint32_t client);
 /* A proxy's output for a client: takes the first reply. Its size; 0: it is not whole yet, or was
