@@ -196,6 +196,43 @@ int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *
     return error;
 }
 
+int data_folder_load_slot(const struct data_folder *d, struct ring_slot *out, char *why,
+                          size_t why_size)
+{
+    char *path = path_in(d, "ring-slot");
+    struct buf content = {0};
+    int error = path ? file_read(path, RING_SLOT_ENCODED_MAX, &content) : RK_NOMEM;
+
+    *out = (struct ring_slot){0};
+    if (!error)
+        error = ring_slot_decode(buf_bytes(&content), out);
+    if (error == RK_NOTFOUND)
+        error = 0;
+    else if (error)
+        snprintf(
+            why, why_size,
+            "%s: %s; it holds what this node has promised about the next ring: if a newer ring "
+            "than its own is known by another member, remove this file, else replace the node "
+            "(ringctl replace)",
+            path ? path : "ring-slot", error == RK_IO ? strerror(errno) : rk_error_text(error));
+    buf_free(&content);
+    free(path);
+    return error;
+}
+
+int data_folder_save_slot(const struct data_folder *d, const struct ring_slot *slot)
+{
+    char *path = path_in(d, "ring-slot");
+    struct buf content = {0};
+    int error = path ? ring_slot_encode(slot, &content) : RK_NOMEM;
+
+    if (!error)
+        error = file_replace(path, buf_bytes(&content), 0600);
+    buf_free(&content);
+    free(path);
+    return error;
+}
+
 int data_folder_save_ring(const struct data_folder *d, const struct ring *ring)
 {
     char *path = path_in(d, "ring");

@@ -3,11 +3,13 @@
  *   DIR/lock       held (flock) while a ringnode uses the folder
  *   DIR/identity   made at the first start: format version, identity, shards, checksum
  *   DIR/ring       the newest ring this node knows (ring_encode)
+ *   DIR/ring-slot  what it has promised about the next one (ring_slot_encode)
  *   DIR/shard-K/   one shard's store
  */
 #ifndef RINGKV_NODE_DATA_FOLDER_H
 #define RINGKV_NODE_DATA_FOLDER_H
 
+#include "node/ring_slot.h"
 #include "shared/limits.h"
 #include "shared/ring.h"
 #include <stddef.h>
@@ -34,5 +36,11 @@ char *data_folder_shard(const struct data_folder *d, uint16_t shard);
 int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *why,
                           size_t why_size);
 int data_folder_save_ring(const struct data_folder *d, const struct ring *ring);
+
+/* Likewise the slot; an empty one when there is none. Saved is on stable storage: 0, RK_NOMEM,
+ * RK_NOSPACE, RK_IO. */
+int data_folder_load_slot(const struct data_folder *d, struct ring_slot *out, char *why,
+                          size_t why_size);
+int data_folder_save_slot(const struct data_folder *d, const struct ring_slot *slot);
 
 #endif

@@ -1,4 +1,5 @@
 #include "node/front.h"
+#include "node/ring_keeper.h"
 #include "node/status.h"
 #include "node/worker.h"
 #include "shared/conn.h"
@@ -6,7 +7,6 @@
 #include "shared/frame.h"
 #include "shared/listener.h"
 #include "shared/log.h"
-#include "shared/ring_ref.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ struct front {
     struct listener *listener;
     struct loop_timer *sweep;
     struct visitor *visitors;
-    struct ring_ref *ring;
+    struct ring_keeper *keeper;
     uint64_t started_ms;
     struct status_front counters;
 };
@@ -67,117 +67,14 @@ static void say_goodbye(struct visitor *v, int error, const char *format, ...)
     conn_close_after_flush(v->conn);
 }
 
-/* --- ring ----------------------------------------------------------------------------------- */
-
-static int check_place(const struct node *node, const struct ring *ring, char *why, size_t why_size)
-{
-    int me = ring_member_by_identity(ring, node->folder.identity);
-
-    if (me < 0) {
-        snprintf(why, why_size,
-                 "this node's identity is not in the ring of epoch %llu: it was "
-                 "replaced, or its data folder is another node's",
-                 (unsigned long long)ring->epoch);
-        return RK_MEMBER;
-    }
-    if (ring->members[me].shards != node->folder.shards) {
-        snprintf(why, why_size, "the ring says that %s has %u shards, its data folder has %u",
-                 ring->members[me].name, ring->members[me].shards, node->folder.shards);
-        return RK_INVALID;
-    }
-    return 0;
-}
-
-int front_set_ring(struct front *f, struct ring *ring, char *why, size_t why_size)
-{
-    int error = check_place(f->node, ring, why, why_size);
-    struct ring_ref *ref;
-
-    if (error) {
-        ring_free(ring);
-        return error;
-    }
-    ref = ring_ref_new(ring);
-    if (!ref) {
-        snprintf(why, why_size, "out of memory");
-        return RK_NOMEM;
-    }
-    ring_ref_put(f->ring);
-    f->ring = ref;
-    for (uint16_t i = 0; i < f->node->folder.shards; i++)
-        worker_set_ring(f->node->workers[i], ring_ref_get(ref));
-    log_info("ring: epoch=%llu members=%u partitions=%u replicas=%u",
-             (unsigned long long)ring->epoch, ring->member_count, ring_partitions(ring),
-             ring->replicas);
-    return 0;
-}
-
-/* Takes the ring of a RING_PUT if it follows the one that this node has. */
-static int put_ring(struct front *f, const struct ring_put *m, char *why, size_t why_size)
-{
-    const struct ring *now = f->ring ? f->ring->ring : NULL;
-    uint64_t epoch = now ? now->epoch : 0;
-    struct ring *ring;
-    int error = ring_decode(m->ring, &ring, why, why_size);
-
-    if (error) {
-        if (!why[0])
-            snprintf(why, why_size, "%s", rk_error_text(error));
-        return error;
-    }
-    if (now && memcmp(now->cluster, ring->cluster, IDENTITY_SIZE) != 0) {
-        snprintf(why, why_size, "this node belongs to another cluster");
-        error = RK_CLUSTER;
-    } else if (m->expected_epoch != epoch || ring->epoch != epoch + 1) {
-        snprintf(why, why_size,
-                 "the ring is at epoch %llu here, the change was made for epoch "
-                 "%llu",
-                 (unsigned long long)epoch, (unsigned long long)m->expected_epoch);
-        error = RK_EPOCH;
-    } else {
-        error = check_place(f->node, ring, why, why_size);
-    }
-    if (!error) {
-        error = data_folder_save_ring(&f->node->folder, ring);
-        if (error)
-            snprintf(why, why_size, "cannot write the ring to %s: %s", f->node->folder.path,
-                     rk_error_text(error));
-    }
-    if (error) {
-        ring_free(ring);
-        return error;
-    }
-    return front_set_ring(f, ring, why, why_size);
-}
-
-static void log_newer(void *arg)
-{
-    struct front *f = arg;
-
-    log_warn("ring: another program knows epoch=%llu, this node has epoch=%llu",
-             (unsigned long long)__atomic_load_n(&f->counters.newer_epoch_heard, __ATOMIC_RELAXED),
-             (unsigned long long)(f->ring ? f->ring->ring->epoch : 0));
-}
-
-void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member)
-{
-    (void)member;
-
-    uint64_t heard = __atomic_load_n(&f->counters.newer_epoch_heard, __ATOMIC_RELAXED);
-
-    /* Said once for each epoch. */
-    if (epoch > heard && __atomic_compare_exchange_n(&f->counters.newer_epoch_heard, &heard, epoch,
-                                                     false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        loop_post(f->loop, log_newer, f);
-}
-
 /* --- what ringctl and ring watchers ask ----------------------------------------------------- */
 
 static int answer_ring(struct visitor *v, uint64_t tag)
 {
     struct front *f = v->front;
+    const struct ring *ring = ring_keeper_ring(f->keeper);
     struct buf encoded = {0};
-    int error = f->ring ? ring_encode(f->ring->ring, &encoded) : 0;
+    int error = ring ? ring_encode(ring, &encoded) : 0;
 
     if (!error)
         error = message_put_ring(conn_out(v->conn), tag, buf_bytes(&encoded));
@@ -191,30 +88,78 @@ static int answer_status(struct visitor *v, uint64_t tag)
     struct buf text = {0};
     int error;
 
+    f->counters.newer_epoch_heard = ring_keeper_heard(f->keeper);
     f->counters.uptime_s = (loop_now_ms(f->loop) - f->started_ms) / 1000;
-    error = status_write(f->node, f->ring ? f->ring->ring : NULL, &f->counters, &text);
+    error = status_write(f->node, ring_keeper_ring(f->keeper), &f->counters, &text);
     if (!error)
         error = message_put_status(conn_out(v->conn), tag, buf_bytes(&text));
     buf_free(&text);
     return error;
 }
 
-static int answer_put(struct visitor *v, const struct ring_put *m)
+/* DONE, with the epoch that this node has then. */
+static int answer_done(struct visitor *v, uint64_t tag, int error, const char *why)
 {
-    struct front *f = v->front;
-    char why[WHY_SIZE] = "";
-    struct done done = {.tag = m->tag, .error = put_ring(f, m, why, sizeof(why))};
+    const struct ring *ring = ring_keeper_ring(v->front->keeper);
+    struct done done = {
+        .tag = tag, .error = error, .epoch = ring ? ring->epoch : 0, .text = bytes_from(why)};
 
-    if (done.error)
+    if (error)
         log_warn("ring: refused a ring from address=%s: %s", conn_peer(v->conn), why);
-    done.epoch = f->ring ? f->ring->ring->epoch : 0;
-    done.text = bytes_from(why);
     return message_put_done(conn_out(v->conn), &done);
+}
+
+static int answer_put(struct visitor *v, struct bytes body)
+{
+    char why[WHY_SIZE] = "";
+    struct ring_put m;
+
+    if (message_get_ring_put(body, &m) != 0)
+        return RK_CORRUPT;
+    return answer_done(v, m.tag, ring_keeper_put(v->front->keeper, &m, why, sizeof(why)), why);
+}
+
+static int answer_prepare(struct visitor *v, struct bytes body)
+{
+    struct ring_prepare m;
+    struct ring_promise promise;
+
+    if (message_get_ring_prepare(body, &m) != 0)
+        return RK_CORRUPT;
+    ring_keeper_prepare(v->front->keeper, &m, &promise);
+    return message_put_ring_promise(conn_out(v->conn), &promise);
+}
+
+static int answer_accept(struct visitor *v, struct bytes body)
+{
+    char why[WHY_SIZE] = "";
+    struct ring_accept m;
+
+    if (message_get_ring_accept(body, &m) != 0)
+        return RK_CORRUPT;
+    return answer_done(v, m.tag, ring_keeper_accept(v->front->keeper, &m, why, sizeof(why)), why);
+}
+
+/* Only of those shards that go by the ring of the answer's epoch already. */
+static int answer_progress(struct visitor *v, uint64_t tag)
+{
+    const struct node *node = v->front->node;
+    const struct ring *ring = ring_keeper_ring(v->front->keeper);
+    struct progress m = {.tag = tag, .epoch = ring ? ring->epoch : 0};
+    struct buf entries = {0};
+    int error = 0;
+
+    for (uint16_t i = 0; i < node->folder.shards && !error; i++)
+        error = worker_progress(node->workers[i], &m, &entries);
+    m.entries = buf_bytes(&entries);
+    if (!error)
+        error = message_put_progress(conn_out(v->conn), &m);
+    buf_free(&entries);
+    return error;
 }
 
 static int answer(struct visitor *v, const struct frame *frame)
 {
-    struct ring_put put;
     uint64_t tag;
 
     conn_flush_later(v->conn);
@@ -227,7 +172,13 @@ static int answer(struct visitor *v, const struct frame *frame)
     case MESSAGE_STATUS_GET:
         return message_get_tag(frame->body, &tag) ? RK_CORRUPT : answer_status(v, tag);
     case MESSAGE_RING_PUT:
-        return message_get_ring_put(frame->body, &put) ? RK_CORRUPT : answer_put(v, &put);
+        return answer_put(v, frame->body);
+    case MESSAGE_RING_PREPARE:
+        return answer_prepare(v, frame->body);
+    case MESSAGE_RING_ACCEPT:
+        return answer_accept(v, frame->body);
+    case MESSAGE_PROGRESS_GET:
+        return message_get_tag(frame->body, &tag) ? RK_CORRUPT : answer_progress(v, tag);
     default:
         return RK_PROTOCOL;
     }
@@ -246,7 +197,7 @@ static bool is_zero(const uint8_t id[IDENTITY_SIZE])
 static bool may_enter(struct visitor *v, const struct hello *m)
 {
     const struct node *node = v->front->node;
-    const struct ring *ring = v->front->ring ? v->front->ring->ring : NULL;
+    const struct ring *ring = ring_keeper_ring(v->front->keeper);
 
     if (!is_zero(m->target) && memcmp(m->target, node->folder.identity, IDENTITY_SIZE) != 0) {
         say_goodbye(v, RK_MEMBER,
@@ -262,6 +213,11 @@ static bool may_enter(struct visitor *v, const struct hello *m)
         return true;
     if (!ring) {
         say_goodbye(v, RK_EPOCH, "this node is in no ring yet");
+        return false;
+    }
+    if (ring_keeper_is_out(v->front->keeper)) {
+        say_goodbye(v, RK_MEMBER, "this node was removed from the ring, which is at epoch %llu now",
+                    (unsigned long long)ring->epoch);
         return false;
     }
     if (is_zero(m->cluster) || m->shard >= node->folder.shards) {
@@ -281,12 +237,14 @@ static bool may_enter(struct visitor *v, const struct hello *m)
 
 static void fill_welcome(const struct front *f, struct welcome *m)
 {
+    const struct ring *ring = ring_keeper_ring(f->keeper);
+
     *m = (struct welcome){.shards = f->node->folder.shards};
     memcpy(m->identity, f->node->folder.identity, IDENTITY_SIZE);
-    if (!f->ring)
+    if (!ring)
         return;
-    m->epoch = f->ring->ring->epoch;
-    memcpy(m->cluster, f->ring->ring->cluster, IDENTITY_SIZE);
+    m->epoch = ring->epoch;
+    memcpy(m->cluster, ring->cluster, IDENTITY_SIZE);
 }
 
 /* Hands the connection to its shard, with what was read behind the HELLO. */
@@ -453,7 +411,8 @@ struct front *front_new(struct node *node, struct loop *loop, char *why, size_t 
     f->loop = loop;
     f->started_ms = loop_now_ms(loop);
     f->sweep = loop_timer_new(loop, sweep, f);
-    if (f->sweep && config_split_address(node->options.listen, &host, &port) == 0)
+    f->keeper = ring_keeper_new(node, loop);
+    if (f->sweep && f->keeper && config_split_address(node->options.listen, &host, &port) == 0)
         f->listener = listener_new(loop, host, port, false, on_accept, f, why, why_size);
     free(host);
     if (!f->listener) {
@@ -462,6 +421,16 @@ struct front *front_new(struct node *node, struct loop *loop, char *why, size_t 
     }
     loop_timer_set(f->sweep, SWEEP_MS);
     return f;
+}
+
+int front_load_ring(struct front *f, char *why, size_t why_size)
+{
+    return ring_keeper_load(f->keeper, why, why_size);
+}
+
+void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member)
+{
+    ring_keeper_hear(f->keeper, epoch, member);
 }
 
 void front_stop(struct front *f)
@@ -480,6 +449,6 @@ void front_free(struct front *f)
     }
     listener_free(f->listener);
     loop_timer_free(f->sweep);
-    ring_ref_put(f->ring);
+    ring_keeper_free(f->keeper);
     free(f);
 }

@@ -17,12 +17,11 @@ void front_free(struct front *f);
 /* Takes no more connections. */
 void front_stop(struct front *f);
 
-/* Takes the ring that was found in the data folder (owned from here on), and tells the workers. 0;
- * RK_MEMBER: this node's identity is not in it; RK_INVALID: it says another number of shards;
- * RK_NOMEM. On failure the ring is freed. */
-int front_set_ring(struct front *f, struct ring *ring, char *why, size_t why_size);
+/* Takes the ring that is in the data folder, if any, and tells the workers. 0, or an error with a
+ * text. */
+int front_load_ring(struct front *f, char *why, size_t why_size);
 
-/* From any thread: somebody knows a newer ring. */
+/* From any thread: somebody knows a newer ring: that member, or (0) nobody in particular. */
 void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member);
 
 #endif

@@ -80,7 +80,6 @@ static void raise_descriptors(void)
 static int start(struct daemon *d, char *why, size_t why_size)
 {
     struct node *n = &d->node;
-    struct ring *ring = NULL;
     int error =
         data_folder_open(&n->folder, n->options.data, (uint16_t)n->options.shards, why, why_size);
 
@@ -91,22 +90,16 @@ static int start(struct daemon *d, char *why, size_t why_size)
     snprintf(why, why_size, "out of memory");
     if (!n->workers || !d->loop || watch_signals(d) != 0)
         return RK_NOMEM;
-    error = data_folder_load_ring(&n->folder, &ring, why, why_size);
-    if (error && error != RK_NOTFOUND)
-        return error;
     for (uint16_t i = 0; i < n->folder.shards; i++) {
         n->workers[i] = worker_new(n, i, why, why_size);
-        if (!n->workers[i]) {
-            ring_free(ring);
+        if (!n->workers[i])
             return RK_IO;
-        }
     }
     n->front = front_new(n, d->loop, why, why_size);
-    if (!n->front) {
-        ring_free(ring);
+    if (!n->front)
         return RK_IO;
-    }
-    if (ring && (error = front_set_ring(n->front, ring, why, why_size)) != 0)
+    error = front_load_ring(n->front, why, why_size);
+    if (error)
         return error;
     for (; d->started < n->folder.shards; d->started++)
         if (worker_start(n->workers[d->started]) != 0) {

@@ -67,6 +67,7 @@ struct shard_counters {
         refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
         view_changes, bad_messages, tombstones_swept, records_dropped, expired;
+    uint64_t records_copied, bytes_copied; /* to learners */
 };
 
 struct shard {
@@ -148,6 +149,10 @@ struct shard_summary {
     uint32_t primary, backup, behind, transfer, idle, learning;
 };
 void shard_summary(const struct shard *s, struct shard_summary *out);
+
+/* Appends an entry (message_add_progress) for each partition that is led here and whose replicas
+ * are changing; none when the ring is not. 0 or RK_NOMEM. */
+int shard_progress(const struct shard *s, uint32_t *count, struct buf *entries);
 
 /* --- for the groups ------------------------------------------------------------------------- */
 

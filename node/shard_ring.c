@@ -1,6 +1,7 @@
 /* A shard takes a ring, its first or the next one. */
 #include "node/shard_parts.h"
 #include "shared/error.h"
+#include "shared/message_ring.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -113,5 +114,25 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
     error = first ? load_groups(s) : 0;
     for (uint32_t i = 0; i < s->group_count && !error; i++)
         group_set_ring(s, &s->groups[i]);
+    return error;
+}
+
+int shard_progress(const struct shard *s, uint32_t *count, struct buf *entries)
+{
+    int error = 0;
+
+    *count = 0;
+    for (uint32_t i = 0; i < s->group_count && s->ring->change && !error; i++) {
+        const struct group *g = &s->groups[i];
+        enum ring_phase phase = ring_phase(s->ring, g->partition);
+        struct progress_entry e = {.partition = g->partition};
+
+        if (g->role != GROUP_PRIMARY || (phase != RING_LEARNING && phase != RING_JOINT))
+            continue;
+        if (phase == RING_LEARNING ? group_has_taught(g) : group_is_ready(g))
+            e.flags = phase == RING_LEARNING ? PROGRESS_LEARNED : PROGRESS_READY;
+        error = message_add_progress(entries, &e);
+        *count += !error;
+    }
     return error;
 }

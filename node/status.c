@@ -68,6 +68,9 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("relayed", shard.relayed)                         \
     X("tombstones_swept", shard.tombstones_swept)       \
     X("expired", shard.expired)                         \
+    X("records_copied", shard.records_copied)           \
+    X("bytes_copied", shard.bytes_copied)               \
+    X("records_dropped", shard.records_dropped)         \
     X("steps_sent", shard.steps_sent)                   \
     X("steps_applied", shard.steps_applied)             \
     X("gaps", shard.gaps)                               \

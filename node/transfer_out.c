@@ -166,14 +166,20 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
     struct buf *out = shard_peer_out(s, peer->member, g->partition);
     struct chunk c = chunk_of(g, t);
     struct version since = stretch->level == TRANSFER_WHOLE ? (struct version){0} : t->since;
+    size_t before;
     int found;
 
     if (!out)
         return false;
     c.flags |= stretch->level == TRANSFER_WHOLE ? 0 : CHUNK_DIGEST;
+    before = buf_len(out);
     found = write_chunk(s, &c, &stretch->range, stretch->level, since, out, &f->range.upper);
     if (found < 0)
         return false;
+    if (!peer->votes) {
+        s->counters.records_copied += c.change_count;
+        s->counters.bytes_copied += buf_len(out) - before;
+    }
     f->number = c.number;
     f->level = stretch->level;
     f->range.lower = stretch->range.lower;

@@ -48,6 +48,8 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t report_lock;
     struct worker_report report;
+    struct progress progress; /* with the report's lock; its entries stand here: */
+    struct buf progress_entries;
 };
 
 static int64_t wall_ms(void)
@@ -306,12 +308,40 @@ static void make_report(struct worker *w)
     pthread_mutex_unlock(&w->report_lock);
 }
 
+static void make_progress(struct worker *w)
+{
+    pthread_mutex_lock(&w->report_lock);
+    w->progress = (struct progress){.epoch = w->ring ? w->ring->ring->epoch : 0,
+                                    .records_copied = w->shard->counters.records_copied,
+                                    .bytes_copied = w->shard->counters.bytes_copied};
+    buf_truncate(&w->progress_entries, 0);
+    if (shard_progress(w->shard, &w->progress.count, &w->progress_entries) != 0)
+        w->progress.epoch = 0;
+    pthread_mutex_unlock(&w->report_lock);
+}
+
+int worker_progress(struct worker *w, struct progress *m, struct buf *entries)
+{
+    int error = 0;
+
+    pthread_mutex_lock(&w->report_lock);
+    m->records_copied += w->progress.records_copied;
+    m->bytes_copied += w->progress.bytes_copied;
+    if (w->progress.epoch == m->epoch) {
+        error = buf_append(entries, buf_head(&w->progress_entries), buf_len(&w->progress_entries));
+        m->count += error ? 0 : w->progress.count;
+    }
+    pthread_mutex_unlock(&w->report_lock);
+    return error;
+}
+
 static void tick(void *arg)
 {
     struct worker *w = arg;
 
     links_tick(w->links);
     shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
+    make_progress(w);
     if (w->ticks++ % REPORT_TICKS == 0)
         make_report(w);
     loop_timer_set(w->tick, TICK_MS);
@@ -561,6 +591,7 @@ void worker_free(struct worker *w)
     loop_timer_free(w->stop_check);
     loop_free(w->loop);
     ring_ref_put(w->ring);
+    buf_free(&w->progress_entries);
     pthread_mutex_destroy(&w->report_lock);
     free(w->clients);
     free(w);

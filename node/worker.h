@@ -7,6 +7,7 @@
 #include "node/node.h"
 #include "node/shard.h"
 #include "shared/buf.h"
+#include "shared/message_ring.h"
 #include "shared/ring_ref.h"
 
 struct worker;
@@ -32,6 +33,10 @@ void worker_adopt(struct worker *w, int fd, const struct hello *hello,
                   const struct welcome *welcome, struct bytes rest);
 void worker_set_ring(struct worker *w, struct ring_ref *ring);
 void worker_report(struct worker *w, struct worker_report *out);
+
+/* Adds what this shard tells of a change of the ring, as of its last tick (25 ms ago): to the sums
+ * of `m`, and its entries when they are meant by the ring of m->epoch. 0 or RK_NOMEM. */
+int worker_progress(struct worker *w, struct progress *m, struct buf *entries);
 
 /* Answers what is in flight, for at most so long, then ends the thread. worker_free waits for it,
  * syncs and closes. */
