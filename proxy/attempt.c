@@ -203,24 +203,62 @@ static void take_proof(struct router *r, struct leg *leg, const struct reply *re
 
 /* --- to one node ---------------------------------------------------------------------------- */
 
+/* Who may lead a partition, in the order in which they are asked to. */
+struct candidates {
+    uint32_t count;
+    uint16_t member[2 * REPLICAS_MAX];
+};
+
+static void add_candidates(struct candidates *all, const struct ring_replicas *set)
+{
+    for (uint16_t i = 0; set && i < set->count; i++) {
+        bool there = false;
+
+        for (uint32_t k = 0; k < all->count; k++)
+            there = there || all->member[k] == set->member[i];
+        if (!there)
+            all->member[all->count++] = set->member[i];
+    }
+}
+
+/* All voters. While their set is changed, first those who stay, since one of them has to lead. */
+static void find_candidates(const struct router *r, uint32_t partition, struct candidates *all)
+{
+    all->count = 0;
+    add_candidates(all, ring_joint(r->ring, partition));
+    add_candidates(all, ring_replicas(r->ring, partition));
+}
+
+/* The primary of the newest view known, unless it votes no more; else who should lead. */
+static uint16_t likely_primary(const struct router *r, uint32_t partition,
+                               const struct candidates *all)
+{
+    uint64_t view = r->routes[partition].view;
+    int known = view ? ring_member_by_number(r->ring, view_member(view)) : -1;
+
+    for (uint32_t i = 0; known >= 0 && i < all->count; i++)
+        if (all->member[i] == known)
+            return (uint16_t)known;
+    return ring_preferred(r->ring, partition);
+}
+
 /* Where to: the view's primary, or, when it does not answer or none is known, a replica that relays
  * or leads. */
 static struct lane *choose_primary(struct router *r, const struct call *c, struct request *m)
 {
-    const struct ring_replicas *set = ring_replicas(r->ring, c->partition);
-    const struct route *route = &r->routes[c->partition];
-    int known = route->view ? ring_member_by_number(r->ring, view_member(route->view)) : -1;
-    uint16_t first = known >= 0 ? (uint16_t)known : set->member[0];
-    struct lane *lane = lane_of(r, first, c->partition);
+    struct candidates all;
+    struct lane *lane;
 
-    m->view = route->view;
+    find_candidates(r, c->partition, &all);
+    lane = lane_of(r, likely_primary(r, c->partition, &all), c->partition);
+    m->view = r->routes[c->partition].view;
     if (lane->state == LANE_UP && !lane->unanswered && !c->detour)
         return lane;
     m->flags |= REQUEST_LEAD;
-    for (uint32_t i = 0; i < set->count; i++) {
+    for (uint32_t i = 0; i < all.count; i++) {
         /* All proxies ask the same one, and another one only when that does not help. */
-        uint32_t turn = (i + c->attempts / ATTEMPTS_PER_CANDIDATE) % set->count;
-        struct lane *other = lane_of(r, set->member[turn], c->partition);
+        uint32_t turn = (i + c->attempts / ATTEMPTS_PER_CANDIDATE) % all.count;
+        struct lane *other = lane_of(r, all.member[turn], c->partition);
 
         if (other != lane && other->state == LANE_UP && !other->unanswered)
             return other;
@@ -303,7 +341,7 @@ static void try_again(struct router *r, struct call *c, enum failure reason)
     }
 }
 
-static enum call_way way_of(const struct call *c)
+static enum call_way way_of(const struct router *r, const struct call *c)
 {
     const struct session *s = c->slot->session;
 
@@ -311,14 +349,16 @@ static enum call_way way_of(const struct call *c)
         return CALL_TO_PRIMARY;
     if (c->level == LEVEL_ANY)
         return CALL_TO_ANY;
-    /* Behind a write of the same client a read goes where that goes, so that it sees it. */
-    return s && s->writes_sent ? CALL_TO_PRIMARY : CALL_TO_MAJORITY;
+    /* Behind a write of the same client a read goes where that goes, so that it sees it. While the
+     * replicas change it would take two majorities, and the primary knows both. */
+    return (s && s->writes_sent) || ring_joint(r->ring, c->partition) ? CALL_TO_PRIMARY
+                                                                      : CALL_TO_MAJORITY;
 }
 
 void attempt_next(struct router *r, struct call *c)
 {
     if (c->way != CALL_TO_PRIMARY)
-        c->way = (uint8_t)way_of(c);
+        c->way = (uint8_t)way_of(r, c);
     attempt(r, c);
 }
 

@@ -63,8 +63,9 @@ bool call_must_hold(const struct router *r, const struct call *c)
 
     if (!s || !s->sent)
         return false;
-    return s->last_sent > c->number || (c->slot->writes && s->majority_reads &&
-                                        ring_replicas(r->ring, c->partition)->count > 1);
+    return s->last_sent > c->number ||
+           (c->slot->writes && s->majority_reads &&
+            (s->views_seen != r->views_learned || ring_replicas(r->ring, c->partition)->count > 1));
 }
 
 /* Whether a call of the session is in flight to the primary of a view of this partition that is not

@@ -26,6 +26,7 @@ struct lane {
     uint64_t pinged_ms; /* when it was last asked for a sign of life */
     uint32_t
         unanswered; /* requests that timed out since the last reply: others are asked instead */
+    bool in_ring;   /* it leads to a member of the ring */
     bool dirty;     /* `out` has grown since the edge last looked */
     struct lane *next_dirty;
 };

@@ -294,12 +294,28 @@ void router_lane_failed(struct router *r, struct lane *lane)
     lane->state = LANE_DOWN;
 }
 
+static void mark_lanes(struct lane **lanes, uint32_t count, bool in_ring)
+{
+    for (uint32_t i = 0; i < count; i++)
+        lanes[i]->in_ring = in_ring;
+}
+
+/* The lanes of members that the ring does not have any more: nobody looks whether they answer. */
+static void leave_lanes(struct router *r, struct lane **lanes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!lanes[i]->in_ring)
+            attempt_lane_lost(r, lanes[i]);
+}
+
 int router_set_ring(struct router *r, const struct ring *ring, struct lane **lanes,
                     uint32_t *lane_first, uint64_t now_ms)
 {
     struct call **open_calls = calloc(ring_partitions(ring), sizeof(struct call *));
     struct route *routes = calloc(ring_partitions(ring), sizeof(struct route));
     struct positioner *positioner = positioner_new(ring->hash);
+    struct lane **old_lanes = r->lanes;
+    uint32_t old_lane_count = r->lane_count;
 
     if (!open_calls || !positioner || !routes) {
         free(open_calls);
@@ -314,10 +330,10 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
         memcpy(routes, r->routes, ring_partitions(ring) * sizeof(*routes));
     free(r->open_calls);
     free(r->routes);
-    free(r->lanes);
     free(r->lane_first);
     positioner_free(r->positioner);
     r->routes = routes;
+    r->views_learned++;
     r->lane_count = 0;
     for (uint32_t i = 0; i < ring->member_count; i++)
         r->lane_count += ring->members[i].shards;
@@ -327,6 +343,10 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
     r->lane_first = lane_first;
     r->ring = ring;
     r->now_ms = now_ms;
+    mark_lanes(old_lanes, old_lane_count, false);
+    mark_lanes(r->lanes, r->lane_count, true);
+    leave_lanes(r, old_lanes, old_lane_count);
+    free(old_lanes);
     calls_retry(r);
     return 0;
 }

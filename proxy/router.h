@@ -74,7 +74,7 @@ struct router {
     uint32_t *lane_first;
     uint32_t lane_count;
     struct route *routes;     /* per partition */
-    uint64_t views_learned;   /* how often one of them changed its view */
+    uint64_t views_learned;   /* how often one of them changed its view, or the ring all replicas */
     struct call **open_calls; /* per partition: while a command is split, its last call there */
     uint32_t spin;            /* spreads reads of any replica */
     bool ring_wanted;         /* a node refused by its ring: fetch it. The edge clears it */
@@ -100,7 +100,8 @@ struct router {
 void router_init(struct router *r, const struct router_ports *ports, struct counters *counters);
 void router_destroy(struct router *r);
 
-/* Routes by another ring from now on, and sends what waited for it. The ring and the lanes must
+/* Routes by another ring from now on, and sends what waited for it. What is in flight to members
+ * that it does not have any more is given up and asked for elsewhere. The ring and the lanes must
  * live until the next call. `lanes` and `lane_first` are malloced and belong to the router
  * afterwards. 0, or RK_NOMEM: as before, both arrays freed. */
 int router_set_ring(struct router *r, const struct ring *ring, struct lane **lanes,

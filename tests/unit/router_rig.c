@@ -56,21 +56,28 @@ static struct ring *make_ring(uint64_t epoch, uint16_t members, uint8_t replicas
     return ring;
 }
 
-void rig_next_ring(struct rig *r, uint64_t epoch)
+void rig_use_ring(struct rig *r, struct ring *ring)
 {
     struct lane **lanes = calloc(RIG_LANES, sizeof(*lanes));
-    uint32_t *lane_first = calloc(RIG_MEMBERS_MAX, sizeof(*lane_first));
+    uint32_t *lane_first = calloc(RIG_MEMBERS_MAX, sizeof(*lane_first)), count = 0;
     struct ring *old = r->ring;
 
     assert_non_null(lanes);
     assert_non_null(lane_first);
-    for (unsigned i = 0; i < RIG_LANES; i++)
-        lanes[i] = &r->lanes[i];
-    for (unsigned i = 0; i < RIG_MEMBERS_MAX; i++)
-        lane_first[i] = i * RIG_SHARDS;
-    r->ring = make_ring(epoch, r->members, r->replicas);
-    assert_int_equal(router_set_ring(&r->router, r->ring, lanes, lane_first, r->router.now_ms), 0);
+    for (unsigned i = 0; i < ring->member_count; i++) {
+        lane_first[i] = count;
+        for (unsigned s = 0; s < RIG_SHARDS; s++)
+            lanes[count++] =
+                &r->lanes[(ring->members[i].number - RIG_FIRST_NUMBER) * RIG_SHARDS + s];
+    }
+    r->ring = ring;
+    assert_int_equal(router_set_ring(&r->router, ring, lanes, lane_first, r->router.now_ms), 0);
     ring_free(old);
+}
+
+void rig_next_ring(struct rig *r, uint64_t epoch)
+{
+    rig_use_ring(r, make_ring(epoch, r->members, r->replicas));
 }
 
 void rig_start(struct rig *r, uint8_t replicas)

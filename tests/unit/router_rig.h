@@ -70,6 +70,10 @@ void rig_finish(struct rig *r);
 /* A ring like the rig's with another epoch, taken over by the router. */
 void rig_next_ring(struct rig *r, uint64_t epoch);
 
+/* Another ring, which is the rig's from now on. Its members' numbers begin as the rig's do, and
+ * tell their lanes. */
+void rig_use_ring(struct rig *r, struct ring *ring);
+
 /* The router has heard of every partition's view and newest operation. */
 void rig_know_views(struct rig *r);
 
