@@ -125,6 +125,8 @@ static size_t run_commands(struct client *c, struct bytes in)
         int64_t size;
 
         if (used < in.size && (budget == 0 || !may_begin(c, false))) {
+            if (budget && !c->paused)
+                counter_add(&c->worker->counters.pauses, 1);
             pause_reading(c);
             break;
         }

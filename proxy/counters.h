@@ -38,6 +38,7 @@
     X(closed_for_logins, "client connections closed after too many of them")    \
     X(denied_connections, "client connections refused by protected_mode")       \
     X(killed, "client connections closed by CLIENT KILL")                       \
+    X(pauses, "times a client was not read because too much was unanswered")    \
     X(closed_for_output, "client connections closed over client_output")        \
     X(closed_idle, "client connections closed after client_idle_timeout")       \
     X(links_opened, "connections to nodes opened")                              \
