@@ -109,15 +109,12 @@ def test_ioredis(own_cluster, node_folder):
 # redis-py
 
 
-@pytest.mark.parametrize("version", [2, 3])
-def test_redis_py(own_cluster, version):
-    options = {}
-    if version == 3:
-        if int(redis.__version__.partition(".")[0]) < 5:
-            # Debian 12's is 4.3. Its parser knows RESP2 only; node-redis speaks RESP3 above.
-            assert "protocol" not in redis.Connection.__init__.__code__.co_varnames
-            return
-        options = {"protocol": 3}
+# From version 5 on it speaks RESP3 as well. Debian 12 has 4.3; node-redis above speaks RESP3.
+PROTOCOLS = [{}, {"protocol": 3}] if int(redis.__version__.partition(".")[0]) >= 5 else [{}]
+
+
+@pytest.mark.parametrize("options", PROTOCOLS, ids=str)
+def test_redis_py(own_cluster, options):
     client = redis.Redis(port=own_cluster.port, **options)
     assert client.ping()
     assert client.set("py:a", b"a\0b\r\n\xff")

@@ -1,0 +1,318 @@
+/* AUTH and HELLO with errands, silent replies, and slow commands, through a router. */
+#include "proxy/client_line.h"
+#include "proxy/errand.h"
+#include "proxy/login.h"
+#include "proxy/records.h"
+#include "proxy/tunables.h"
+#include "router_rig.h"
+#include "shared/config.h"
+#include "shared/error.h"
+#include <stdio.h>
+
+/* Of "secret". */
+#define WORD                                               \
+    "pbkdf2-sha256:1000:30313233343536373839616263646566:" \
+    "b622961f2e0500609613c827e86b4a85ac43d8e79e0145165c54ffa7569a365f"
+
+#define NOAUTH    "-NOAUTH Authentication required.\r\n"
+#define WRONGPASS "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+
+static struct rig rig;
+static struct users users;
+static struct logins logins;
+static struct tunables tunables;
+static struct records records;
+static struct errand asked;
+static char asked_password[PASSWORD_SIZE_MAX + 1];
+static int refusal; /* of the next errand */
+static uint32_t errands;
+
+static int take_errand(void *arg, struct session *s, const struct errand *errand)
+{
+    (void)arg;
+    assert_ptr_equal(s, &rig.session);
+    if (refusal)
+        return refusal;
+    errands++;
+    asked = *errand;
+    snprintf(asked_password, sizeof(asked_password), "%.*s", (int)errand->password.size,
+             (const char *)errand->password.data);
+    return 0;
+}
+
+/* The errand comes back: the same command again. */
+static void come_back(const char *words, bool matches)
+{
+    assert_true(rig.session.suspended);
+    rig_expect(&rig, "");
+    asked.matches = matches;
+    rig.session.suspended = false;
+    rig.session.errand = &asked;
+    rig_run(&rig, words);
+    rig.session.errand = NULL;
+}
+
+static struct records *take_records(void *arg)
+{
+    (void)arg;
+    return &records;
+}
+
+static void give_records(void *arg)
+{
+    (void)arg;
+}
+
+static void start_with(const char *requirepass, const char *file)
+{
+    char why[CONFIG_WHY_SIZE];
+
+    rig_start(&rig, 1);
+    assert_int_equal(users_read(&users, requirepass, "users", bytes_from(file), why, sizeof(why)),
+                     0);
+    assert_int_equal(logins_init(&logins, &users), 0);
+    memset(logins.key, 1, sizeof(logins.key));
+    rig.router.logins = &logins;
+    rig.router.tunables = &tunables;
+    rig.router.ports.errand = take_errand;
+    rig.router.ports.records = take_records;
+    rig.router.ports.records_done = give_records;
+    tunables = (struct tunables){.slow_us = -1, .slow_entries = 10};
+    login_reset(&logins, &rig.session);
+    refusal = 0;
+    errands = 0;
+}
+
+static int start_guarded(void **state)
+{
+    (void)state;
+    start_with(WORD, "");
+    return 0;
+}
+
+static int start_named(void **state)
+{
+    (void)state;
+    start_with("", "alice " WORD "\n");
+    return 0;
+}
+
+static int start_open(void **state)
+{
+    (void)state;
+    start_with("", "");
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    rig_finish(&rig);
+    logins_destroy(&logins);
+    users_free(&users);
+    slow_log_reset(&records.slow);
+    return 0;
+}
+
+static void test_stranger(void **state)
+{
+    (void)state;
+    rig_run(&rig, "GET a");
+    rig_expect(&rig, NOAUTH);
+    rig_run(&rig, "CLIENT LIST");
+    rig_expect(&rig, NOAUTH);
+    rig_run(&rig, "NONSENSE a");
+    rig_expect_prefix(&rig, "-ERR unknown command");
+    buf_truncate(&rig.out, 0);
+    rig_run(&rig, "HELLO 3");
+    rig_expect_prefix(&rig, "-NOAUTH HELLO must");
+    buf_truncate(&rig.out, 0);
+    assert_int_equal(rig.session.resp, 2);
+    assert_int_equal(errands, 0);
+    rig_nothing_sent(&rig);
+}
+
+static void test_auth(void **state)
+{
+    (void)state;
+    rig_run(&rig, "AUTH secret");
+    assert_ptr_equal(asked.hash, &users.list[USER_DEFAULT].password);
+    assert_string_equal(asked_password, "secret");
+    come_back("AUTH secret", true);
+    rig_expect(&rig, "+OK\r\n");
+    rig_run(&rig, "PING");
+    rig_expect(&rig, "+PONG\r\n");
+    assert_int_equal(counter_read(&rig.counters.commands), 2); /* AUTH only once */
+}
+
+/* A password that was right is known from then on, in this thread. */
+static void test_remembered(void **state)
+{
+    (void)state;
+    rig_run(&rig, "AUTH secret");
+    come_back("AUTH secret", true);
+    rig_expect(&rig, "+OK\r\n");
+    login_reset(&logins, &rig.session);
+    rig_run(&rig, "AUTH default secret");
+    rig_expect(&rig, "+OK\r\n");
+    assert_int_equal(errands, 1);
+    rig_run(&rig, "AUTH secreT");
+    assert_int_equal(errands, 2);
+    come_back("AUTH secreT", false);
+    rig_expect(&rig, WRONGPASS);
+    assert_false(rig.session.stranger); /* who was in stays in */
+}
+
+static void test_wrong_passwords_end_it(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= LOGIN_FAILURES_MAX; i++) {
+        assert_false(rig.session.ending);
+        rig_run(&rig, "AUTH wrong");
+        come_back("AUTH wrong", false);
+        rig_expect(&rig, WRONGPASS);
+    }
+    assert_true(rig.session.ending);
+    assert_int_equal(counter_read(&rig.counters.login_failures), LOGIN_FAILURES_MAX);
+    assert_int_equal(counter_read(&rig.counters.closed_for_logins), 1);
+}
+
+/* A name that there is not takes as long as one that there is, whatever comes back. */
+static void test_unknown_user(void **state)
+{
+    (void)state;
+    rig_run(&rig, "AUTH nobody secret");
+    assert_int_equal(asked.hash->iterations, PASSWORD_ITERATIONS);
+    come_back("AUTH nobody secret", true);
+    rig_expect(&rig, WRONGPASS);
+    assert_true(rig.session.stranger);
+}
+
+static void test_default_user_is_off(void **state)
+{
+    (void)state;
+    rig_run(&rig, "AUTH secret");
+    come_back("AUTH secret", true);
+    rig_expect(&rig, WRONGPASS);
+    rig_run(&rig, "HELLO 3 AUTH alice secret SETNAME me");
+    come_back("HELLO 3 AUTH alice secret SETNAME me", true);
+    rig_expect_prefix(&rig, "%7\r\n");
+    buf_truncate(&rig.out, 0);
+    assert_int_equal(rig.session.user, 1);
+    rig_run(&rig, "ACL WHOAMI");
+    rig_expect(&rig, "$5\r\nalice\r\n");
+    rig_run(&rig, "CLIENT GETNAME");
+    rig_expect(&rig, "$2\r\nme\r\n");
+    rig_run(&rig, "RESET");
+    rig_expect(&rig, "+RESET\r\n");
+    rig_run(&rig, "PING");
+    rig_expect(&rig, NOAUTH);
+}
+
+static void test_too_many_checks(void **state)
+{
+    (void)state;
+    refusal = RK_FULL;
+    rig_run(&rig, "AUTH secret");
+    rig_expect_prefix(&rig, "-BUSY too many passwords");
+    buf_truncate(&rig.out, 0);
+    assert_false(rig.session.suspended);
+    assert_int_equal(rig.session.login_failures, 0);
+}
+
+static void test_without_passwords(void **state)
+{
+    (void)state;
+    rig_run(&rig, "AUTH any");
+    rig_expect_prefix(&rig, "-ERR AUTH <password> called without any password configured");
+    buf_truncate(&rig.out, 0);
+    rig_run(&rig, "AUTH default any");
+    rig_expect(&rig, "+OK\r\n");
+    rig_run(&rig, "AUTH alice any");
+    rig_expect(&rig, WRONGPASS);
+    assert_int_equal(errands, 0);
+}
+
+static void test_silent_replies(void **state)
+{
+    struct request m;
+    unsigned lane;
+
+    (void)state;
+    rig_run(&rig, "CLIENT REPLY SKIP");
+    rig_run(&rig, "GET a");
+    rig_run(&rig, "PING");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    rig_bulk(&rig, lane, m.id, "never");
+    rig_expect(&rig, "+PONG\r\n");
+    rig_run(&rig, "CLIENT REPLY OFF");
+    rig_run(&rig, "NONSENSE");
+    rig_run(&rig, "GET a");
+    rig_run(&rig, "PING");
+    rig_run(&rig, "CLIENT REPLY ON");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    rig_bulk(&rig, lane, m.id, "never");
+    rig_expect(&rig, "+OK\r\n");
+}
+
+static uint64_t slow_entries(const char *part)
+{
+    struct buf out = {0};
+    bool found;
+
+    assert_int_equal(slow_log_put(&records.slow, &out, 100), 0);
+    found = memmem(buf_head(&out), buf_len(&out), part, strlen(part)) != NULL;
+    buf_free(&out);
+    return found ? records.slow.count : 0;
+}
+
+static void test_slow_commands(void **state)
+{
+    struct request m;
+    unsigned lane;
+
+    (void)state;
+    tunables.slow_us = 20000;
+    tunables.latency_ms = 50;
+    rig_run(&rig, "SET a value");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    rig_after(&rig, 19);
+    rig_ok(&rig, lane, m.id);
+    rig_expect(&rig, "+OK\r\n");
+    assert_int_equal(records.slow.count, 0);
+    rig_run(&rig, "INCRBY a 5");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    rig_after(&rig, 60);
+    rig_integer(&rig, lane, m.id, 5);
+    rig_expect(&rig, ":5\r\n");
+    assert_int_equal(
+        slow_entries(":60000\r\n*3\r\n$6\r\nincrby\r\n$1\r\na\r\n$1\r\n5\r\n$11\r\n127.0.0.1:2"),
+        1);
+    assert_int_equal(records.latency.series[LATENCY_FAST_COMMAND].count, 1);
+    assert_int_equal(records.latency.series[LATENCY_COMMAND].count, 0);
+    tunables.slow_us = 0;
+    rig_run(&rig, "PING hello");
+    rig_expect(&rig, "$5\r\nhello\r\n");
+    assert_int_equal(slow_entries("*2\r\n$4\r\nPING\r\n$5\r\nhello\r\n"), 2);
+    rig_run(&rig, "AUTH default password");
+    rig_expect(&rig, "+OK\r\n");
+    assert_int_equal(slow_entries("password"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_stranger, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_auth, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_remembered, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_wrong_passwords_end_it, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_unknown_user, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_default_user_is_off, start_named, finish),
+        cmocka_unit_test_setup_teardown(test_too_many_checks, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_without_passwords, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_silent_replies, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_slow_commands, start_open, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
