@@ -180,7 +180,9 @@ int execute_encoding(struct execute *x)
     return execute_answer(x, &reply);
 }
 
-enum { RECORD_HEAD_SIZE = 32 }; /* about what a record takes besides key and value */
+/* What a record takes besides its store key and value: version, expiry, checksum, and its share of
+ * a page. */
+enum { RECORD_HEAD_SIZE = 56 };
 
 int execute_usage(struct execute *x)
 {

@@ -79,6 +79,8 @@ int answer_shape_put(struct buf *out, const struct answer_shape *shape, const st
     case SHAPE_RANGES:
     case SHAPE_RANGES_SIZED:
         return put_ranges(out, reply->data, shape->kind == SHAPE_RANGES_SIZED, resp);
+    case SHAPE_IF_THERE:
+        return reply->integer ? resp_put_integer(out, shape->integer) : resp_put_null(out, resp);
     case SHAPE_COMPLAINT:
         return put_complaint(out, shape, reply->integer, resp);
     case SHAPE_AS_IT_IS:

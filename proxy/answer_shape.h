@@ -14,6 +14,7 @@ enum shape_kind {
     SHAPE_SECONDS,      /* milliseconds, rounded; negative ones stay */
     SHAPE_RANGES,       /* of LCS: a map of matches and length */
     SHAPE_RANGES_SIZED, /* likewise, with the length of each match */
+    SHAPE_IF_THERE,     /* how many are there: `integer` if there is one, else nil */
     SHAPE_COMPLAINT,    /* how many are there: an error if there is one, else `absent` */
 };
 
@@ -21,6 +22,7 @@ enum shape_kind {
 
 struct answer_shape {
     uint8_t kind; /* enum shape_kind */
+    int64_t integer;
     /* SHAPE_COMPLAINT: Redis looks for the key before it looks at some arguments. */
     int64_t absent;        /* the integer without the key, or SHAPE_ABSENT_NIL */
     const char *complaint; /* static */

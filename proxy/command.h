@@ -127,7 +127,8 @@ uint32_t command_categories(const struct command *c);
 int command_put_info(struct buf *out, const struct command *c, int version);
 int command_put_docs(struct buf *out, const struct command *c, int version);
 
-/* Appends the table as Markdown. 0 or RK_NOMEM. */
+/* Appends two tables as Markdown: of the commands, with how like Redis they are, and of those of
+ * Redis that are not there. 0 or RK_NOMEM. */
 int command_put_table(struct buf *out, const struct command_index *index);
 
 #endif

@@ -17,7 +17,7 @@
 
 /* Each in the order of names; ends with name NULL. */
 extern const struct command commands_bits[], commands_connection[], commands_key[],
-    commands_keyspace[], commands_server[], commands_string[], commands_together[],
-    commands_transaction[];
+    commands_inspect[], commands_keyspace[], commands_server[], commands_string[],
+    commands_together[], commands_transaction[];
 
 #endif

@@ -1,5 +1,6 @@
 /* What the command table looks like from outside: COMMAND INFO, COMMAND DOCS, Markdown. */
 #include "proxy/command.h"
+#include "proxy/command_likeness.h"
 #include "shared/error.h"
 #include "shared/resp.h"
 #include <stdio.h>
@@ -212,6 +213,18 @@ static void put_cell(struct writer *w, const char *text)
     }
 }
 
+static void put_likeness(struct writer *w, const struct command *c)
+{
+    const char *difference = command_difference(c->name);
+
+    if (strncmp(c->since, "ringkv", 6) == 0)
+        put_raw(w, "not in Redis");
+    else if (difference)
+        put_cell(w, difference);
+    else
+        put_raw(w, "same");
+}
+
 static void put_row(struct writer *w, const struct command *c)
 {
     put_raw(w, "| `");
@@ -221,6 +234,8 @@ static void put_row(struct writer *w, const struct command *c)
     put_cell(w, c->syntax);
     put_raw(w, "` | ");
     put_cell(w, c->group);
+    put_raw(w, " | ");
+    put_likeness(w, c);
     put_raw(w, " | ");
     put_cell(w, c->summary);
     put_raw(w, " | ");
@@ -232,7 +247,8 @@ int command_put_table(struct buf *out, const struct command_index *index)
 {
     struct writer w = {out, 2, 0};
 
-    put_raw(&w, "| command | group | what it does | complexity |\n|---|---|---|---|\n");
+    put_raw(&w, "| command | group | as in Redis 7.0 | what it does | complexity |\n"
+                "|---|---|---|---|---|\n");
     for (uint32_t i = 0; i < index->count; i++) {
         const struct command *c = index->all[i];
 
@@ -241,6 +257,14 @@ int command_put_table(struct buf *out, const struct command_index *index)
             put_row(&w, c);
         for (const struct command *sub = c->subcommands; sub && sub->name; sub++)
             put_row(&w, sub);
+    }
+    put_raw(&w, "\n| group | commands of Redis 7.0 that are not there |\n|---|---|\n");
+    for (const struct command_absence *a = command_absences(); a->group; a++) {
+        put_raw(&w, "| ");
+        put_raw(&w, a->group);
+        put_raw(&w, " | ");
+        put_raw(&w, a->names);
+        put_raw(&w, " |\n");
     }
     return w.error;
 }

@@ -82,6 +82,17 @@ void run_config_get(struct execution *x);
 void run_config_resetstat(struct execution *x);
 void run_config_set(struct execution *x);
 
+/* commands_inspect.c */
+void run_memory(struct execution *x);
+void run_memory_doctor(struct execution *x);
+void run_memory_stats(struct execution *x);
+void run_memory_usage(struct execution *x);
+void run_object(struct execution *x);
+void run_object_encoding(struct execution *x);
+void run_object_freq(struct execution *x);
+void run_object_idletime(struct execution *x);
+void run_object_refcount(struct execution *x);
+
 /* commands_slow.c */
 void run_latency(struct execution *x);
 void run_latency_doctor(struct execution *x);

@@ -169,6 +169,8 @@ void run_command_getkeys(struct execution *x)
     uint32_t count = x->count - 2;
     int64_t last;
 
+    if (c && c->subcommands && count > 1)
+        c = command_find_sub(c, x->args[3]);
     if (!c) {
         reply_error(x, "ERR Invalid command specified");
     } else if (!c->first_key) {

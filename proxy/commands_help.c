@@ -112,6 +112,36 @@ static const char *const latency_lines[] = {
     NULL,
 };
 
+static const char *const memory_lines[] = {
+    "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "DOCTOR",
+    "    Return memory problems reports.",
+    "STATS",
+    "    Return information about the memory usage of the proxy.",
+    "USAGE <key> [SAMPLES <count>]",
+    "    Return memory in bytes used by <key> and its value.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
+static const char *const object_lines[] = {
+    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ENCODING <key>",
+    "    Return the kind of internal representation that Redis would use for the",
+    "    value associated with a <key>.",
+    "FREQ <key>",
+    "    Return an error: access frequencies are not counted.",
+    "IDLETIME <key>",
+    "    Return 0 for a key that there is: accesses are not timed.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>: 1.",
+    "HELP",
+    "    Prints this help.",
+    NULL,
+};
+
 static const char *const slowlog_lines[] = {
     "SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GET [<count>]",
@@ -137,6 +167,8 @@ static const struct {
     {"command|help", command_lines},
     {"config|help", config_lines},
     {"latency|help", latency_lines},
+    {"memory|help", memory_lines},
+    {"object|help", object_lines},
     {"slowlog|help", slowlog_lines},
     {NULL, NULL},
 };

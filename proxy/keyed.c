@@ -123,11 +123,13 @@ void keyed_one(struct execution *x, enum operation op, const struct keyed_arg *a
 
 void keyed_complain(struct execution *x, const char *complaint, int64_t absent)
 {
-    keyed_send(x, &(struct keyed){.op = OP_EXISTS,
-                                  .level = keyed_level(x, OP_EXISTS),
-                                  .key_at = 1,
-                                  .key_count = 1,
-                                  .shape = {SHAPE_COMPLAINT, absent, complaint}});
+    keyed_send(x,
+               &(struct keyed){
+                   .op = OP_EXISTS,
+                   .level = keyed_level(x, OP_EXISTS),
+                   .key_at = 1,
+                   .key_count = 1,
+                   .shape = {.kind = SHAPE_COMPLAINT, .absent = absent, .complaint = complaint}});
 }
 
 /* Adds the key at args[at], and the value behind it when there is one, to the call for its

@@ -47,8 +47,9 @@ static void test_seconds(void **state)
 
 static void test_complaint(void **state)
 {
-    struct answer_shape number = {SHAPE_COMPLAINT, -1, "ERR so not"};
-    struct answer_shape nil = {SHAPE_COMPLAINT, SHAPE_ABSENT_NIL, "ERR so not"};
+    struct answer_shape number = {.kind = SHAPE_COMPLAINT, .absent = -1, .complaint = "ERR so not"};
+    struct answer_shape nil = {
+        .kind = SHAPE_COMPLAINT, .absent = SHAPE_ABSENT_NIL, .complaint = "ERR so not"};
 
     (void)state;
     assert_number(number, 1, 2, "-ERR so not\r\n");
@@ -76,6 +77,15 @@ static void test_ranges(void **state)
     reply.data.size = 4;
     assert_told((struct answer_shape){.kind = SHAPE_RANGES}, reply, 3,
                 "%2\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:6\r\n");
+}
+
+static void test_if_there(void **state)
+{
+    struct answer_shape there = {.kind = SHAPE_IF_THERE, .integer = 7};
+
+    (void)state;
+    assert_number(there, 1, 2, ":7\r\n");
+    assert_number(there, 0, 2, "$-1\r\n");
 }
 
 /* What a node must not answer leaves nothing behind. */
@@ -106,7 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_type),    cmocka_unit_test(test_seconds),
         cmocka_unit_test(test_ranges),  cmocka_unit_test(test_complaint),
-        cmocka_unit_test(test_misfits),
+        cmocka_unit_test(test_misfits), cmocka_unit_test(test_if_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,7 +277,7 @@ static void test_encoding_and_usage(void **state)
     text[44] = 'x';
     text[45] = '\0';
     assert_encoding(text, "raw");
-    assert_int_equal(read_one(OP_USAGE, "a").integer, 32 + 9 + 45);
+    assert_int_equal(read_one(OP_USAGE, "a").integer, 56 + 9 + 45);
 }
 
 int main(void)
