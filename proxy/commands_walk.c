@@ -74,25 +74,23 @@ struct scan_options {
     bool none; /* no key has the type */
 };
 
-/* Redis's strtoul: digits, and nothing else. */
-static bool read_cursor(struct execution *x, uint64_t *cursor)
+/* As Redis reads it, with C's strtoul: a sign may stand before the digits. */
+static bool parse_cursor(struct bytes text, uint64_t *cursor)
 {
-    struct bytes text = x->args[1];
+    bool negative = text.size && text.data[0] == '-';
+    size_t signs = negative || (text.size && text.data[0] == '+');
 
     *cursor = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    for (size_t i = signs; i < text.size; i++) {
         uint8_t digit = text.data[i] - '0';
 
-        if (digit > 9 || *cursor > (UINT64_MAX - digit) / 10) {
-            reply_error(x, "ERR invalid cursor");
+        if (digit > 9 || *cursor > (UINT64_MAX - digit) / 10)
             return false;
-        }
         *cursor = *cursor * 10 + digit;
     }
-    if (text.size)
-        return true;
-    reply_error(x, "ERR invalid cursor");
-    return false;
+    if (negative)
+        *cursor = -*cursor;
+    return text.size > signs;
 }
 
 static bool read_scan_options(struct execution *x, struct scan_options *o)
@@ -124,7 +122,11 @@ void run_scan(struct execution *x)
     struct walk *w;
     uint64_t cursor;
 
-    if (!read_cursor(x, &cursor) || !read_scan_options(x, &o))
+    if (!parse_cursor(x->args[1], &cursor)) {
+        reply_error(x, "ERR invalid cursor");
+        return;
+    }
+    if (!read_scan_options(x, &o))
         return;
     w = walk_new(&scanning, o.pattern);
     if (w) {

@@ -1,4 +1,5 @@
 #include "proxy/execution.h"
+#include "proxy/commands.h"
 #include "proxy/records.h"
 #include "proxy/transaction.h"
 #include <stdarg.h>
@@ -108,7 +109,11 @@ void reply_verbatim(struct execution *x, struct bytes text)
 
 void reply_wrong_arity(struct execution *x)
 {
-    reply_errorf(x, "ERR wrong number of arguments for '%s' command", x->command->name);
+    /* EXEC ends the transaction all the same, and Redis says so. */
+    const char *code =
+        x->command->run == run_exec ? "EXECABORT Transaction discarded because of:" : "ERR";
+
+    reply_errorf(x, "%s wrong number of arguments for '%s' command", code, x->command->name);
 }
 
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value)
@@ -186,7 +191,9 @@ static void run(struct execution *x)
     struct transaction *t = x->session->transaction;
 
     if (!is_valid(x)) {
-        if (t)
+        if (x->command && x->command->run == run_exec)
+            transaction_discard(x->router, x->session);
+        else if (t)
             t->failed = true;
     } else if (t && x->command->in_multi != COMMAND_AT_ONCE) {
         transaction_queue(x);

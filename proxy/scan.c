@@ -92,7 +92,7 @@ static enum scan_step end_bucket(struct scan *s)
 static bool has_enough(const struct scan *s)
 {
     return s->looked >= s->wanted || s->requests >= SCAN_REQUESTS_MAX ||
-           s->partitions >= SCAN_PARTITIONS_MAX;
+           (s->partitions >= SCAN_PARTITIONS_MAX && s->partitions >= s->wanted);
 }
 
 /* The group goes on behind this piece. If there was enough before it, or it has too many keys, what
@@ -114,7 +114,7 @@ static enum scan_step in_group(struct scan *s, struct scan_found *found)
 enum scan_step scan_end(struct scan *s, const uint64_t *next, uint64_t behind,
                         struct scan_found *found)
 {
-    s->requests++;
+    s->requests += next != NULL;
     if (s->bucket >= 0)
         return next && group_of(*next) == s->group ? SCAN_MORE : end_bucket(s);
     if (next && s->idle < IDLE_MAX && s->looked == s->seen)

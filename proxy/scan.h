@@ -21,7 +21,7 @@
 enum {
     SCAN_GROUP_MAX = 1024,     /* keys of one group that are given at once */
     SCAN_REQUESTS_MAX = 64,    /* of one call, when many records are no keys any more */
-    SCAN_PARTITIONS_MAX = 128, /* likewise, when many partitions have no keys */
+    SCAN_PARTITIONS_MAX = 128, /* likewise, when many have no keys, or COUNT */
 };
 
 struct scan {
@@ -30,11 +30,12 @@ struct scan {
     int bucket;           /* of `group`, when it is given by buckets; else -1 */
     int64_t wanted;       /* keys to look at: COUNT */
     int64_t looked, seen; /* so far, before the present piece */
-    uint32_t requests, partitions;
-    uint32_t idle;     /* requests in a row that met no key, only what is left of keys */
-    uint32_t in_group; /* keys since `group` began */
-    bool within;       /* the last piece ended in the middle of it */
-    size_t keys_size;  /* what had been found before it, to be gone back to */
+    uint32_t requests;    /* that did not reach the end of their partition */
+    uint32_t partitions;  /* whose end was reached */
+    uint32_t idle;        /* requests in a row that met no key, only what is left of keys */
+    uint32_t in_group;    /* keys since `group` began */
+    bool within;          /* the last piece ended in the middle of it */
+    size_t keys_size;     /* what had been found before it, to be gone back to */
     uint32_t key_count;
     uint64_t cursor; /* to be given to the client */
 };

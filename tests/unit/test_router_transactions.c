@@ -303,6 +303,7 @@ static void test_order(void **state)
     unsigned get_at;
 
     (void)state;
+    rig_know_views(&rig);
     rig_run(&rig, "SET a 1");
     assert_true(rig_any_request(&rig, &get, &get_at));
     run_all("MULTI\nINCR {t}a\nEXEC\nPING");

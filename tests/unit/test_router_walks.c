@@ -206,7 +206,8 @@ static void test_scan_wrong(void **state)
 {
     static const char *const wrong[][2] = {
         {"SCAN x", "-ERR invalid cursor\r\n"},
-        {"SCAN -1", "-ERR invalid cursor\r\n"},
+        {"SCAN -", "-ERR invalid cursor\r\n"},
+        {"SCAN -1", "*2\r\n$1\r\n0\r\n*0\r\n"},
         {"SCAN 18446744073709551616", "-ERR invalid cursor\r\n"},
         {"SCAN 0 COUNT", "-ERR syntax error\r\n"},
         {"SCAN 0 COUNT 0", "-ERR syntax error\r\n"},
