@@ -190,6 +190,26 @@ static void refuse_unknown(struct shard *s, struct group *g, uint64_t client,
     }
 }
 
+/* Makes the operation's step, with its result, so that the request can be answered again. Only two
+ * of the largest values, the new one and the old one that is the result, do not fit in a step
+ * together; then the result is left out. */
+static int make_step(struct shard *s, struct group *g, struct step *step, const struct effect *e)
+{
+    const struct reply *reply = &e->reply;
+    int error;
+
+    step->result_kind = reply->kind;
+    step->result_integer = is_counted(reply->kind) ? reply->count : reply->integer;
+    step->result_data = reply->data;
+    error = group_make_step(s, g, step, e->changes.items, e->changes.count);
+    if (error != RK_TOOBIG || !reply->data.size)
+        return error;
+    step->result_kind = 0;
+    step->result_integer = 0;
+    step->result_data = (struct bytes){0};
+    return group_make_step(s, g, step, e->changes.items, e->changes.count);
+}
+
 static int carry_out(struct shard *s, struct group *g, uint64_t client, const struct request *m)
 {
     struct execute_view view = view_of_group(s, g);
@@ -198,14 +218,8 @@ static int carry_out(struct shard *s, struct group *g, uint64_t client, const st
     struct reply *reply = &e->reply;
     int error = execute_write(&view, m, (struct version){g->view, g->last.op + 1}, e);
 
-    if (error)
-        return error;
-    if (reply->data.size <= STEP_RESULT_MAX) {
-        step.result_kind = reply->kind;
-        step.result_integer = is_counted(reply->kind) ? reply->count : reply->integer;
-        step.result_data = reply->data;
-    }
-    error = group_make_step(s, g, &step, e->changes.items, e->changes.count);
+    if (!error)
+        error = make_step(s, g, &step, e);
     if (error)
         return error;
     return answer_when_committed(s, g, client, reply, step.at) ? RK_CLOSED : 0;

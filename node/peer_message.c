@@ -222,7 +222,7 @@ int peer_get_step(struct bytes body, struct step *s)
     s->result_data = reader_sized(&r);
     s->changes = reader_rest(&r);
     if (r.bad || s->partition >= PARTITIONS_MAX || s->view == 0 || s->at.view > s->view ||
-        s->result_data.size > STEP_RESULT_MAX || !step_result_fits(s))
+        !step_result_fits(s))
         return RK_CORRUPT;
     if (s->kind == STEP_START) {
         if (s->at.op != 0 || s->from.view >= s->at.view || s->change_count != 0)

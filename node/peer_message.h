@@ -44,8 +44,6 @@ struct signal {
     struct version last;
 };
 
-enum { STEP_RESULT_MAX = 4096 }; /* bytes; a larger result is not remembered */
-
 enum { SIGNAL_SIZE = 40, SIGNALS_MAX = 4096 };
 
 enum step_kind {
@@ -62,7 +60,7 @@ struct step {
     uint8_t kind;
     struct version from, at;
     uint64_t session, number; /* of the request behind it; 0: none */
-    uint8_t result_kind;      /* enum reply_kind: what that request was answered; 0: none */
+    uint8_t result_kind;      /* enum reply_kind: what that request was answered; 0: not told */
     int64_t result_integer;   /* of an array or a transaction, how many there are */
     struct bytes result_data; /* of a bulk, an error, an array, a transaction */
     uint16_t change_count;

@@ -240,12 +240,12 @@ static void put_arg(struct buf *args, struct bytes arg)
     assert_int_equal(buf_append(args, size, 4) || buf_append(args, arg.data, arg.size), 0);
 }
 
-struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
-                         struct bytes value)
+static struct reply ask(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+                        struct bytes value, uint8_t flags)
 {
     struct rig_node *n = &r->nodes[node];
-    bool writes = operation_info(op)->writes;
-    struct request m = {.id = ++r->requests,
+    bool writes = operation_info(op)->writes, has_value = operation_info(op)->args[1] == 'v';
+    struct request m = {.id = r->requests,
                         .epoch = 1,
                         .view = n->shard->groups[0].view,
                         .session = writes ? 7 : 0,
@@ -254,14 +254,15 @@ struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8
                         .base_op = n->shard->groups[0].last.op,
                         .op = op,
                         .level = level,
-                        .arg_count = writes ? 2 : 1};
+                        .flags = flags,
+                        .arg_count = has_value ? 2 : 1};
     uint8_t room[STORE_KEY_SIZE_MAX];
     struct buf args = {0};
     struct frame f;
     struct reply reply;
 
     put_arg(&args, rig_key(key, room));
-    if (writes)
+    if (has_value)
         put_arg(&args, value);
     m.args = buf_bytes(&args);
     buf_truncate(&n->replies, 0);
@@ -271,6 +272,19 @@ struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8
     assert_true(frame_read(buf_bytes(&n->replies), FRAME_BODY_MAX, &f) > 0);
     assert_int_equal(message_get_reply(f.body, &reply), 0);
     return reply;
+}
+
+struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+                         struct bytes value)
+{
+    r->requests++;
+    return ask(r, node, op, level, key, value, 0);
+}
+
+struct reply rig_request_again(struct shard_rig *r, int node, enum operation op, int key,
+                               struct bytes value)
+{
+    return ask(r, node, op, LEVEL_LINEAR, key, value, REQUEST_RETRY | REQUEST_LEAD);
 }
 
 void rig_set(struct shard_rig *r, int key, struct bytes value)

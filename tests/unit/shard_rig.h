@@ -52,6 +52,9 @@ int rig_leader(const struct shard_rig *r);
  * The key is made from the number, so that numbers are in key order. */
 struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
                          struct bytes value);
+/* The last request once more, as a proxy repeats it that cannot reach the leader. */
+struct reply rig_request_again(struct shard_rig *r, int node, enum operation op, int key,
+                               struct bytes value);
 /* At the leader, which must say OK. */
 void rig_set(struct shard_rig *r, int key, struct bytes value);
 struct bytes rig_key(int number, uint8_t room[STORE_KEY_SIZE_MAX]);

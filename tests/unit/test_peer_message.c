@@ -331,10 +331,10 @@ static void test_step_ranges(void **state)
     assert_int_equal(step_with(s, &change, 1), RK_CORRUPT);
 }
 
-/* What a request was answered: of a kind that one can be answered at once, and not too large. */
+/* What a request was answered: of a kind that one can be answered at once; as large as may be. */
 static void test_step_results(void **state)
 {
-    static const uint8_t large[STEP_RESULT_MAX + 1];
+    static const uint8_t large[1 << 20];
     struct step s = sample_step;
 
     (void)state;
@@ -346,10 +346,8 @@ static void test_step_results(void **state)
     s = sample_step;
     s.result_data = (struct bytes){0};
     assert_int_equal(step_with(s, NULL, 0), 0);
-    s.result_data = bytes_of(large, STEP_RESULT_MAX);
+    s.result_data = bytes_of(large, sizeof(large));
     assert_int_equal(step_with(s, NULL, 0), 0);
-    s.result_data.size++;
-    assert_int_equal(step_with(s, NULL, 0), RK_CORRUPT);
 }
 
 static void test_step_counts(void **state)
