@@ -88,8 +88,7 @@ class Watched:
 
 @pytest.fixture
 def watched(tmp_path):
-    with contextlib.ExitStack() as stack:
-        yield lambda cluster, **options: stack.enter_context(Watched(cluster, tmp_path, **options))
+    return lambda cluster, **options: Watched(cluster, tmp_path, **options)
 
 
 def ring(cluster):
