@@ -13,6 +13,10 @@ RECONNECT_SECONDS = 0.05
 REPORTED = 8  # operations that a failed test shows
 
 
+# What INCR of a text is answered is an answer.
+NO_NUMBER = (b"-ERR value is not an integer", b"-ERR increment or decrement would overflow")
+
+
 class Operation:
     """One command: the moments when it began and when its reply was there, and that reply (None:
     the connection was lost, and when, or the load stopped, before one came)."""
@@ -33,7 +37,7 @@ class Operation:
         return (end - self.invoked) / 1e9 if end else math.inf
 
     def failed(self):
-        return self.reply is None or self.reply.startswith(b"-")
+        return self.reply is None or self.reply.startswith(b"-") and not self.reply.startswith(NO_NUMBER)
 
     def uncertain(self):
         return self.reply is not None and self.reply.startswith(b"-UNCERTAIN")
