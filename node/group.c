@@ -474,11 +474,11 @@ static void ask_again(struct shard *s, struct group *g)
     }
 }
 
-/* A backup without a primary: the preferred one leads, unless another node has just been promised
- * that it may. */
-static bool lead_if_preferred(struct shard *s, struct group *g)
+/* A backup without a primary: the one whose turn it is leads, unless another node has just been
+ * promised that it may. */
+static bool lead_in_turn(struct shard *s, struct group *g)
 {
-    if (g->leader || group_preferred(s, g) != s->me || !majority_up(g) ||
+    if (g->leader || !g->votes || !group_turn_is_mine(s, g) || !majority_up(g) ||
         (g->promised_ms && s->now_ms - g->promised_ms < s->options.candidate_ms) ||
         (g->since_ms && s->now_ms - g->since_ms < s->options.candidate_ms))
         return false;
@@ -505,7 +505,7 @@ bool group_tick(struct shard *s, struct group *g)
             group_step_down(s, g, 0);
         return false;
     default:
-        return lead_if_preferred(s, g);
+        return lead_in_turn(s, g);
     }
 }
 

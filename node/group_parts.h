@@ -26,6 +26,8 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
 
 /* The member that should lead. */
 uint16_t group_preferred(const struct shard *s, const struct group *g);
+/* Whether this node should lead when nobody does. */
+bool group_turn_is_mine(const struct shard *s, const struct group *g);
 /* Whether others than this node have a vote. */
 bool group_has_others(const struct group *g);
 

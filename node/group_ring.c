@@ -12,6 +12,28 @@ uint16_t group_preferred(const struct shard *s, const struct group *g)
     return s->ring->members[ring_preferred(s->ring, g->partition)].number;
 }
 
+/* In general the preferred primary's, and without it a request makes another one lead. But learners
+ * are taught, and sets made ready, by primaries only: while that is to be done, the first voter
+ * that can be reached has to lead. */
+bool group_turn_is_mine(const struct shard *s, const struct group *g)
+{
+    uint16_t preferred = group_preferred(s, g);
+    const struct group_peer *peer;
+    enum ring_phase phase = ring_phase(s->ring, g->partition);
+
+    if (preferred == s->me)
+        return true;
+    if (phase != RING_LEARNING && phase != RING_JOINT)
+        return false;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        peer = &g->peers[i];
+        if (peer->state != PEER_DOWN && peer->votes &&
+            (peer->member == preferred || peer->member < s->me))
+            return false;
+    }
+    return true;
+}
+
 bool group_has_others(const struct group *g)
 {
     for (uint8_t i = 0; i < g->peer_count; i++)
