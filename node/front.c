@@ -7,6 +7,7 @@
 #include "shared/frame.h"
 #include "shared/listener.h"
 #include "shared/log.h"
+#include "shared/secret.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ struct visitor {
     struct visitor *next, **at;
     uint64_t since_ms;
     bool greeted;
+    struct hello hello;         /* while its proof is waited for */
+    struct handshake handshake; /* where there is a secret */
 };
 
 struct front {
@@ -235,11 +238,14 @@ static bool may_enter(struct visitor *v, const struct hello *m)
     return true;
 }
 
+/* All but the proof. */
 static void fill_welcome(const struct front *f, struct welcome *m)
 {
     const struct ring *ring = ring_keeper_ring(f->keeper);
 
-    *m = (struct welcome){.shards = f->node->folder.shards};
+    m->shards = f->node->folder.shards;
+    m->epoch = 0;
+    memset(m->cluster, 0, IDENTITY_SIZE);
     memcpy(m->identity, f->node->folder.identity, IDENTITY_SIZE);
     if (!ring)
         return;
@@ -247,15 +253,13 @@ static void fill_welcome(const struct front *f, struct welcome *m)
     memcpy(m->cluster, ring->cluster, IDENTITY_SIZE);
 }
 
-/* Hands the connection to its shard, with what was read behind the HELLO. */
-static void hand_over(struct visitor *v, const struct hello *m, struct bytes behind)
+/* Hands the connection to its shard, with what was read behind the handshake. */
+static void hand_over(struct visitor *v, const struct welcome *welcome, struct bytes behind)
 {
     struct front *f = v->front;
-    struct welcome welcome;
     struct buf rest = {0};
     int fd;
 
-    fill_welcome(f, &welcome);
     if (buf_append(&rest, behind.data, behind.size) != 0) {
         conn_close(v->conn);
         visitor_end(v);
@@ -266,34 +270,57 @@ static void hand_over(struct visitor *v, const struct hello *m, struct bytes beh
 
     fd = conn_detach(v->conn, &none);
     buf_free(&none);
-    worker_adopt(f->node->workers[m->shard], fd, m, &welcome, buf_bytes(&rest));
+    worker_adopt(f->node->workers[v->hello.shard], fd, &v->hello, welcome, buf_bytes(&rest));
     buf_free(&rest);
     visitor_end(v);
 }
 
-/* Reads a HELLO. False when the connection has gone elsewhere or is being closed. */
-static bool greet(struct visitor *v, const struct frame *frame, struct bytes behind)
+/* The visitor is who it says, as far as that is asked for. False when the connection has gone
+ * elsewhere or is being closed. */
+static bool let_in(struct visitor *v, struct welcome *welcome, struct bytes behind)
 {
-    struct hello hello;
-    struct welcome welcome;
-
-    if (frame->type != MESSAGE_HELLO || message_get_hello(frame->body, &hello) != 0) {
-        say_goodbye(v, RK_PROTOCOL, "a connection begins with a HELLO of this version");
+    if (!may_enter(v, &v->hello))
         return false;
-    }
-    if (!may_enter(v, &hello))
-        return false;
-    if (hello.shard != SHARD_FRONT) {
-        hand_over(v, &hello, behind);
+    fill_welcome(v->front, welcome);
+    if (v->hello.shard != SHARD_FRONT) {
+        hand_over(v, welcome, behind);
         return false;
     }
     v->greeted = true;
-    fill_welcome(v->front, &welcome);
     conn_flush_later(v->conn);
-    if (message_put_welcome(conn_out(v->conn), &welcome) == 0)
+    if (message_put_welcome(conn_out(v->conn), welcome) == 0)
         return true;
     conn_close_after_flush(v->conn);
     return false;
+}
+
+static bool challenge(struct visitor *v)
+{
+    conn_flush_later(v->conn);
+    if (handshake_challenge(&v->handshake, conn_out(v->conn)) == 0)
+        return true;
+    conn_close_after_flush(v->conn);
+    return false;
+}
+
+/* Reads a HELLO, or the PROOF behind it. False as let_in. */
+static bool greet(struct visitor *v, const struct frame *frame, struct bytes behind)
+{
+    const struct secret *secret = &v->front->node->secret;
+    struct welcome welcome = {.proven = false};
+
+    if (v->handshake.challenged) {
+        if (frame->type == MESSAGE_PROOF &&
+            handshake_proven(&v->handshake, secret, frame->body, &welcome))
+            return let_in(v, &welcome, behind);
+        say_goodbye(v, RK_REFUSED, "this is not the cluster's secret");
+        return false;
+    }
+    if (frame->type != MESSAGE_HELLO || message_get_hello(frame->body, &v->hello) != 0) {
+        say_goodbye(v, RK_PROTOCOL, "a connection begins with a HELLO of this version");
+        return false;
+    }
+    return secret->set ? challenge(v) : let_in(v, &welcome, behind);
 }
 
 static size_t on_data(void *owner, struct conn *c, struct bytes in)

@@ -19,6 +19,7 @@ struct link {
     uint16_t shard;                   /* of the other node */
     uint8_t state;                    /* enum link_state */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
+    struct handshake handshake;
     int told_error; /* the last failure that was logged, so that a dead node fills no log */
 };
 
@@ -104,18 +105,34 @@ static void compare_epochs(struct link *l, uint64_t epoch)
         s->options.newer_epoch(s->options.newer_arg, epoch, l->member->number);
 }
 
+static void tell_refusal(struct link *l, int error, struct bytes text)
+{
+    if (l->told_error != error)
+        log_warn("link: refused by member=%s address=%s:%u: %.*s", l->member->name, l->member->host,
+                 l->member->port, (int)text.size, (const char *)text.data);
+    l->told_error = error;
+    l->links->counters.refused++;
+}
+
+static int challenged(struct link *l, struct bytes body)
+{
+    int error = handshake_answer(&l->handshake, l->links->options.secret, body, conn_out(l->conn));
+
+    if (error == RK_REFUSED)
+        tell_refusal(l, error, bytes_from(HANDSHAKE_NO_SECRET));
+    conn_flush_later(l->conn);
+    return error;
+}
+
 static int greeted(struct link *l, const struct frame *f)
 {
     struct welcome welcome;
     struct goodbye goodbye;
 
+    if (f->type == MESSAGE_CHALLENGE)
+        return challenged(l, f->body);
     if (f->type == MESSAGE_GOODBYE && message_get_goodbye(f->body, &goodbye) == 0) {
-        if (l->told_error != goodbye.error)
-            log_warn("link: refused by member=%s address=%s:%u: %.*s", l->member->name,
-                     l->member->host, l->member->port, (int)goodbye.text.size,
-                     (const char *)goodbye.text.data);
-        l->told_error = goodbye.error;
-        l->links->counters.refused++;
+        tell_refusal(l, goodbye.error, goodbye.text);
         /* It may have a ring that this node is not in. */
         if (goodbye.error == RK_MEMBER)
             compare_epochs(l, l->links->ring->epoch + 1);
@@ -123,6 +140,10 @@ static int greeted(struct link *l, const struct frame *f)
     }
     if (f->type != MESSAGE_WELCOME || message_get_welcome(f->body, &welcome) != 0)
         return RK_CORRUPT;
+    if (!handshake_trusts(&l->handshake, l->links->options.secret, &welcome)) {
+        tell_refusal(l, RK_REFUSED, bytes_from(HANDSHAKE_NO_TRUST));
+        return RK_REFUSED;
+    }
     if (memcmp(welcome.identity, l->member->identity, IDENTITY_SIZE) != 0)
         return RK_MEMBER;
     compare_epochs(l, welcome.epoch);
@@ -190,6 +211,7 @@ static void on_open(void *owner, struct conn *c)
     memcpy(hello.cluster, s->ring->cluster, IDENTITY_SIZE);
     memcpy(hello.identity, s->options.identity, IDENTITY_SIZE);
     memcpy(hello.target, l->member->identity, IDENTITY_SIZE);
+    l->handshake = (struct handshake){.challenged = false};
     l->state = LINK_GREETING;
     l->heard_ms = loop_now_ms(s->loop);
     if (message_put_hello(conn_out(c), &hello) != 0)

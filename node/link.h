@@ -11,6 +11,7 @@
 #include "shared/conn.h"
 #include "shared/message.h"
 #include "shared/ring.h"
+#include "shared/secret.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,7 +23,8 @@ struct links_options {
     void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
     void *newer_arg;
     const uint8_t *identity; /* this node's */
-    uint16_t shard;          /* this shard */
+    const struct secret *secret;
+    uint16_t shard; /* this shard */
     uint64_t node_timeout_ms;
     size_t out_max; /* bytes queued for one link before it counts as full */
 };

@@ -135,7 +135,9 @@ static int run(struct daemon *d)
     if (log_open("ringnode", o->log_file, (enum log_level)o->log_level) != 0)
         log_warn("log: cannot open file=%s; writing to standard error", o->log_file);
     raise_descriptors();
-    failed = start(d, why, sizeof(why));
+    failed = secret_load(&d->node.secret, o->secret_file, why, sizeof(why));
+    if (!failed)
+        failed = start(d, why, sizeof(why));
     if (failed) {
         log_error("start: %s", why);
     } else {

@@ -4,6 +4,7 @@
 
 #include "node/data_folder.h"
 #include "node/options.h"
+#include "shared/secret.h"
 #include <stdint.h>
 
 struct worker;
@@ -12,6 +13,7 @@ struct front;
 struct node {
     struct node_options options;
     struct data_folder folder;
+    struct secret secret;    /* of the cluster */
     struct worker **workers; /* folder.shards of them */
     struct front *front;
 };

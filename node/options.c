@@ -61,6 +61,9 @@ const struct config_setting node_settings[] = {
     {"replication", "transfer_rate", CONFIG_SIZE, AT(transfer_rate), "0", 0, TI, NULL,
      "bytes a second for copying partitions; 0: as fast as the latency of clients allows"},
 
+    {"security", "secret_file", CONFIG_TEXT, AT(secret_file), "", 0, PATH_MAX - 1, NULL,
+     "file with the cluster's secret, which who connects must know; empty: none is asked for"},
+
     {"log", "file", CONFIG_TEXT, AT(log_file), "", 0, PATH_MAX - 1, NULL,
      "file to which the log is appended; empty: standard error"},
     {"log", "level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, levels,

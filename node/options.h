@@ -36,6 +36,8 @@ struct node_options {
     int64_t window;        /* operations, per partition */
     int64_t history;       /* bytes of recent operations, per shard */
     int64_t transfer_rate; /* bytes a second; 0: no cap */
+    /* [security] */
+    char *secret_file; /* path or "": none */
     /* [log] */
     char *log_file; /* path or "": standard error */
     int log_level;  /* enum log_level */

@@ -20,6 +20,8 @@ struct ring_fetch {
     struct loop_timer *timer; /* waits to ask, or for an answer */
     struct conn *conn;        /* NULL: nobody is being asked */
     uint8_t identity[IDENTITY_SIZE];
+    const struct secret *secret;
+    struct handshake handshake;
     void (*take)(void *arg, struct bytes ring);
     void *arg;
     const struct ring *ring;
@@ -69,9 +71,14 @@ static int take_frame(struct ring_fetch *f, const struct frame *frame)
     uint64_t tag;
 
     switch (frame->type) {
+    case MESSAGE_CHALLENGE:
+        conn_flush_later(f->conn);
+        return handshake_answer(&f->handshake, f->secret, frame->body, conn_out(f->conn));
     case MESSAGE_WELCOME:
         if (message_get_welcome(frame->body, &welcome) != 0)
             return RK_CORRUPT;
+        if (!handshake_trusts(&f->handshake, f->secret, &welcome))
+            return RK_REFUSED;
         conn_flush_later(f->conn);
         return message_put_ring_get(conn_out(f->conn), RING_TAG);
     case MESSAGE_RING:
@@ -117,6 +124,7 @@ static void on_open(void *owner, struct conn *c)
     struct ring_fetch *f = owner;
     struct hello hello = {.role = ROLE_NODE, .shard = SHARD_FRONT, .epoch = f->ring->epoch};
 
+    f->handshake = (struct handshake){.challenged = false};
     memcpy(hello.cluster, f->ring->cluster, IDENTITY_SIZE);
     memcpy(hello.identity, f->identity, IDENTITY_SIZE);
     if (message_put_hello(conn_out(c), &hello) != 0)
@@ -176,6 +184,7 @@ static void on_timer(void *arg)
 /* --- its life ------------------------------------------------------------------------------- */
 
 struct ring_fetch *ring_fetch_new(struct loop *loop, const uint8_t identity[IDENTITY_SIZE],
+                                  const struct secret *secret,
                                   void (*take)(void *arg, struct bytes ring), void *arg)
 {
     struct ring_fetch *f = calloc(1, sizeof(*f));
@@ -183,6 +192,7 @@ struct ring_fetch *ring_fetch_new(struct loop *loop, const uint8_t identity[IDEN
     if (!f)
         return NULL;
     f->loop = loop;
+    f->secret = secret;
     f->take = take;
     f->arg = arg;
     memcpy(f->identity, identity, IDENTITY_SIZE);

@@ -5,6 +5,7 @@
 #include "shared/bytes.h"
 #include "shared/loop.h"
 #include "shared/ring.h"
+#include "shared/secret.h"
 #include <stdint.h>
 
 struct ring_fetch;
@@ -12,6 +13,7 @@ struct ring_fetch;
 /* `take` gets each encoded ring that came; what it makes of it, it tells through ring_fetch_know.
  * NULL: out of memory. */
 struct ring_fetch *ring_fetch_new(struct loop *loop, const uint8_t identity[IDENTITY_SIZE],
+                                  const struct secret *secret,
                                   void (*take)(void *arg, struct bytes ring), void *arg);
 void ring_fetch_free(struct ring_fetch *f);
 

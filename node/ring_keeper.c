@@ -290,7 +290,7 @@ struct ring_keeper *ring_keeper_new(struct node *node, struct loop *loop)
         return NULL;
     k->node = node;
     k->loop = loop;
-    k->fetch = ring_fetch_new(loop, node->folder.identity, take_fetched, k);
+    k->fetch = ring_fetch_new(loop, node->folder.identity, &node->secret, take_fetched, k);
     if (k->fetch)
         return k;
     free(k);

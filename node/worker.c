@@ -480,6 +480,7 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
     struct links_options link_options = {.newer_epoch = newer_epoch,
                                          .newer_arg = w,
                                          .identity = node->folder.identity,
+                                         .secret = &node->secret,
                                          .shard = index,
                                          .node_timeout_ms = (uint64_t)o->node_timeout_ms,
                                          .out_max = (size_t)o->connection_output};

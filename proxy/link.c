@@ -53,10 +53,22 @@ static void link_down(struct link *l, const char *why)
 
 static void take_welcome(struct link *l, const struct frame *f)
 {
+    const struct secret *secret = &l->worker->proxy->secret;
     struct welcome welcome;
 
+    if (f->type == MESSAGE_CHALLENGE) {
+        if (handshake_answer(&l->handshake, secret, f->body, conn_out(l->conn)) != 0)
+            link_down(l, HANDSHAKE_NO_SECRET);
+        else
+            conn_flush_later(l->conn);
+        return;
+    }
     if (f->type != MESSAGE_WELCOME || message_get_welcome(f->body, &welcome) != 0) {
         link_down(l, "it does not answer the handshake");
+        return;
+    }
+    if (!handshake_trusts(&l->handshake, secret, &welcome)) {
+        link_down(l, HANDSHAKE_NO_TRUST);
         return;
     }
     if (memcmp(welcome.cluster, l->cluster, IDENTITY_SIZE) != 0 ||
@@ -142,6 +154,7 @@ static void on_open(void *owner, struct conn *c)
     struct link *l = owner;
     struct hello hello = {.role = ROLE_PROXY, .shard = l->shard, .epoch = l->epoch};
 
+    l->handshake = (struct handshake){.challenged = false};
     memcpy(hello.cluster, l->cluster, IDENTITY_SIZE);
     memcpy(hello.target, l->identity, IDENTITY_SIZE);
     if (message_put_hello(conn_out(c), &hello) != 0) {

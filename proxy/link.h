@@ -7,6 +7,7 @@
 #include "shared/limits.h"
 #include "shared/loop.h"
 #include "shared/ring.h"
+#include "shared/secret.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct link {
     uint16_t shard, port;
     uint8_t cluster[IDENTITY_SIZE], identity[IDENTITY_SIZE];
     char name[NAME_SIZE_MAX + 1], host[HOST_SIZE_MAX + 1];
+    struct handshake handshake;
 };
 
 static inline struct link *link_of_lane(struct lane *lane)

@@ -220,7 +220,9 @@ static int proxy_run(struct main *m)
     int failed;
 
     raise_descriptors(p->options);
-    failed = proxy_prepare(m, why, sizeof(why));
+    failed = secret_load(&p->secret, p->options->secret_file, why, sizeof(why));
+    if (!failed)
+        failed = proxy_prepare(m, why, sizeof(why));
     if (failed) {
         log_error("main: cannot start: %s", why);
         proxy_end(m);

@@ -51,6 +51,8 @@ const struct config_setting proxy_settings[] = {
      "file of further users, a line each: NAME HASH; empty: none"},
     {"security", "protected_mode", CONFIG_BOOL, AT(protected_mode), "yes", 0, 0, NULL,
      "without any password, refuse clients that do not come from this machine"},
+    {"security", "secret_file", CONFIG_TEXT, AT(secret_file), "", 0, PATH_MAX - 1, NULL,
+     "file with the cluster's secret, which the nodes have as well; empty: none"},
 
     {"cluster", "nodes", CONFIG_ADDRESSES, AT(nodes), NULL, 0, 0, NULL,
      "some nodes, as HOST:PORT, HOST:PORT; one that answers is enough to learn of the others"},

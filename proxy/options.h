@@ -25,6 +25,7 @@ struct proxy_options {
     char *requirepass; /* a hash or "" */
     char *users_file;  /* path or "" */
     bool protected_mode;
+    char *secret_file; /* path or "": none */
     /* [cluster] */
     char *nodes; /* a list for config_next_address */
     int64_t ring_poll_ms;

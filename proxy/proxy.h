@@ -7,6 +7,7 @@
 #include "proxy/records.h"
 #include "proxy/tunables.h"
 #include "shared/loop.h"
+#include "shared/secret.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct proxy {
     struct loop *loop; /* the main thread's */
     struct ring_watch *watch;
     struct errands *errands;
+    struct secret secret; /* of the cluster */
     struct tunables tunables;
     pthread_mutex_t records_lock;
     struct records records;

@@ -9,6 +9,7 @@
 #include "shared/message.h"
 #include "shared/ring.h"
 #include "shared/ring_ref.h"
+#include "shared/secret.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ struct ring_watch {
     enum watch_state state;
     uint64_t tag;
     _Atomic bool hurried; /* watch_hurry is posted */
+    struct handshake handshake;
 };
 
 static void watch_connect(struct ring_watch *w);
@@ -211,6 +213,22 @@ static void read_goodbye(struct ring_watch *w, struct bytes body)
     watch_next(w, why);
 }
 
+static void read_challenge(struct ring_watch *w, struct bytes body)
+{
+    if (handshake_answer(&w->handshake, &w->proxy->secret, body, conn_out(w->conn)) != 0)
+        watch_next(w, HANDSHAKE_NO_SECRET);
+    else
+        conn_flush_later(w->conn);
+}
+
+static void read_welcome(struct ring_watch *w, const struct welcome *welcome)
+{
+    if (handshake_trusts(&w->handshake, &w->proxy->secret, welcome))
+        watch_ask(w);
+    else
+        watch_next(w, HANDSHAKE_NO_TRUST);
+}
+
 static void take_frame(struct ring_watch *w, const struct frame *f)
 {
     struct welcome welcome;
@@ -219,9 +237,11 @@ static void take_frame(struct ring_watch *w, const struct frame *f)
         read_goodbye(w, f->body);
     else if (w->state != WATCH_CONNECTS && f->type == MESSAGE_RING)
         read_ring(w, f->body);
+    else if (w->state == WATCH_CONNECTS && f->type == MESSAGE_CHALLENGE)
+        read_challenge(w, f->body);
     else if (w->state == WATCH_CONNECTS && f->type == MESSAGE_WELCOME &&
              message_get_welcome(f->body, &welcome) == 0)
-        watch_ask(w);
+        read_welcome(w, &welcome);
     else
         watch_next(w, "damaged or unexpected message");
 }
@@ -260,6 +280,7 @@ static void on_open(void *owner, struct conn *c)
     struct ring_watch *w = owner;
     struct hello hello = {.role = ROLE_PROXY, .shard = SHARD_FRONT};
 
+    w->handshake = (struct handshake){.challenged = false};
     if (w->ring) {
         memcpy(hello.cluster, w->ring->ring->cluster, IDENTITY_SIZE);
         hello.epoch = w->ring->ring->epoch;

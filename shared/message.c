@@ -120,7 +120,8 @@ int message_get_hello(struct bytes body, struct hello *m)
 int message_put_welcome(struct buf *out, const struct welcome *m)
 {
     size_t begun;
-    uint8_t *at = begin_fixed(out, MESSAGE_WELCOME, 10 + 2 * IDENTITY_SIZE, &begun);
+    size_t proof_size = m->proven ? HANDSHAKE_PROOF_SIZE : 0;
+    uint8_t *at = begin_fixed(out, MESSAGE_WELCOME, 10 + 2 * IDENTITY_SIZE + proof_size, &begun);
 
     if (!at)
         return RK_NOMEM;
@@ -128,6 +129,7 @@ int message_put_welcome(struct buf *out, const struct welcome *m)
     wire_put_u64(at + 2, m->epoch);
     memcpy(at + 10, m->cluster, IDENTITY_SIZE);
     memcpy(at + 10 + IDENTITY_SIZE, m->identity, IDENTITY_SIZE);
+    memcpy(at + 10 + 2 * IDENTITY_SIZE, m->proof, proof_size);
     return frame_end(out, begun);
 }
 
@@ -139,8 +141,55 @@ int message_get_welcome(struct bytes body, struct welcome *m)
     m->epoch = reader_u64(&r);
     reader_copy(&r, m->cluster, IDENTITY_SIZE);
     reader_copy(&r, m->identity, IDENTITY_SIZE);
+    m->proven = r.left > 0;
+    memset(m->proof, 0, sizeof(m->proof));
+    if (m->proven)
+        reader_copy(&r, m->proof, HANDSHAKE_PROOF_SIZE);
     if (m->shards < 1 || m->shards > SHARDS_MAX)
         return RK_CORRUPT;
+    return reader_end(&r);
+}
+
+int message_put_challenge(struct buf *out, const uint8_t nonce[HANDSHAKE_NONCE_SIZE])
+{
+    size_t begun;
+    uint8_t *at = begin_fixed(out, MESSAGE_CHALLENGE, HANDSHAKE_NONCE_SIZE, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    memcpy(at, nonce, HANDSHAKE_NONCE_SIZE);
+    return frame_end(out, begun);
+}
+
+int message_get_challenge(struct bytes body, uint8_t nonce[HANDSHAKE_NONCE_SIZE])
+{
+    struct reader r = reader_of(body);
+
+    reader_copy(&r, nonce, HANDSHAKE_NONCE_SIZE);
+    return reader_end(&r);
+}
+
+int message_put_proof(struct buf *out, const uint8_t nonce[HANDSHAKE_NONCE_SIZE],
+                      const uint8_t proof[HANDSHAKE_PROOF_SIZE])
+{
+    size_t begun;
+    uint8_t *at =
+        begin_fixed(out, MESSAGE_PROOF, HANDSHAKE_NONCE_SIZE + HANDSHAKE_PROOF_SIZE, &begun);
+
+    if (!at)
+        return RK_NOMEM;
+    memcpy(at, nonce, HANDSHAKE_NONCE_SIZE);
+    memcpy(at + HANDSHAKE_NONCE_SIZE, proof, HANDSHAKE_PROOF_SIZE);
+    return frame_end(out, begun);
+}
+
+int message_get_proof(struct bytes body, uint8_t nonce[HANDSHAKE_NONCE_SIZE],
+                      uint8_t proof[HANDSHAKE_PROOF_SIZE])
+{
+    struct reader r = reader_of(body);
+
+    reader_copy(&r, nonce, HANDSHAKE_NONCE_SIZE);
+    reader_copy(&r, proof, HANDSHAKE_PROOF_SIZE);
     return reader_end(&r);
 }
 

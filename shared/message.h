@@ -19,6 +19,8 @@ enum message_type {
     MESSAGE_GOODBYE = 3, /* why this connection ends; the last message on it */
     MESSAGE_PING = 4,    /* nothing but a sign of life; answered by PONG */
     MESSAGE_PONG = 5,
+    MESSAGE_CHALLENGE = 6, /* answers a HELLO where there is a secret; shared/secret.h */
+    MESSAGE_PROOF = 7,     /* answers it */
 
     MESSAGE_REQUEST = 10, /* proxy → primary: an operation */
     MESSAGE_REPLY = 11,
@@ -71,11 +73,15 @@ struct hello {
     uint64_t epoch;                  /* the ring the connecting side has; 0: none */
 };
 
+enum { HANDSHAKE_NONCE_SIZE = 32, HANDSHAKE_PROOF_SIZE = 32 };
+
 struct welcome {
     uint8_t cluster[IDENTITY_SIZE]; /* zero: in no ring yet */
     uint8_t identity[IDENTITY_SIZE];
     uint16_t shards;
     uint64_t epoch; /* 0: no ring */
+    bool proven;    /* `proof` is there: it knows the secret */
+    uint8_t proof[HANDSHAKE_PROOF_SIZE];
 };
 
 struct goodbye {
@@ -175,6 +181,9 @@ struct done {
 /* Encoders: 0, RK_NOMEM or RK_TOOBIG; on failure `out` is unchanged. */
 int message_put_hello(struct buf *out, const struct hello *m);
 int message_put_welcome(struct buf *out, const struct welcome *m);
+int message_put_challenge(struct buf *out, const uint8_t nonce[HANDSHAKE_NONCE_SIZE]);
+int message_put_proof(struct buf *out, const uint8_t nonce[HANDSHAKE_NONCE_SIZE],
+                      const uint8_t proof[HANDSHAKE_PROOF_SIZE]);
 int message_put_goodbye(struct buf *out, int error, const char *text);
 int message_put_ping(struct buf *out, uint64_t tag);
 int message_put_pong(struct buf *out, uint64_t tag);
@@ -208,6 +217,9 @@ int message_end_array_reply(struct buf *out, size_t begun, struct bytes proof);
 /* Decoders of a frame's body: 0 or RK_CORRUPT. */
 int message_get_hello(struct bytes body, struct hello *m);
 int message_get_welcome(struct bytes body, struct welcome *m);
+int message_get_challenge(struct bytes body, uint8_t nonce[HANDSHAKE_NONCE_SIZE]);
+int message_get_proof(struct bytes body, uint8_t nonce[HANDSHAKE_NONCE_SIZE],
+                      uint8_t proof[HANDSHAKE_PROOF_SIZE]);
 int message_get_goodbye(struct bytes body, struct goodbye *m);
 int message_get_request(struct bytes body,
                         struct request *m); /* op, arg_count and args match too */

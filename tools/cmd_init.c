@@ -300,7 +300,7 @@ static int run(const struct control *c, int argc, char **argv)
                           .replicas = REPLICAS_DEFAULT,
                           .partitions = PARTITIONS_DEFAULT,
                           .hash = POSITION_MD5,
-                          .fleet = fleet_new(c->timeout_ms)};
+                          .fleet = fleet_new(c->timeout_ms, &c->secret)};
     code = init->fleet ? read_arguments(init, argc, argv) : control_fail("out of memory");
     if (!code)
         code = make(init);

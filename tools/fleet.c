@@ -26,6 +26,8 @@ struct fleet_node {
     enum node_state state;
     int fd;
     struct buf out, in;
+    const struct secret *secret;
+    struct handshake handshake;
     struct welcome welcome;
     bool greeted; /* `welcome` is of some connection */
     /* What is asked. */
@@ -44,6 +46,7 @@ struct fleet_node {
 
 struct fleet {
     int timeout_ms;
+    const struct secret *secret;
     uint64_t tag;
     uint32_t count, room;
     struct fleet_node *nodes;
@@ -60,12 +63,14 @@ int64_t fleet_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-struct fleet *fleet_new(int timeout_ms)
+struct fleet *fleet_new(int timeout_ms, const struct secret *secret)
 {
     struct fleet *f = calloc(1, sizeof(*f));
 
-    if (f)
+    if (f) {
         f->timeout_ms = timeout_ms;
+        f->secret = secret;
+    }
     return f;
 }
 
@@ -135,7 +140,8 @@ int fleet_add(struct fleet *f, const char *host, uint16_t port, const uint8_t *i
     if (make_room(f) != 0)
         return RK_NOMEM;
     n = &f->nodes[f->count];
-    *n = (struct fleet_node){.port = port, .has_identity = identity != NULL, .fd = -1};
+    *n = (struct fleet_node){
+        .port = port, .has_identity = identity != NULL, .secret = f->secret, .fd = -1};
     snprintf(n->host, sizeof(n->host), "%s", host);
     snprintf(n->address, sizeof(n->address), "%s:%u", host, port);
     if (identity)
@@ -232,6 +238,7 @@ static void say_hello(struct fleet_node *n)
         fail(n, RK_IO, "%s", strerror(error));
         return;
     }
+    n->handshake = (struct handshake){.challenged = false};
     memcpy(hello.target, n->identity, IDENTITY_SIZE);
     if (message_put_hello(&n->out, &hello) != 0)
         fail(n, RK_NOMEM, "out of memory");
@@ -274,9 +281,18 @@ static void take_frame(struct fleet_node *n, const struct frame *frame)
              (const char *)goodbye.text.data);
         return;
     }
+    if (n->state == GREETING && frame->type == MESSAGE_CHALLENGE) {
+        if (handshake_answer(&n->handshake, n->secret, frame->body, &n->out) != 0)
+            fail(n, RK_REFUSED, "asks for the cluster's secret; name its file with --secret-file");
+        return;
+    }
     if (n->state == GREETING) {
         if (frame->type != MESSAGE_WELCOME || message_get_welcome(frame->body, &n->welcome) != 0) {
             fail(n, RK_PROTOCOL, "does not answer as a ringnode of this version does");
+            return;
+        }
+        if (!handshake_trusts(&n->handshake, n->secret, &n->welcome)) {
+            fail(n, RK_REFUSED, "does not know the cluster's secret");
             return;
         }
         n->state = READY;

@@ -11,6 +11,7 @@
 #include "shared/bytes.h"
 #include "shared/message.h"
 #include "shared/ring.h"
+#include "shared/secret.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,7 +19,8 @@ enum { FLEET_WHY_SIZE = 512 };
 
 struct fleet;
 
-struct fleet *fleet_new(int timeout_ms); /* NULL: out of memory */
+/* `secret` is the cluster's, and outlives the fleet. NULL: out of memory. */
+struct fleet *fleet_new(int timeout_ms, const struct secret *secret);
 void fleet_free(struct fleet *f);
 uint32_t fleet_count(const struct fleet *f);
 

@@ -1,5 +1,6 @@
 /* ringctl: makes, inspects and changes a ring. */
 #include "tools/ringctl.h"
+#include "shared/config.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ static void print_help(FILE *to)
           "Options:\n"
           "  --nodes HOST:PORT,...  nodes to ask for the ring; any of its members will do\n"
           "                         (default: the environment's RINGCTL_NODES)\n"
+          "  --secret-file FILE     the cluster's secret, where the nodes have one\n"
+          "                         (default: the environment's RINGCTL_SECRET_FILE)\n"
           "  --timeout MS           how long to wait for a node's answer (default: 3000)\n"
           "  --json                 answer for programs\n"
           "  -V, --version          print the version and end\n"
@@ -108,7 +111,8 @@ static int take_option(struct control *c, int argc, char **argv)
         c->json = true;
         return 1;
     }
-    if (strcmp(argv[0], "--nodes") != 0 && strcmp(argv[0], "--timeout") != 0)
+    if (strcmp(argv[0], "--nodes") != 0 && strcmp(argv[0], "--timeout") != 0 &&
+        strcmp(argv[0], "--secret-file") != 0)
         return 0;
     if (argc < 2) {
         wrong_usage("%s needs a value", argv[0]);
@@ -116,6 +120,10 @@ static int take_option(struct control *c, int argc, char **argv)
     }
     if (strcmp(argv[0], "--nodes") == 0) {
         c->nodes = argv[1];
+        return 2;
+    }
+    if (strcmp(argv[0], "--secret-file") == 0) {
+        c->secret_file = argv[1];
         return 2;
     }
 
@@ -131,7 +139,10 @@ static int take_option(struct control *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct control c = {.nodes = getenv("RINGCTL_NODES"), .timeout_ms = TIMEOUT_MS_DEFAULT};
+    struct control c = {.nodes = getenv("RINGCTL_NODES"),
+                        .secret_file = getenv("RINGCTL_SECRET_FILE"),
+                        .timeout_ms = TIMEOUT_MS_DEFAULT};
+    char why[CONFIG_WHY_SIZE];
     const struct control_command *command = NULL;
     int left = 0;
 
@@ -170,5 +181,7 @@ int main(int argc, char **argv)
             print_command_help(command, stdout);
             return EXIT_DONE;
         }
+    if (secret_load(&c.secret, c.secret_file ? c.secret_file : "", why, sizeof(why)) != 0)
+        return control_fail("%s", why);
     return command->run(&c, left, argv);
 }

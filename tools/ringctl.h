@@ -4,6 +4,7 @@
 #define RINGKV_TOOLS_RINGCTL_H
 
 #include "shared/bytes.h"
+#include "shared/secret.h"
 #include <stdbool.h>
 
 enum { EXIT_DONE = 0, EXIT_COULD_NOT = 1, EXIT_USAGE = 2 };
@@ -12,6 +13,8 @@ struct control {
     const char *nodes; /* HOST:PORT,… of --nodes or RINGCTL_NODES; NULL: not given */
     int timeout_ms;
     bool json;
+    const char *secret_file;
+    struct secret secret; /* of the cluster */
 };
 
 struct control_command {

@@ -155,7 +155,7 @@ int survey_open(const struct control *c, struct survey *s)
         control_fail("which ring? Give --nodes HOST:PORT,... or set RINGCTL_NODES");
         return EXIT_USAGE;
     }
-    s->fleet = fleet_new(c->timeout_ms);
+    s->fleet = fleet_new(c->timeout_ms, &c->secret);
     if (!s->fleet)
         return control_fail("out of memory");
     code = add_named(c, s);
