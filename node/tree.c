@@ -1,5 +1,6 @@
 #include "node/tree.h"
 #include "node/tree_meta.h"
+#include "node/tree_order.h"
 #include "node/tree_record.h"
 #include "shared/error.h"
 #include <errno.h>
@@ -125,6 +126,8 @@ static int open_tables(struct tree *t)
     for (int i = 0; i < TABLES && !error; i++)
         error = tree_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table));
     if (!error)
+        error = tree_error(mdb_set_compare(txn, t->records, tree_order));
+    if (!error)
         error = read_meta(t, txn);
     if (error) {
         mdb_txn_abort(txn);
@@ -192,8 +195,9 @@ int tree_get(struct tree *t, struct bytes key, struct store_record *out)
     MDB_val k = {key.size, (void *)key.data}, value;
     int result = begin_reading(t);
 
-    if (!result)
-        result = mdb_get(t->reader, t->records, &k, &value);
+    if (result)
+        return tree_error(result);
+    result = mdb_get(t->reader, t->records, &k, &value);
     if (result)
         return tree_error(result);
     return tree_record_read(key, bytes_of(value.mv_data, value.mv_size), out);
