@@ -214,12 +214,10 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
             group_catch_up(s, g, peer, m->last, m->flags & SIGNAL_PARTIAL);
         break;
     case SIGNAL_TAKEN:
-        if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state == PEER_TRANSFER)
-            transfer_taken(s, g, peer, m);
-        break;
     case SIGNAL_DIFFERS:
+    case SIGNAL_LATER:
         if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state == PEER_TRANSFER)
-            transfer_differs(s, g, peer, m);
+            transfer_answered(s, g, peer, m);
         break;
     case SIGNAL_LEAD:
         on_lead(s, g, m);
@@ -348,7 +346,7 @@ void group_peer_up(struct shard *s, struct group *g, uint16_t member)
 
     if (!peer)
         return;
-    transfer_stop(peer);
+    transfer_stop(s, peer);
     peer->state = PEER_UNKNOWN;
     if (g->role == GROUP_PRIMARY)
         group_ask_where(s, g, peer);
@@ -360,10 +358,9 @@ void group_peer_down(struct shard *s, struct group *g, uint16_t member)
 {
     struct group_peer *peer = group_peer(g, member);
 
-    (void)s;
     if (!peer)
         return;
-    transfer_stop(peer);
+    transfer_stop(s, peer);
     peer->state = PEER_DOWN;
     if (view_member(g->leader) == member) {
         g->leader = 0;
@@ -576,7 +573,7 @@ void group_free(struct shard *s, struct group *g)
 {
     group_pend_abandon(s, g);
     for (uint8_t i = 0; i < g->peer_count; i++)
-        transfer_stop(&g->peers[i]);
+        transfer_stop(s, &g->peers[i]);
     transfer_forget(&g->incoming);
     history_clear(&s->history, &g->line);
 }

@@ -37,7 +37,8 @@ enum peer_state {
     PEER_DOWN,      /* no link */
     PEER_UNKNOWN,   /* asked where it stands */
     PEER_FOLLOWING, /* gets every step as it is made */
-    PEER_TRANSFER,  /* gets the whole range */
+    PEER_WAITING,   /* for its turn to be compared and brought up by a transfer */
+    PEER_TRANSFER,  /* is brought up by one */
     PEER_LAGGING,   /* its link is full: gets nothing until there is room */
 };
 
@@ -47,9 +48,9 @@ struct group_peer {
     uint8_t votes;       /* node/vote.h; 0: a learner */
     bool current;        /* it has followed my view under the group's epoch */
     bool promised;       /* my view, as candidate or primary */
-    bool partial;        /* with the promise: its state is of no use */
+    bool partial;        /* its state is of no use */
     bool acked;          /* it holds my view up to acked_op */
-    struct version last; /* with the promise */
+    struct version last; /* where it said that it stands, with its promise or later */
     uint64_t acked_op;
     uint64_t confirmed; /* the newest round in which it said that my view is the highest it knows */
     uint64_t asked_ms;  /* when it was last asked for a promise or where it stands */

@@ -162,7 +162,7 @@ void group_acked(struct shard *s, struct group *g, struct group_peer *peer, cons
     /* An acknowledgement from before the transfer does not end it. */
     if (peer->state == PEER_TRANSFER && peer->transfer->complete &&
         version_compare(m->last, peer->transfer->at) >= 0) {
-        transfer_stop(peer);
+        transfer_stop(s, peer);
         peer->state = PEER_FOLLOWING;
         peer->since_ms = s->now_ms;
     }
@@ -230,18 +230,22 @@ void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, s
     struct history_entry *e = partial ? NULL : history_find(&g->line, last);
     bool there = !partial && version_compare(last, g->last) == 0;
 
-    transfer_stop(peer);
+    transfer_stop(s, peer);
     if (there || (e && send_steps(s, g, peer, e))) {
         peer->state = PEER_FOLLOWING;
         peer->since_ms = s->now_ms;
-    } else if (e || transfer_begin(s, g, peer, last, partial) != 0) {
+    } else if (e) {
         peer->state = PEER_LAGGING;
+    } else {
+        peer->last = last;
+        peer->partial = partial;
+        transfer_begin(s, g, peer);
     }
 }
 
 void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer)
 {
-    transfer_stop(peer);
+    transfer_stop(s, peer);
     peer->state = PEER_UNKNOWN;
     peer->asked_ms = s->now_ms;
     group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
@@ -291,7 +295,7 @@ static void spread(struct shard *s, struct group *g, const struct step *step, st
         out = shard_peer_out(s, peer->member, g->partition);
         if (!out || !s->host.peer_has_room(s->host.arg, peer->member, g->partition) ||
             buf_append(out, frame.data, frame.size) != 0) {
-            transfer_stop(peer);
+            transfer_stop(s, peer);
             peer->state = PEER_LAGGING;
             continue;
         }

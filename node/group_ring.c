@@ -111,7 +111,7 @@ static void set_members(struct shard *s, struct group *g)
         for (uint16_t j = 0; sets[i] && j < sets[i]->count; j++)
             add_member(s, g, &e, sets[i]->member[j]);
     for (uint8_t i = 0; i < e.count; i++)
-        transfer_stop(&e.peers[i]);
+        transfer_stop(s, &e.peers[i]);
 }
 
 /* --- a new epoch ---------------------------------------------------------------------------- */

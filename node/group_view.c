@@ -24,8 +24,8 @@ void group_step_down(struct shard *s, struct group *g, uint64_t above)
     g->since_ms = s->now_ms;
     group_pend_abandon(s, g);
     for (uint8_t i = 0; i < g->peer_count; i++) {
-        transfer_stop(&g->peers[i]);
-        if (g->peers[i].state == PEER_TRANSFER)
+        transfer_stop(s, &g->peers[i]);
+        if (g->peers[i].state == PEER_TRANSFER || g->peers[i].state == PEER_WAITING)
             g->peers[i].state = PEER_UNKNOWN;
     }
 }
@@ -42,7 +42,7 @@ static void become_primary(struct shard *s, struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         g->peers[i].acked = g->peers[i].current = false;
         g->peers[i].acked_op = g->peers[i].confirmed = 0;
-        transfer_stop(&g->peers[i]);
+        transfer_stop(s, &g->peers[i]);
         if (g->peers[i].state != PEER_DOWN)
             g->peers[i].state = PEER_UNKNOWN;
     }

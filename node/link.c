@@ -188,6 +188,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
         }
         taken += (size_t)size;
     }
+    l->links->counters.bytes_in += taken;
     return taken;
 }
 

@@ -30,7 +30,7 @@ struct links_options {
 };
 
 struct links_counters {
-    uint64_t up, opened, lost, refused;
+    uint64_t up, opened, lost, refused, bytes_in;
 };
 
 /* NULL: out of memory. */

@@ -50,7 +50,7 @@ static void read_signal(struct reader *r, struct signal *s)
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
-    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_DIFFERS || s->flags > SIGNAL_PARTIAL ||
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_LATER || s->flags > SIGNAL_PARTIAL ||
         s->partition >= PARTITIONS_MAX)
         r->bad = true;
 }

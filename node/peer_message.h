@@ -31,6 +31,7 @@ enum signal_kind {
     SIGNAL_FAILED = 11, /* replica → primary: what you sent could not be written; I am at `last` */
     SIGNAL_DIFFERS = 12, /* replica → primary: of chunk `last.op` of the transfer `last.view` I have
                             a different digest */
+    SIGNAL_LATER = 13,   /* replica → primary: that chunk finds no room now, send it again */
 };
 
 enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */

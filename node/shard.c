@@ -32,6 +32,7 @@ void shard_free(struct shard *s)
     held_free(&s->held);
     effect_free(&s->effect);
     expiry_sweep_free(&s->expiry);
+    buf_free(&s->transfer_answers);
     buf_free(&s->scratch);
     buf_free(&s->proof);
     free(s->relays);
@@ -456,6 +457,7 @@ void shard_turn_end(struct shard *s)
     /* What was held this turn may wait for a position that is on stable storage already, and then
      * no sync will come to release it. */
     shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);
+    transfer_begin_waiting(s);
     shard_close_outboxes(s);
 }
 
@@ -490,6 +492,8 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 
     s->now_ms = now_ms;
     s->wall_ms = wall_ms;
+    s->transfer_may_begin = true;
+    transfer_answer(s);
     for (uint32_t i = 0; i < s->group_count; i++) {
         struct group *g = &s->groups[(s->tick_group + i) % s->group_count];
 

@@ -78,12 +78,14 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("chunks_sent", shard.chunks_sent)                 \
     X("chunks_taken", shard.chunks_taken)               \
     X("ranges_differ", shard.ranges_differ)             \
+    X("chunks_again", shard.chunks_again)               \
     X("view_changes", shard.view_changes)               \
     X("bad_messages", shard.bad_messages)               \
     X("links_up", links.up)                             \
     X("links_opened", links.opened)                     \
     X("links_lost", links.lost)                         \
     X("links_refused", links.refused)                   \
+    X("links_bytes_in", links.bytes_in)                 \
     X("proxy_connections", clients)                     \
     X("held_bytes", held_bytes)                         \
     X("held_items", held_items)                         \

@@ -32,6 +32,8 @@ enum {
     CHUNK_BYTES = 256 << 10, /* a chunk ends when it has passed this */
     CHUNK_RECORDS = 2048,    /* or holds so many */
     CHUNKS_IN_FLIGHT = 4,    /* not yet answered */
+    TRANSFERS_MAX =
+        4, /* of a shard to one member at a time, so that it can write what it is sent */
 };
 _Static_assert((int)CHUNK_RECORDS <= (int)STORE_CHANGES_MAX, "a chunk is one batch");
 
@@ -52,14 +54,16 @@ struct transfer_stretch {
 
 /* The primary's side. */
 struct transfer_out {
+    struct transfer_out *next, **before; /* of the shard's */
+    uint16_t member;
     uint64_t id;
     uint64_t sent;        /* chunks */
     bool complete;        /* the last chunk is sent */
     struct version since; /* where the backup stood */
     struct version at;    /* as of the newest chunk */
-    /* The partition, and what has to be compared more closely. A level is walked only while no
-     * finer one is left, so there are no more of each than could be found different at one time. */
-    struct transfer_stretch stretches[1 + (TRANSFER_LEVELS - 1) * CHUNKS_IN_FLIGHT];
+    /* The partition, and what has to be compared more closely, or sent again. A level is walked
+     * only while no finer one is left, so there are hardly more of each than can be in flight. */
+    struct transfer_stretch stretches[1 + TRANSFER_LEVELS * CHUNKS_IN_FLIGHT];
     struct transfer_flight {
         uint64_t number; /* of the chunk; 0: free */
         uint8_t level;
@@ -74,18 +78,17 @@ struct transfer_in {
     uint64_t next; /* number of the next chunk */
 };
 
-/* Begins a transfer to a peer that stands at `since`, or stood there before a transfer that was cut
- * off (`partial`). 0 or RK_NOMEM. */
-int transfer_begin(struct shard *s, struct group *g, struct group_peer *peer, struct version since,
-                   bool partial);
+/* Begins a transfer to a peer, from where it said that it stands, now or when it is its turn. */
+void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer);
+/* Begins those that wait and whose turn it is; at the end of every turn. */
+void transfer_begin_waiting(struct shard *s);
 /* Sends chunks as far as they may be in flight. */
 void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer);
-/* A chunk is written, or found equal; or its digest is not the backup's. */
-void transfer_taken(struct shard *s, struct group *g, struct group_peer *peer,
-                    const struct signal *m);
-void transfer_differs(struct shard *s, struct group *g, struct group_peer *peer,
-                      const struct signal *m);
-void transfer_stop(struct group_peer *peer);
+/* A chunk is written or found equal (SIGNAL_TAKEN), its digest is not the backup's
+ * (SIGNAL_DIFFERS), or it has to come again (SIGNAL_LATER). */
+void transfer_answered(struct shard *s, struct group *g, struct group_peer *peer,
+                       const struct signal *m);
+void transfer_stop(struct shard *s, struct group_peer *peer);
 
 /* Takes a chunk at the backup. *whole: it was the last one, the group stands at m->at. 0 (also when
  * the chunk is of no running transfer, and ignored), or the error for which it could not be
@@ -93,5 +96,7 @@ void transfer_stop(struct group_peer *peer);
 int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m,
                   bool *whole);
 void transfer_forget(struct transfer_in *t);
+/* Gives answers that were held back while the store was slowed down; with every tick. */
+void transfer_answer(struct shard *s);
 
 #endif

@@ -149,19 +149,71 @@ static bool keys_belong(const struct shard *s, const struct group *g, const stru
     return true;
 }
 
+/* --- answers -------------------------------------------------------------------------------- */
+
+/* An answer that waits until the store is not slowed down any more, with its log position. */
+struct answer {
+    struct signal signal;
+    uint16_t to;
+    uint64_t position;
+};
+
+static void answer(struct shard *s, struct group *g, const struct answer *a)
+{
+    group_signal_held(s, g, a->to, a->signal.kind, a->signal.view, a->signal.last, a->position);
+}
+
+/* Whether the primary has to wait for its answer: what is in flight then has to find room before
+ * writers do, so it is held as soon as these are slowed down. */
+static bool is_late(const struct shard *s, enum signal_kind kind)
+{
+    return kind == SIGNAL_LATER || (kind == SIGNAL_TAKEN && store_delay_us(s->store) > 0);
+}
+
+static void answer_in_time(struct shard *s, struct group *g, const struct answer *a)
+{
+    /* Without memory it goes at once. */
+    if (!is_late(s, a->signal.kind) || buf_append(&s->transfer_answers, a, sizeof(*a)) != 0)
+        answer(s, g, a);
+}
+
+void transfer_answer(struct shard *s)
+{
+    while (buf_len(&s->transfer_answers)) {
+        struct answer a;
+        struct group *g;
+
+        memcpy(&a, buf_head(&s->transfer_answers), sizeof(a));
+        buf_consume(&s->transfer_answers, sizeof(a));
+        g = shard_group(s, a.signal.partition);
+        if (g && group_peer(g, a.to))
+            answer(s, g, &a);
+        /* One a tick in any case: a store that is kept busy for ever must not stop a transfer. */
+        if (store_delay_us(s->store) > 0)
+            return;
+    }
+}
+
+/* --- a chunk -------------------------------------------------------------------------------- */
+
 static int mirror_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *c)
 {
+    struct answer a = {.signal = {SIGNAL_TAKEN, 0, g->partition, c->view, {c->transfer, c->number}},
+                       .to = from};
     struct mirror m;
-    uint64_t position = 0;
     int error = compare(s, g, c, &m);
-    bool differs = m.by_digest && (m.damaged || !range_digest_equal(&m.digest, &c->rest));
 
-    if (!error && !differs)
-        error = write_found(s, g, &m, &position);
+    if (!error && m.by_digest && (m.damaged || !range_digest_equal(&m.digest, &c->rest)))
+        a.signal.kind = SIGNAL_DIFFERS;
+    else if (!error)
+        error = write_found(s, g, &m, &a.position);
     mirror_free(&m);
+    if (error == RK_FULL) {
+        a.signal.kind = SIGNAL_LATER;
+        error = 0;
+    }
     if (!error)
-        group_signal_held(s, g, from, differs ? SIGNAL_DIFFERS : SIGNAL_TAKEN, c->view,
-                          (struct version){c->transfer, c->number}, position);
+        answer_in_time(s, g, &a);
     return error;
 }
 

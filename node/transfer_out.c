@@ -135,11 +135,10 @@ static struct transfer_stretch *finest(struct transfer_out *t)
 
 static struct transfer_stretch *free_stretch(struct transfer_out *t)
 {
-    size_t i = 0;
-
-    while (t->stretches[i].used)
-        i++;
-    return &t->stretches[i];
+    for (size_t i = 0; i < sizeof(t->stretches) / sizeof(t->stretches[0]); i++)
+        if (!t->stretches[i].used)
+            return &t->stretches[i];
+    return NULL;
 }
 
 static struct transfer_flight *flight(struct transfer_out *t, uint64_t number)
@@ -206,6 +205,13 @@ static bool send_last(struct shard *s, struct group *g, struct group_peer *peer)
 
 /* --- its life ------------------------------------------------------------------------------- */
 
+/* The peer is asked where it stands, and the transfer begins anew. */
+static void give_up(struct shard *s, struct group_peer *peer)
+{
+    transfer_stop(s, peer);
+    peer->state = PEER_LAGGING;
+}
+
 /* A replica that has nothing gets a copy. One that was half-way to its first copy has a part of it,
  * which only digests find: all that it has is newer than where it stood. */
 static void choose_comparison(struct transfer_out *t, struct version since, bool partial)
@@ -217,19 +223,51 @@ static void choose_comparison(struct transfer_out *t, struct version since, bool
     t->stretches[0].used = true;
 }
 
-int transfer_begin(struct shard *s, struct group *g, struct group_peer *peer, struct version since,
-                   bool partial)
+static uint32_t running_to(const struct shard *s, uint16_t member)
 {
-    transfer_stop(peer);
-    peer->transfer = calloc(1, sizeof(*peer->transfer));
-    if (!peer->transfer)
-        return RK_NOMEM;
-    peer->transfer->id = ++s->next_transfer;
-    choose_comparison(peer->transfer, since, partial);
+    uint32_t count = 0;
+
+    for (const struct transfer_out *t = s->transfers; t; t = t->next)
+        count += t->member == member;
+    return count;
+}
+
+void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    struct transfer_out *t = NULL;
+
+    transfer_stop(s, peer);
+    peer->state = PEER_WAITING;
+    if (running_to(s, peer->member) < TRANSFERS_MAX)
+        t = calloc(1, sizeof(*t));
+    if (!t)
+        return; /* without memory it waits likewise */
+    t->member = peer->member;
+    t->id = ++s->next_transfer;
+    choose_comparison(t, peer->last, peer->partial);
+    t->next = s->transfers;
+    t->before = &s->transfers;
+    if (t->next)
+        t->next->before = &t->next;
+    s->transfers = t;
+    peer->transfer = t;
     peer->state = PEER_TRANSFER;
     s->counters.transfers++;
     transfer_continue(s, g, peer);
-    return 0;
+}
+
+void transfer_begin_waiting(struct shard *s)
+{
+    if (!s->transfer_may_begin)
+        return;
+    s->transfer_may_begin = false;
+    for (uint32_t i = 0; i < s->group_count; i++) {
+        struct group *g = &s->groups[i];
+
+        for (uint8_t j = 0; j < g->peer_count && g->role == GROUP_PRIMARY; j++)
+            if (g->peers[j].state == PEER_WAITING)
+                transfer_begin(s, g, &g->peers[j]);
+    }
 }
 
 void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer)
@@ -244,51 +282,59 @@ void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer
         if (stretch ? !f : !all_answered(t))
             return;
         if (stretch ? !send_chunk(s, g, peer, stretch, f) : !send_last(s, g, peer)) {
-            /* Begun anew with the next link or view; until then the peer counts as not there. */
-            transfer_stop(peer);
-            peer->state = PEER_LAGGING;
+            give_up(s, peer);
             return;
         }
     }
 }
 
-/* The chunk that a signal answers, or NULL. */
-static struct transfer_flight *answered(struct transfer_out *t, const struct signal *m)
+/* What a chunk covered has to be done once more, at this level. False: there are too many such
+ * stretches. */
+static bool again(struct transfer_out *t, const struct transfer_flight *f, uint8_t level)
 {
-    return t && t->id == m->last.view && m->last.op ? flight(t, m->last.op) : NULL;
+    struct transfer_stretch *stretch = free_stretch(t);
+
+    if (!stretch)
+        return false;
+    stretch->used = true;
+    stretch->level = level;
+    stretch->range = f->range;
+    return true;
 }
 
-void transfer_taken(struct shard *s, struct group *g, struct group_peer *peer,
-                    const struct signal *m)
+void transfer_answered(struct shard *s, struct group *g, struct group_peer *peer,
+                       const struct signal *m)
 {
-    struct transfer_flight *f = answered(peer->transfer, m);
+    struct transfer_out *t = peer->transfer;
+    struct transfer_flight *f = t->id == m->last.view && m->last.op ? flight(t, m->last.op) : NULL;
+    bool kept = true;
 
-    if (!f)
+    if (!f || (m->kind == SIGNAL_DIFFERS && f->level == TRANSFER_WHOLE))
         return;
+    if (m->kind == SIGNAL_DIFFERS) {
+        s->counters.ranges_differ++;
+        kept = again(t, f, f->level + 1);
+    } else if (m->kind == SIGNAL_LATER) {
+        s->counters.chunks_again++;
+        kept = again(t, f, f->level);
+    }
     f->number = 0;
-    transfer_continue(s, g, peer);
+    if (kept)
+        transfer_continue(s, g, peer);
+    else
+        give_up(s, peer);
 }
 
-void transfer_differs(struct shard *s, struct group *g, struct group_peer *peer,
-                      const struct signal *m)
+void transfer_stop(struct shard *s, struct group_peer *peer)
 {
-    struct transfer_flight *f = answered(peer->transfer, m);
+    struct transfer_out *t = peer->transfer;
 
-    if (!f || f->level == TRANSFER_WHOLE)
+    if (!t)
         return;
-
-    struct transfer_stretch *closer = free_stretch(peer->transfer);
-
-    closer->used = true;
-    closer->level = f->level + 1;
-    closer->range = f->range;
-    f->number = 0;
-    s->counters.ranges_differ++;
-    transfer_continue(s, g, peer);
-}
-
-void transfer_stop(struct group_peer *peer)
-{
-    free(peer->transfer);
+    *t->before = t->next;
+    if (t->next)
+        t->next->before = t->before;
+    free(t);
     peer->transfer = NULL;
+    s->transfer_may_begin = true;
 }

@@ -160,7 +160,7 @@ static void test_signal_ranges(void **state)
 
             signal[0] = (uint8_t)value;
             assert_int_equal(decode(get_signals),
-                             value >= SIGNAL_PREPARE && value <= SIGNAL_DIFFERS ? 0 : RK_CORRUPT);
+                             value >= SIGNAL_PREPARE && value <= SIGNAL_LATER ? 0 : RK_CORRUPT);
             signal[0] = SIGNAL_LEAD;
             signal[1] = (uint8_t)value;
             assert_int_equal(decode(get_signals), value <= 1 ? 0 : RK_CORRUPT);
