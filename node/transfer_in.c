@@ -198,7 +198,10 @@ void transfer_answer(struct shard *s)
 
 static int mirror_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *c)
 {
-    struct answer a = {.signal = {SIGNAL_TAKEN, 0, g->partition, c->view, {c->transfer, c->number}},
+    struct answer a = {.signal = {.kind = SIGNAL_TAKEN,
+                                  .partition = g->partition,
+                                  .view = c->view,
+                                  .last = {c->transfer, c->number}},
                        .to = from};
     struct mirror m;
     int error = compare(s, g, c, &m);
