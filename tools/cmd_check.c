@@ -52,9 +52,8 @@ static void check_down(struct check *k, uint32_t i)
 
     if (error == RK_MEMBER)
         snprintf(mend, sizeof(mend),
-                 "bring its data folder back; if it is lost, start an empty node at another port: "
-                 "ringctl replace %s NEW=HOST:PORT",
-                 m->name);
+                 "bring its data folder back; if it is lost: ringctl replace %s NEW=%s:%u", m->name,
+                 m->host, m->port);
     else
         snprintf(mend, sizeof(mend),
                  "start ringnode on %s; if its data is lost: ringctl replace %s NEW=HOST:PORT",

@@ -49,13 +49,11 @@ static void print_member(const struct survey *s, uint32_t i)
 static void print_change(const struct ring *ring)
 {
     const struct ring_change *change = ring->change;
-    struct headway h = {0};
-    char line[HEADWAY_LINE_SIZE];
+    struct headway h;
 
     if (!change)
         return;
     headway_of_ring(ring, &h);
-    headway_text(&h, line);
     printf("\nbeing changed since epoch %" PRIu64 ", by %s: %s\n%u of %u partitions have moved%s\n",
            change->begun_epoch, change->who, change->what, h.moved, h.total,
            change->paused      ? "; paused: 'ringctl resume' goes on"

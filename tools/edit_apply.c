@@ -57,7 +57,8 @@ static int append_member(struct draft *d, const struct ring_member *m)
             return why_set(&d->why, RK_INVALID,
                            "the name %s is taken, by the node at %s:%u; choose another name",
                            m->name, other->host, other->port);
-        if (other->port == m->port && strcmp(other->host, m->host) == 0)
+        /* The machine of a dead node with an empty disk, say. */
+        if (!d->leaves[i] && other->port == m->port && strcmp(other->host, m->host) == 0)
             return why_set(&d->why, RK_INVALID,
                            "%s is at %s:%u already; %s needs an address of its own", other->name,
                            m->host, m->port, m->name);

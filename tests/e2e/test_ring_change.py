@@ -193,6 +193,24 @@ def test_replace_dead(make_cluster, watched):
     assert refused.returncode == 0 and "n4" in refused.stdout, "it leads to the ring, as any node does"
 
 
+def test_replace_in_its_place(make_cluster, watched):
+    """The disk is lost, the machine is not: an empty node at the same address."""
+    cluster = make_cluster("--proxies", 2)
+    preload(cluster)
+    with watched(cluster) as load:
+        load.go_on()
+        cluster.kill("n1")
+        shutil.rmtree(cluster.folder / "cluster/n1/data")
+        cluster.start("n1")
+        told = cluster.ringctl("check")
+        assert told.returncode == 1 and "ringctl replace n1" in told.stdout
+        change(cluster, "replace", "n1", f"new={HOST}:{cluster.port_of('n1')}")
+        load.finish()
+    assert names(cluster) == {"n2", "n3", "new"}
+    check_preloaded(cluster)
+    check_healthy(cluster)
+
+
 def test_replicas(make_cluster, watched):
     cluster = make_cluster("--nodes", 5, "--proxies", 2)
     preload(cluster)
