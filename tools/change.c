@@ -90,6 +90,7 @@ struct change {
     struct ring *target; /* what the ring shall be */
     struct node_facts *joining;
     struct estimate estimate;
+    struct reports reports;
     char what[RING_WHAT_MAX + 1];
 };
 
@@ -202,9 +203,11 @@ static int make(struct change *h, const struct edits *edits)
     if (code || h->options->dry_run)
         return code;
     code = ask_user(h);
+    if (!code && reports_poll(&h->reports, &h->survey) != 0)
+        code = control_fail("out of memory");
     if (!code)
         code = begin(h);
-    return code ? code : change_run(h->control, &h->survey, h->estimate.bytes);
+    return code ? code : change_run_begun(h->control, &h->survey, &h->reports, h->estimate.bytes);
 }
 
 int change_make(const struct control *c, const struct edits *edits,
@@ -219,6 +222,7 @@ int change_make(const struct control *c, const struct edits *edits,
     h->options = options;
     code = make(h, edits);
     estimate_free(&h->estimate);
+    reports_free(&h->reports);
     free(h->joining);
     ring_free(h->target);
     survey_close(&h->survey);

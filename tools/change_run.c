@@ -26,7 +26,7 @@ enum {
 struct run {
     const struct control *control;
     struct survey *survey;
-    struct reports reports;
+    struct reports *reports;
     struct headway headway;
     struct headway_view view;
     uint8_t *phases;
@@ -80,15 +80,15 @@ static void note_waiting(struct run *r)
     char missing[256];
     uint32_t milli = headway_milli(&r->headway);
 
-    if (r->reports.bytes != r->moved_bytes || milli != r->moved_milli) {
+    if (r->reports->bytes != r->moved_bytes || milli != r->moved_milli) {
         r->moved_ms = now;
-        r->moved_bytes = r->reports.bytes;
+        r->moved_bytes = r->reports->bytes;
         r->moved_milli = milli;
         r->waiting[0] = '\0';
     }
     if (now < r->moved_ms + QUIET_MS || !r->drives || r->headway.paused)
         return;
-    reports_missing(&r->reports, r->survey->ring, missing, sizeof(missing));
+    reports_missing(r->reports, r->survey->ring, missing, sizeof(missing));
     if (missing[0])
         snprintf(r->waiting, sizeof(r->waiting),
                  "waits for %s to answer: start it, or 'ringctl cancel'", missing);
@@ -118,8 +118,8 @@ static void note_leavers(struct run *r)
  */
 static bool follow(struct run *r)
 {
-    if (r->reports.newest_epoch <= r->survey->ring->epoch ||
-        survey_fetch_ring(r->survey, r->reports.newest_from) != 0)
+    if (r->reports->newest_epoch <= r->survey->ring->epoch ||
+        survey_fetch_ring(r->survey, r->reports->newest_from) != 0)
         return false;
     note_ring(r);
     return true;
@@ -132,7 +132,7 @@ static void spread(struct run *r)
     if (fleet_now_ms() < r->epoch_ms + SPREAD_AFTER_MS)
         return;
     for (uint32_t i = 0; i < r->survey->ring->member_count; i++)
-        late |= !r->reports.silent[i] && r->survey->epochs[i] < r->survey->ring->epoch;
+        late |= !r->reports->silent[i] && r->survey->epochs[i] < r->survey->ring->epoch;
     if (late)
         decide_spread(r->survey);
 }
@@ -181,11 +181,11 @@ static int turn(struct run *r, bool *done)
     *done = !s->ring->change || s->ring->change->begun_epoch != r->begun_epoch;
     if (*done)
         return EXIT_DONE;
-    if (reports_poll(&r->reports, s) != 0)
+    if (reports_poll(r->reports, s) != 0)
         return control_fail("out of memory");
     if (follow(r))
         return EXIT_DONE;
-    reports_headway(&r->reports, s->ring, &r->headway);
+    reports_headway(r->reports, s->ring, &r->headway);
     note_waiting(r);
     note_leavers(r);
     show(r);
@@ -194,7 +194,7 @@ static int turn(struct run *r, bool *done)
     spread(r);
     now = fleet_now_ms();
     step =
-        change_step(s->ring, r->reports.known, now - r->epoch_ms, now - r->started_ms, r->phases);
+        change_step(s->ring, r->reports->known, now - r->epoch_ms, now - r->started_ms, r->phases);
     *done = step == STEP_DONE || step == STEP_PAUSED;
     return step == STEP_ADVANCE || step == STEP_FINISH ? make_epoch(r, step) : EXIT_DONE;
 }
@@ -220,13 +220,13 @@ static void print_end(const struct run *r, const struct ring_event *event)
         printf("{\"event\": \"done\", \"epoch\": %" PRIu64
                ", \"cancelled\": %s, \"seconds\": %" PRIu64 ", \"keys_sent\": %" PRIu64
                ", \"bytes_sent\": %" PRIu64 "}\n",
-               event->ended_epoch, event->cancelled ? "true" : "false", seconds, r->reports.keys,
-               r->reports.bytes);
+               event->ended_epoch, event->cancelled ? "true" : "false", seconds, r->reports->keys,
+               r->reports->bytes);
         return;
     }
     printf("%s: epoch %" PRIu64 ", %s keys and %s copied in %s\n",
            event->cancelled ? "cancelled, and back where it was" : "done", event->ended_epoch,
-           human_count(r->reports.keys, keys), human_bytes(r->reports.bytes, bytes),
+           human_count(r->reports->keys, keys), human_bytes(r->reports->bytes, bytes),
            human_seconds(seconds, time));
     if (r->leavers[0])
         printf("%s: out of the ring; stop it, and delete its data folder\n", r->leavers);
@@ -276,7 +276,8 @@ static int run_turns(struct run *r)
     return code ? code : end(r);
 }
 
-static int run(const struct control *c, struct survey *s, uint64_t bytes_total, bool drives)
+static int run(const struct control *c, struct survey *s, struct reports *reports,
+               uint64_t bytes_total, bool drives)
 {
     struct run *r;
     int code;
@@ -292,6 +293,7 @@ static int run(const struct control *c, struct survey *s, uint64_t bytes_total, 
     }
     r->control = c;
     r->survey = s;
+    r->reports = reports;
     r->drives = drives;
     r->begun_epoch = s->ring->change->begun_epoch;
     r->headway.bytes_total = bytes_total;
@@ -300,18 +302,32 @@ static int run(const struct control *c, struct survey *s, uint64_t bytes_total, 
     headway_open(&r->view, c->json);
     catch_signals();
     code = run_turns(r);
-    reports_free(&r->reports);
     free(r->phases);
     free(r);
     return code;
 }
 
-int change_run(const struct control *c, struct survey *s, uint64_t bytes_total)
+int change_run_begun(const struct control *c, struct survey *s, struct reports *reports,
+                     uint64_t bytes_total)
 {
-    return run(c, s, bytes_total, true);
+    return run(c, s, reports, bytes_total, true);
+}
+
+static int run_unknown(const struct control *c, struct survey *s, bool drives)
+{
+    struct reports reports = {0};
+    int code = run(c, s, &reports, 0, drives);
+
+    reports_free(&reports);
+    return code;
+}
+
+int change_run(const struct control *c, struct survey *s)
+{
+    return run_unknown(c, s, true);
 }
 
 int change_watch(const struct control *c, struct survey *s)
 {
-    return run(c, s, 0, false);
+    return run_unknown(c, s, false);
 }

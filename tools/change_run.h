@@ -3,12 +3,17 @@
 #ifndef RINGKV_TOOLS_CHANGE_RUN_H
 #define RINGKV_TOOLS_CHANGE_RUN_H
 
+#include "tools/reports.h"
 #include "tools/survey.h"
 
-/* Drives the change of the survey's ring. bytes_total: what it has to copy, as estimated; 0: not
- * known. EXIT_DONE when it has ended (also when there was none); EXIT_COULD_NOT when it was paused,
- * or interrupted by a signal, after having said so. */
-int change_run(const struct control *c, struct survey *s, uint64_t bytes_total);
+/* Drives the change of the survey's ring. EXIT_DONE when it has ended (also when there was none);
+ * EXIT_COULD_NOT when it was paused, or interrupted by a signal, after having said so. */
+int change_run(const struct control *c, struct survey *s);
+
+/* The same for a change that has just been begun. `reports` was polled before, so that everything
+ * that is copied for it is counted; bytes_total is what it has to copy, as estimated. */
+int change_run_begun(const struct control *c, struct survey *s, struct reports *reports,
+                     uint64_t bytes_total);
 
 /* Shows it, as somebody else drives it, until it has ended. For `status --watch`. */
 int change_watch(const struct control *c, struct survey *s);

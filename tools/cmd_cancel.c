@@ -22,7 +22,7 @@ static int run(const struct control *c, int argc, char **argv)
     if (!code && options.has_rate)
         code = steer_change(&s, &(struct steer){.set_rate = true, .rate = options.rate});
     if (!code)
-        code = change_run(c, &s, 0);
+        code = change_run(c, &s);
     survey_close(&s);
     return code;
 }

@@ -29,7 +29,7 @@ static int resume(const struct control *c, const struct change_options *options,
         printf("%s%s, asked for by %s\n", s->ring->change->cancelled ? "going back from: " : "",
                s->ring->change->what, s->ring->change->who);
     code = steer_change(s, &steer);
-    return code ? code : change_run(c, s, 0);
+    return code ? code : change_run(c, s);
 }
 
 static int run(const struct control *c, int argc, char **argv)

@@ -4,7 +4,7 @@ told."""
 import time
 
 from harness import BIN, elements, run
-from load import Operation
+from load import NO_NUMBER, Operation
 
 CHECKER = BIN / "tests/sim/check_history"
 
@@ -49,7 +49,6 @@ class Keys:
 
 OPERATION_NAMES = {"INCR": "INCRBY"}
 NOT_DONE = (b"-NOQUORUM ", b"-BUSY ", b"-NOSPACE ")
-NO_NUMBER = (b"-ERR value is not an integer", b"-ERR increment or decrement would overflow")
 
 
 def answer_of(operation):
