@@ -174,6 +174,8 @@ void group_set_ring(struct shard *s, struct group *g)
     const struct group_peer *leader;
 
     set_members(s, g);
+    /* Who should lead may be another one now, or this one: handing over is begun anew. */
+    g->handing_ms = 0;
     if (!g->votes && g->role != GROUP_BACKUP) {
         group_step_down(s, g, 0);
         forget_leader(g);
