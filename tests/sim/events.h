@@ -22,6 +22,9 @@ enum event_kind {
     EVENT_PROXY_RESTART, /* a: proxy */
     EVENT_DISK_FREE,     /* a: node */
     EVENT_FAULT,
+    EVENT_RING,       /* a: node or proxy, b: proxy, c: epoch */
+    EVENT_RING_SHARD, /* a: place, c: life */
+    EVENT_DRIVE,
     EVENT_CLIENT, /* a: client */
     EVENT_PROXY,  /* a: place, c: number */
 };

@@ -14,6 +14,7 @@ enum fault {
     FAULT_SLOW,
     FAULT_PROXY_KILL,
     FAULT_PROXY_PAUSE,
+    FAULT_WIPE,
     FAULTS,
 };
 
@@ -30,6 +31,7 @@ static void weights(const struct shape *s, uint32_t out[FAULTS])
     out[FAULT_SLOW] = s->slow;
     out[FAULT_PROXY_KILL] = s->proxy_kill;
     out[FAULT_PROXY_PAUSE] = s->proxy_pause;
+    out[FAULT_WIPE] = s->wipe;
 }
 
 static bool pick_fault(struct world *w, enum fault *out)
@@ -142,8 +144,8 @@ static bool may_die(struct world *w)
 {
     uint32_t down = 0;
 
-    for (uint32_t i = 0; i < w->shape.nodes; i++)
-        down += !w->nodes[i].up;
+    for (uint32_t i = 0; i < w->ring->member_count; i++)
+        down += !w->nodes[w->ring->members[i].number - 1].up;
     return down < (w->shape.replicas - 1) / 2 || sim_random_chance(&w->random, 150);
 }
 
@@ -152,9 +154,31 @@ static void jump_clock(struct world *w, uint32_t node)
     w->nodes[node].wall_offset_ms = (int64_t)sim_random_below(&w->random, 20000000) - 10000000;
 }
 
+/* One disk at a time, where two more have what was on it, and where somebody can replace it. */
+static bool may_be_wiped(const struct world *w, uint32_t node)
+{
+    bool may = !w->ring->change && w->ring->next_number <= w->node_count &&
+               ring_member_by_number(w->ring, (uint16_t)(node + 1)) >= 0;
+
+    for (uint32_t i = 0; i < w->ring->member_count; i++)
+        may = may && !w->nodes[w->ring->members[i].number - 1].wiped;
+    for (uint32_t p = 0; p < ring_partitions(w->ring); p++)
+        may = may && ring_replicas(w->ring, p)->count >= 3;
+    return may;
+}
+
+static void wipe(struct world *w, uint32_t node)
+{
+    if (!may_be_wiped(w, node))
+        return;
+    TRACE(w, "fault: n%u loses its disk", node + 1);
+    node_kill(w, node, true);
+    w->nodes[node].wiped = true;
+}
+
 void faults_next(struct world *w)
 {
-    uint32_t node = (uint32_t)sim_random_below(&w->random, w->shape.nodes);
+    uint32_t node = (uint32_t)sim_random_below(&w->random, w->node_count);
     struct pipe *pipe = &w->pipes[sim_random_below(&w->random, w->pipe_count)];
     enum fault fault;
 
@@ -178,6 +202,9 @@ void faults_next(struct world *w)
     case FAULT_PAUSE:
         pause_node(w, node);
         break;
+    case FAULT_WIPE:
+        wipe(w, node);
+        break;
     case FAULT_PROXY_KILL:
     case FAULT_PROXY_PAUSE:
         proxy_fault(w, fault);
@@ -185,7 +212,7 @@ void faults_next(struct world *w)
     default:
         disk_fault(w, node, fault);
     }
-    jump_clock(w, (uint32_t)sim_random_below(&w->random, w->shape.nodes));
+    jump_clock(w, (uint32_t)sim_random_below(&w->random, w->node_count));
     faults_start(w);
 }
 
@@ -205,7 +232,7 @@ void faults_heal(struct world *w)
         net_unblock(w, &w->pipes[i], OPENER);
         net_unblock(w, &w->pipes[i], ACCEPTOR);
     }
-    for (uint32_t i = 0; i < w->shape.nodes; i++) {
+    for (uint32_t i = 0; i < w->node_count; i++) {
         node_disk_free(w, i);
         if (!w->nodes[i].up)
             node_start(w, i);

@@ -174,7 +174,15 @@ void net_flush(struct world *w, struct place *p)
 
 static bool alive(const struct world *w, const struct place *p)
 {
-    return p->is_proxy ? p->life != 0 : w->nodes[p->owner].up;
+    (void)w;
+    return p->is_proxy ? p->life != 0 : p->shard != NULL;
+}
+
+/* The handshake tells each side which ring the other one has. */
+static void compare_rings(struct world *w, const struct place *p, const struct place *other)
+{
+    if (p->ring && other->ring && other->ring->epoch > p->ring->epoch)
+        rings_fetch(w, p->owner, p->is_proxy);
 }
 
 static void tell_up(struct world *w, struct pipe *pipe, int side)
@@ -184,6 +192,7 @@ static void tell_up(struct world *w, struct pipe *pipe, int side)
 
     TRACE(w, "%s: connection %u with %s is up", place_name(p, a), pipe->sides[side].connection,
           place_name(other, b));
+    compare_rings(w, p, other);
     if (p->is_proxy)
         proxy_lane(w->proxies[p->owner], pipe, LANE_NEWS_UP);
     else if (!other->is_proxy)
@@ -214,6 +223,7 @@ static void open_failed(struct world *w, struct pipe *pipe)
     struct place *p = pipe->sides[OPENER].place;
 
     pipe->opening = 0;
+    compare_rings(w, p, pipe->sides[ACCEPTOR].place);
     open_later(w, pipe);
     if (p->is_proxy)
         proxy_lane(w->proxies[p->owner], pipe, LANE_NEWS_FAILED);
@@ -249,7 +259,8 @@ void net_side_down(struct world *w, struct pipe *pipe, int side, bool tell)
 
 void net_open(struct world *w, struct pipe *pipe)
 {
-    if (!alive(w, pipe->sides[OPENER].place) || pipe->sides[OPENER].connection || pipe->opening)
+    if (!alive(w, pipe->sides[OPENER].place) || pipe->sides[OPENER].connection || pipe->opening ||
+        !rings_join(pipe->sides[OPENER].place, pipe->sides[ACCEPTOR].place))
         return;
     pipe->opening = ++w->next_connection;
     send(w, pipe, OPENER, MESSAGE_OPEN, pipe->opening, (struct bytes){0});
@@ -280,9 +291,14 @@ void net_silence(struct world *w, struct pipe *pipe, int side, uint32_t connecti
 
 static void accept_open(struct world *w, struct pipe *pipe, uint32_t connection)
 {
-    if (!alive(w, pipe->sides[ACCEPTOR].place)) {
-        if (sim_random_chance(&w->random, 500))
+    struct place *p = pipe->sides[ACCEPTOR].place, *from = pipe->sides[OPENER].place;
+    bool known = alive(w, p) && (from->is_proxy || rings_join(p, from));
+
+    if (!known) {
+        if (alive(w, p) || sim_random_chance(&w->random, 500))
             send(w, pipe, ACCEPTOR, MESSAGE_CLOSE, connection, (struct bytes){0});
+        if (alive(w, p))
+            compare_rings(w, p, from);
         return;
     }
     net_side_down(w, pipe, ACCEPTOR, false);
@@ -456,6 +472,22 @@ void net_place_died(struct world *w, struct place *p, bool tell)
                 end_died(w, &w->pipes[i], side, tell);
             }
     p->dirty_count = 0;
+}
+
+static bool is_wanted(const struct pipe *pipe, int side)
+{
+    const struct place *p = pipe->sides[side].place, *other = pipe->sides[!side].place;
+
+    return (side == ACCEPTOR && other->is_proxy) || rings_join(p, other);
+}
+
+void net_ring_changed(struct world *w, struct place *p)
+{
+    for (uint32_t i = 0; i < w->pipe_count; i++)
+        for (int side = 0; side < 2; side++)
+            if (w->pipes[i].sides[side].place == p && !is_wanted(&w->pipes[i], side))
+                net_side_down(w, &w->pipes[i], side, true);
+    net_place_began(w, p);
 }
 
 void net_place_began(struct world *w, struct place *p)

@@ -70,6 +70,8 @@ void net_drop(struct world *w, struct pipe *pipe);
 
 /* A place's process ends; tell: the system tells its peers. */
 void net_place_died(struct world *w, struct place *p, bool tell);
+/* Its ring has changed: opens what it has to open, and ends what leads to nobody in it. */
+void net_ring_changed(struct world *w, struct place *p);
 /* It begins: opens what it has to open. */
 void net_place_began(struct world *w, struct place *p);
 

@@ -6,6 +6,8 @@
 #include "tests/sim/world.h"
 #include <stdlib.h>
 
+enum { FETCH_US = 2000 }; /* between two questions for a newer ring, at least */
+
 /* --- the shard's host ----------------------------------------------------------------------- */
 
 /* A client's name: its pipe and connection. */
@@ -57,9 +59,15 @@ static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
 
 static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
-    (void)arg;
-    (void)epoch;
+    struct place *p = arg;
+    struct sim_node *n = &p->world->nodes[p->owner];
+
     (void)member;
+    (void)epoch;
+    if (p->world->now_us < n->fetched_us + FETCH_US)
+        return;
+    n->fetched_us = p->world->now_us;
+    rings_fetch(p->world, p->owner, false);
 }
 
 /* --- time ----------------------------------------------------------------------------------- */
@@ -246,16 +254,22 @@ static void start_shard(struct world *w, struct place *p)
                                     .chunk_records = w->shape.chunk_records};
     struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, p};
 
+    const struct ring *ring = w->nodes[p->owner].ring;
+
+    /* In no ring, or not any more: it waits, and serves nobody. */
+    if (!ring || ring_member_by_number(ring, member_of(p)) < 0)
+        return;
 #ifdef RINGKV_MUTANTS
     options.mutants = w->shape.mutants;
 #endif
     p->shard = shard_new(&options, &host, p->store);
     p->life++;
     p->turn_open = p->syncing = false;
-    if (!p->shard || shard_set_ring(p->shard, w->ring, member_of(p)) != 0) {
+    if (!p->shard || shard_set_ring(p->shard, ring, member_of(p)) != 0) {
         world_violated(w, "n%u cannot read its own state", p->owner + 1);
         return;
     }
+    p->ring = ring;
     set_clocks(p);
     events_put(&w->events, w->now_us + sim_random_below(&w->random, w->shape.tick_us), EVENT_TICK,
                p->index, 0, p->life);
@@ -266,7 +280,7 @@ void node_start(struct world *w, uint32_t node)
 {
     struct sim_node *n = &w->nodes[node];
 
-    if (n->up)
+    if (n->up || n->wiped)
         return;
     TRACE(w, "n%u: starts", node + 1);
     n->up = true;
@@ -277,6 +291,38 @@ void node_start(struct world *w, uint32_t node)
         start_shard(w, &w->places[n->first_place + i]);
 }
 
+void node_use_ring(struct world *w, uint32_t node, const struct ring *ring)
+{
+    struct sim_node *n = &w->nodes[node];
+
+    TRACE(w, "n%u: takes the ring of epoch %llu", node + 1, (unsigned long long)ring->epoch);
+    n->ring = ring;
+    for (uint32_t i = 0; i < n->shards; i++)
+        events_put(&w->events, w->now_us + sim_random_below(&w->random, 2000), EVENT_RING_SHARD,
+                   n->first_place + i, 0, 0);
+}
+
+void node_ring_shard(struct place *p)
+{
+    struct sim_node *n = &p->world->nodes[p->owner];
+    int member;
+
+    if (!n->up || p->ring == n->ring)
+        return;
+    if (!p->shard) {
+        start_shard(p->world, p);
+        return;
+    }
+    member = ring_member_by_number(n->ring, member_of(p));
+    if (shard_set_ring(p->shard, n->ring, member < 0 ? 0 : member_of(p)) != 0) {
+        world_violated(p->world, "n%u cannot take a ring", p->owner + 1);
+        return;
+    }
+    p->ring = n->ring;
+    net_ring_changed(p->world, p);
+    handled(p);
+}
+
 static void end_shard(struct world *w, struct place *p, bool tell)
 {
     int error = 0;
@@ -285,6 +331,7 @@ static void end_shard(struct world *w, struct place *p, bool tell)
     net_place_died(w, p, tell);
     shard_free(p->shard);
     p->shard = NULL;
+    p->ring = NULL;
     p->life++;
     /* What the sync thread was at may have got there. */
     if (!error && submitted > synced && sim_random_chance(&w->random, 500))

@@ -73,6 +73,10 @@ void proxy_turn_end(struct sim_proxy *x)
         net_out(pipe, side);
     }
     net_flush(x->w, x->place);
+    if (x->router.ring_wanted) {
+        x->router.ring_wanted = false;
+        rings_fetch(x->w, x->place->owner, true);
+    }
     tick_later(x, router_next_ms(&x->router));
 }
 
@@ -158,6 +162,31 @@ static void use_ring(struct sim_proxy *x, const struct ring *ring)
     }
     if (router_set_ring(&x->router, ring, lanes, lane_first, clock_ms(x)) != 0)
         abort();
+    x->place->ring = ring;
+}
+
+void proxy_use_ring(struct sim_proxy *x, const struct ring *ring)
+{
+    char name[16];
+
+    if (!x->place->life)
+        return;
+    TRACE(x->w, "%s: takes the ring of epoch %llu", place_name(x->place, name),
+          (unsigned long long)ring->epoch);
+    use_ring(x, ring);
+    net_ring_changed(x->w, x->place);
+    proxy_turn_end(x);
+}
+
+/* From whichever node it asks first. */
+static const struct ring *first_ring(struct world *w)
+{
+    uint32_t from = (uint32_t)sim_random_below(&w->random, w->node_count);
+
+    for (uint32_t i = 0; i < w->node_count; i++)
+        if (w->nodes[(from + i) % w->node_count].ring)
+            return w->nodes[(from + i) % w->node_count].ring;
+    abort();
 }
 
 void proxy_start(struct sim_proxy *x)
@@ -187,7 +216,7 @@ void proxy_start(struct sim_proxy *x)
         session_init(&x->sessions[i], i, &x->outs[i]);
     for (uint32_t i = 0; i < PLACES_MAX; i++)
         x->lanes[i] = (struct lane){0};
-    use_ring(x, w->ring);
+    use_ring(x, first_ring(w));
     net_place_began(w, x->place);
 }
 

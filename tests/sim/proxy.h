@@ -5,6 +5,7 @@
 #define RINGKV_TESTS_SIM_PROXY_H
 
 #include "shared/bytes.h"
+#include "shared/ring.h"
 #include "tests/sim/net.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,9 @@ void proxy_kill(struct sim_proxy *x);
  * proxy_turn_end. */
 void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *args, uint32_t count);
 void proxy_turn_end(struct sim_proxy *x);
+
+/* Routes by another ring from now on. */
+void proxy_use_ring(struct sim_proxy *x, const struct ring *ring);
 
 /* How often an answer did not come, for a node's silence or a lost connection. */
 uint64_t proxy_losses(const struct sim_proxy *x);

@@ -65,6 +65,16 @@ static void draw_faults(struct shape *s, struct sim_random *r)
     s->proxy_pause = weight(r) / 2;
 }
 
+/* In half of the runs the ring is changed. */
+static void draw_changes(struct shape *s, struct sim_random *r)
+{
+    if (sim_random_chance(r, 500))
+        return;
+    s->changes = pick(r, 1, 4);
+    s->wipe = weight(r) / 2;
+    s->ops = pick(r, 60, 250);
+}
+
 static bool set_field(struct shape *s, const char *name, size_t size, uint32_t value)
 {
 #define X(field, text)                                               \
@@ -102,6 +112,7 @@ void shape_draw(struct shape *s, struct sim_random *r, const char *settings)
     draw_cluster(s, r);
     draw_times(s, r);
     draw_faults(s, r);
+    draw_changes(s, r);
     set_fields(s, settings);
     if (s->nodes < s->replicas)
         s->nodes = s->replicas;

@@ -43,6 +43,8 @@
     X(slow, "weight: a disk is slow")                                           \
     X(proxy_kill, "weight: a proxy dies")                                       \
     X(proxy_pause, "weight: a proxy stands still")                              \
+    X(changes, "of the ring, at most")                                          \
+    X(wipe, "weight: a node loses its disk, and is replaced")                   \
     X(mutants, "bits of the rules that are broken (node/mutant.h)")
 
 struct shape {

@@ -80,7 +80,7 @@ static void make_ring(struct world *w)
         fprintf(stderr, "sim: %s\n", why);
         abort();
     }
-    w->ring = r;
+    rings_start(w, r);
 }
 
 static struct place *add_place(struct world *w)
@@ -139,7 +139,9 @@ struct world *world_new(uint64_t seed, const char *settings, const struct script
         shape_of_script(&w->shape, script_shape(script), settings);
     else
         shape_draw(&w->shape, &w->random, settings);
-    for (uint32_t i = 0; i < w->shape.nodes; i++)
+    /* Those that may join are there from the start, in no ring. */
+    w->node_count = w->shape.changes ? NODES_MAX : w->shape.nodes;
+    for (uint32_t i = 0; i < w->node_count; i++)
         make_node(w, i);
     make_ring(w);
     make_proxies(w);
@@ -157,7 +159,7 @@ void world_free(struct world *w)
         proxy_free(w->proxies[i]);
     net_free(w);
     events_free(&w->events);
-    ring_free(w->ring);
+    rings_free(w);
     for (size_t i = 0; i < w->kept_count; i++)
         free(w->kept[i]);
     free(w->kept);
@@ -190,7 +192,10 @@ static struct place *place_of(struct world *w, const struct event *e)
     case EVENT_SYNC:
     case EVENT_SYNC_TOLD:
     case EVENT_PROXY:
+    case EVENT_RING_SHARD:
         return &w->places[e->a];
+    case EVENT_RING:
+        return e->b ? proxy_place(w, e->a) : &w->places[w->nodes[e->a].first_place];
     case EVENT_CLIENT:
         return proxy_place(w, w->clients[e->a].proxy);
     default:
@@ -286,6 +291,15 @@ static void handle(struct world *w, const struct event *e)
     case EVENT_FAULT:
         faults_next(w);
         break;
+    case EVENT_RING:
+        rings_arrive(w, e->a, e->b, e->c);
+        break;
+    case EVENT_RING_SHARD:
+        node_ring_shard(&w->places[e->a]);
+        break;
+    case EVENT_DRIVE:
+        rings_drive(w);
+        break;
     case EVENT_CLIENT:
         workload_client(w, e->a);
         break;
@@ -314,24 +328,48 @@ void world_run_until(struct world *w, uint64_t until_us)
         w->now_us = until_us;
 }
 
-static bool is_quiet(struct world *w)
+/* Nothing is left of partitions that are not this shard's any more. */
+static bool is_cleared(const struct shard *s)
+{
+    for (uint32_t i = 0; s->me && i < s->group_count; i++)
+        if (!s->groups[i].mine && (s->groups[i].partial || s->groups[i].last.view))
+            return false;
+    return true;
+}
+
+static bool is_connected(const struct pipe *pipe)
+{
+    const struct side *sides = pipe->sides;
+
+    return (sides[OPENER].connection && sides[ACCEPTOR].connection) ||
+           !rings_join(sides[OPENER].place, sides[ACCEPTOR].place);
+}
+
+/* What still goes on; NULL: nothing but the passing of time. */
+static const char *what_goes_on(struct world *w)
 {
     if (w->messages || w->ops_open)
-        return false;
+        return "messages or commands are on their way";
+    if (!rings_settled(w))
+        return "the ring is not settled";
     for (uint32_t i = 0; i < w->pipe_count; i++)
-        if (!w->pipes[i].sides[OPENER].connection || !w->pipes[i].sides[ACCEPTOR].connection)
-            return false;
+        if (!is_connected(&w->pipes[i]))
+            return "a connection is missing";
     for (uint32_t i = 0; i < w->place_count; i++) {
         struct place *p = &w->places[i];
         int error = 0;
 
-        if (p->is_proxy)
+        if (p->is_proxy || ring_member_by_number(w->ring, (uint16_t)(p->owner + 1)) < 0)
             continue;
-        if (!p->shard || p->turn_open || p->shard->held.count ||
+        if (!p->shard)
+            return "a node is down";
+        if (!is_cleared(p->shard))
+            return "a node keeps what is not its own any more";
+        if (p->turn_open || p->shard->held.count ||
             store_memory_applied(p->store) != store_poll(p->store, &error))
-            return false;
+            return "something is not on stable storage";
     }
-    return true;
+    return NULL;
 }
 
 /* Waits until nothing happens any more but the passing of time. */
@@ -340,12 +378,14 @@ static void become_quiet(struct world *w)
     uint64_t limit = w->now_us + QUIET_US_MAX;
     /* Long enough that partitions are handed back; clocks may be slow. */
     uint32_t wanted = QUIET_STEPS + 2 * w->shape.hand_back_us / QUIET_STEP_US, quiet = 0;
+    const char *why = NULL;
 
     while (quiet < wanted && !w->violation[0]) {
         world_run_until(w, w->now_us + QUIET_STEP_US);
-        quiet = is_quiet(w) ? quiet + 1 : 0;
+        why = what_goes_on(w);
+        quiet = why ? 0 : quiet + 1;
         if (w->now_us > limit)
-            world_violated(w, "it does not become quiet after everything was healed");
+            world_violated(w, "it does not become quiet after everything was healed: %s", why);
     }
 }
 
@@ -371,7 +411,7 @@ static void run_final(struct world *w)
 
 void world_run(struct world *w)
 {
-    for (uint32_t i = 0; i < w->shape.nodes; i++)
+    for (uint32_t i = 0; i < w->node_count; i++)
         node_start(w, i);
     for (uint32_t i = 0; i < w->shape.proxies; i++)
         proxy_start(w->proxies[i]);
@@ -388,7 +428,7 @@ void world_run(struct world *w)
     /* Connections that are broken already still end, and processes that stand still go on by
      * themselves. */
     world_run_until(w, w->now_us + 2 * (uint64_t)w->shape.silence_us);
-    for (uint32_t i = 0; i < w->shape.nodes; i++)
+    for (uint32_t i = 0; i < w->node_count; i++)
         world_run_until(w, w->nodes[i].paused_until_us);
     for (uint32_t i = 0; i < w->shape.proxies; i++)
         world_run_until(w, proxy_place(w, i)->paused_until_us);

@@ -15,11 +15,12 @@
 #include "tests/sim/net.h"
 #include "tests/sim/proxy.h"
 #include "tests/sim/random.h"
+#include "tests/sim/rings.h"
 #include "tests/sim/script.h"
 #include "tests/sim/shape.h"
 #include <stdio.h>
 
-enum { NODES_MAX = 7, SHARDS_OF_NODE_MAX = 2, PLACES_MAX = 20, CLIENTS_MAX = 16, PROXIES_MAX = 4 };
+enum { NODES_MAX = 9, SHARDS_OF_NODE_MAX = 2, PLACES_MAX = 22, CLIENTS_MAX = 16, PROXIES_MAX = 4 };
 
 /* Something with connections: a shard of a node, or a proxy. */
 struct place {
@@ -30,6 +31,7 @@ struct place {
     uint64_t life; /* shard: tells events of this process from those of its predecessors; proxy: 0:
                       the process is dead */
     uint64_t paused_until_us; /* proxy: its process stands still */
+    const struct ring *ring;  /* that it goes by; NULL: none yet */
 
     /* Of a node's shard. */
     struct store *store;
@@ -44,7 +46,10 @@ struct place {
 };
 
 struct sim_node {
-    bool up, doomed; /* doomed: a restart is scheduled */
+    bool up, doomed;         /* doomed: a restart is scheduled */
+    bool wiped;              /* its disk is lost: it is nobody any more, and stays down */
+    const struct ring *ring; /* on its disk; NULL: none yet */
+    uint64_t fetched_us;     /* when it last asked for a newer one */
     uint64_t paused_until_us;
     uint32_t rate;      /* of its clock, thousandths */
     uint64_t offset_us; /* of its monotonic clock */
@@ -80,7 +85,9 @@ struct world {
     struct events events;
     uint64_t now_us;
     uint64_t event_count;
-    struct ring *ring;
+    const struct ring *ring; /* the newest */
+    struct rings rings;
+    uint32_t node_count; /* with those that are in no ring yet */
     struct sim_node nodes[NODES_MAX];
     struct place places[PLACES_MAX];
     uint32_t place_count;
@@ -136,6 +143,9 @@ void node_start(struct world *w, uint32_t node);
 void node_kill(struct world *w, uint32_t node, bool power);
 /* The disk has room and its usual speed again. */
 void node_disk_free(struct world *w, uint32_t node);
+/* It keeps a newer ring; its shards go by it a little later. */
+void node_use_ring(struct world *w, uint32_t node, const struct ring *ring);
+void node_ring_shard(struct place *p);
 void node_link_up(struct place *p, struct place *other);
 void node_link_down(struct place *p, struct place *other);
 void node_room(struct place *p, struct place *other);
