@@ -1,5 +1,6 @@
 #include "proxy/answer.h"
 #include "proxy/collect.h"
+#include "proxy/command_stats.h"
 #include "proxy/records.h"
 #include "proxy/walk.h"
 #include "shared/error.h"
@@ -227,12 +228,24 @@ static void session_advance(struct router *r, struct session *s)
     }
 }
 
+static void count_end(struct router *r, const struct slot *slot, bool failed)
+{
+    struct command_stat *row;
+
+    if (!r->stats || !slot->command)
+        return;
+    row = command_stats_row(r->stats, slot->command);
+    counter_add(&row->took_ms, r->now_ms - slot->start_ms);
+    counter_add(&row->failed, failed);
+}
+
 /* Ends a slot: its reply is `reply` for its only call, or what its calls came to when NULL. */
 static void slot_end(struct router *r, struct slot *slot, const struct reply *reply)
 {
     struct session *s = slot->session;
     uint8_t text[ERROR_TEXT_MAX];
     struct bytes node_text = {text, buf_len(&slot->kept)};
+    uint64_t errors;
 
     router_stop_time(r, slot);
     counter_add(&r->counters->pending, (uint64_t)-1);
@@ -243,6 +256,7 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
     }
     if (r->tunables)
         records_note_slot(r, slot);
+    errors = counter_read(&r->counters->error_replies);
     if (node_text.size)
         memcpy(text, buf_head(&slot->kept), node_text.size);
     buf_truncate(&slot->kept, 0);
@@ -256,6 +270,7 @@ static void slot_end(struct router *r, struct slot *slot, const struct reply *re
 
     if ((reply ? put_reply(r, out, reply, slot->first) : put_outcome(r, out, slot, node_text)) != 0)
         s->broken = true;
+    count_end(r, slot, counter_read(&r->counters->error_replies) != errors);
     if (slot->silent)
         buf_truncate(out, before);
     router_mark_ready(r, s);

@@ -1,4 +1,5 @@
 #include "proxy/execution.h"
+#include "proxy/command_stats.h"
 #include "proxy/commands.h"
 #include "proxy/records.h"
 #include "proxy/transaction.h"
@@ -186,11 +187,24 @@ static bool is_valid(struct execution *x)
     return false;
 }
 
-static void run(struct execution *x)
+static void count(const struct execution *x, bool valid)
+{
+    struct command_stat *row;
+
+    if (!x->router->stats || !x->command || x->session->errand)
+        return;
+    row = command_stats_row(x->router->stats, x->command);
+    counter_add(valid ? &row->calls : &row->rejected, 1);
+}
+
+/* False: it was refused before its function saw it. */
+static bool run(struct execution *x)
 {
     struct transaction *t = x->session->transaction;
+    bool valid = is_valid(x);
 
-    if (!is_valid(x)) {
+    count(x, valid);
+    if (!valid) {
         if (x->command && x->command->run == run_exec)
             transaction_discard(x->router, x->session);
         else if (t)
@@ -200,17 +214,27 @@ static void run(struct execution *x)
     } else {
         x->command->run(x);
     }
+    return valid;
 }
 
-void router_execute(struct router *r, struct session *s, const struct bytes *args, uint32_t count)
+static void count_failure(const struct execution *x)
+{
+    if (x->router->stats)
+        counter_add(&command_stats_row(x->router->stats, x->command)->failed, 1);
+}
+
+void router_execute(struct router *r, struct session *s, const struct bytes *args,
+                    uint32_t arg_count)
 {
     struct execution x = {
         .router = r,
         .session = s,
         .command = command_find(&r->commands, args[0]),
         .args = args,
-        .count = count,
+        .count = arg_count,
     };
+    uint64_t errors;
+    bool valid;
 
     /* One that comes again was counted the first time. */
     if (!s->errand) {
@@ -218,8 +242,11 @@ void router_execute(struct router *r, struct session *s, const struct bytes *arg
         s->silent = s->reply_off || s->skip_next;
         s->skip_next = false;
     }
-    run(&x);
+    errors = counter_read(&r->counters->error_replies);
+    valid = run(&x);
     if (x.out) {
+        if (valid && counter_read(&r->counters->error_replies) != errors)
+            count_failure(&x);
         router_reply_end(r, s, x.out, x.before);
         records_note_local(&x);
     }

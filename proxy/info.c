@@ -1,9 +1,12 @@
 /* INFO: figures in the form that Redis's dashboards read. */
 #include "proxy/answer.h"
+#include "proxy/command_stats.h"
 #include "proxy/commands.h"
 #include "proxy/facts.h"
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct report {
     struct buf text;
@@ -220,30 +223,65 @@ static void ringkv(struct report *r)
 #undef X
 }
 
+static void put_stat(struct report *r, struct command_stats *sum, const struct command *c)
+{
+    const struct command_stat *row = command_stats_row(sum, c);
+    uint64_t calls = counter_read(&row->calls), us = counter_read(&row->took_ms) * 1000;
+    uint64_t rejected = counter_read(&row->rejected);
+
+    if (calls || rejected)
+        line(r,
+             "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64
+             ",usec_per_call=%.2f,rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64,
+             c->name, calls, us, calls ? (double)us / (double)calls : 0, rejected,
+             counter_read(&row->failed));
+}
+
+static void commandstats(struct report *r)
+{
+    const struct command_index *index = &r->router->commands;
+    struct command_stats *sum = calloc(1, sizeof(*sum));
+
+    if (!sum) {
+        r->failed = true;
+        return;
+    }
+    r->router->ports.command_stats(r->router->ports.arg, sum);
+    for (uint32_t i = 0; i < index->count; i++) {
+        put_stat(r, sum, index->all[i]);
+        for (const struct command *sub = index->all[i]->subcommands; sub && sub->name; sub++)
+            put_stat(r, sum, sub);
+    }
+    free(sum);
+}
+
 static const struct section {
     const char *name;
     const char *title;
     void (*write)(struct report *r);
+    bool extra; /* not by default */
 } sections[] = {
-    {"server", "Server", server},
-    {"clients", "Clients", clients},
-    {"memory", "Memory", memory},
-    {"persistence", "Persistence", persistence},
-    {"stats", "Stats", stats},
-    {"replication", "Replication", replication},
-    {"cpu", "CPU", cpu},
-    {"cluster", "Cluster", cluster},
-    {"keyspace", "Keyspace", keyspace},
-    {"ringkv", "Ringkv", ringkv},
+    {"server", "Server", server, false},
+    {"clients", "Clients", clients, false},
+    {"memory", "Memory", memory, false},
+    {"persistence", "Persistence", persistence, false},
+    {"stats", "Stats", stats, false},
+    {"replication", "Replication", replication, false},
+    {"cpu", "CPU", cpu, false},
+    {"commandstats", "Commandstats", commandstats, true},
+    {"cluster", "Cluster", cluster, false},
+    {"keyspace", "Keyspace", keyspace, false},
+    {"ringkv", "Ringkv", ringkv, false},
 };
 
 static bool section_asked(const struct execution *x, const struct section *s)
 {
     for (uint32_t i = 1; i < x->count; i++)
         if (resp_word_is(x->args[i], s->name) || resp_word_is(x->args[i], "all") ||
-            resp_word_is(x->args[i], "default") || resp_word_is(x->args[i], "everything"))
+            resp_word_is(x->args[i], "everything") ||
+            (!s->extra && resp_word_is(x->args[i], "default")))
             return true;
-    return x->count == 1;
+    return x->count == 1 && !s->extra;
 }
 
 void run_info(struct execution *x)

@@ -158,6 +158,18 @@ void process_reset(struct proxy *p)
     add_counters(p, &now);
     pthread_mutex_lock(&p->base_lock);
     p->base = now;
+    memset(&p->stats_base, 0, sizeof(p->stats_base));
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        command_stats_add(&p->stats_base, &p->workers[i]->stats);
+    pthread_mutex_unlock(&p->base_lock);
+}
+
+void process_command_stats(struct proxy *p, struct command_stats *sum)
+{
+    pthread_mutex_lock(&p->base_lock);
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        command_stats_add(sum, &p->workers[i]->stats);
+    command_stats_subtract(sum, &p->stats_base);
     pthread_mutex_unlock(&p->base_lock);
 }
 

@@ -4,6 +4,7 @@
 
 #include "proxy/facts.h"
 
+struct command_stats;
 struct proxy;
 struct rates;
 
@@ -13,7 +14,10 @@ int process_init(struct proxy *p);
 /* Everything as of now; callable from every thread. */
 void process_facts(struct proxy *p, struct facts *out);
 
-/* Lets the counters begin anew. */
+/* Adds those of all threads. */
+void process_command_stats(struct proxy *p, struct command_stats *sum);
+
+/* Lets the counters and the command_stats begin anew. */
 void process_reset(struct proxy *p);
 
 /* Microseconds since 1970. */

@@ -2,6 +2,7 @@
 #ifndef RINGKV_PROXY_PROXY_H
 #define RINGKV_PROXY_PROXY_H
 
+#include "proxy/command_stats.h"
 #include "proxy/facts.h"
 #include "proxy/options.h"
 #include "proxy/records.h"
@@ -27,7 +28,8 @@ struct proxy {
     pthread_mutex_t records_lock;
     struct records records;
     pthread_mutex_t base_lock;
-    struct facts base; /* the counters when they began anew */
+    struct facts base;               /* the counters when they began anew, */
+    struct command_stats stats_base; /* and these */
     struct worker **workers;
     uint32_t worker_count;
     uint32_t workers_running;

@@ -26,6 +26,7 @@ enum {
 };
 
 struct client_facts;
+struct command_stats;
 struct errand;
 struct facts;
 struct logins;
@@ -49,7 +50,9 @@ struct router_ports {
     /* What the threads write down together, for this thread alone until records_done. */
     struct records *(*records)(void *arg);
     void (*records_done)(void *arg);
-    /* Lets the counters among the facts begin anew. */
+    /* Adds the command_stats of all threads. */
+    void (*command_stats)(void *arg, struct command_stats *sum);
+    /* Lets the counters among the facts, and the command_stats, begin anew. */
     void (*reset_facts)(void *arg);
     /* Begins an errand for the session's command: 0, RK_FULL, RK_NOMEM. */
     int (*errand)(void *arg, struct session *s, const struct errand *errand);
@@ -65,8 +68,9 @@ struct router {
     uint64_t session;         /* random, names this thread's writes */
     uint64_t now_ms;          /* as of the last call that brought the time */
     struct command_index commands;
-    struct logins *logins;     /* NULL: nobody has to log in */
-    struct tunables *tunables; /* NULL: nothing is written down about slow commands */
+    struct logins *logins;       /* NULL: nobody has to log in */
+    struct command_stats *stats; /* NULL: not counted */
+    struct tunables *tunables;   /* NULL: nothing is written down about slow commands */
 
     const struct ring *ring; /* NULL: none yet */
     struct positioner *positioner;

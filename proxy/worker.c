@@ -280,6 +280,11 @@ static void give_records(void *arg)
     pthread_mutex_unlock(&((struct worker *)arg)->proxy->records_lock);
 }
 
+static void gather_stats(void *arg, struct command_stats *sum)
+{
+    process_command_stats(((struct worker *)arg)->proxy, sum);
+}
+
 static void reset_facts(void *arg)
 {
     process_reset(((struct worker *)arg)->proxy);
@@ -307,6 +312,7 @@ static int worker_init(struct worker *w, struct proxy *p)
         .client = gather_client,
         .records = take_records,
         .records_done = give_records,
+        .command_stats = gather_stats,
         .reset_facts = reset_facts,
         .errand = begin_errand,
     };
@@ -316,6 +322,7 @@ static int worker_init(struct worker *w, struct proxy *p)
         return RK_NOMEM;
     w->router.logins = &w->logins;
     w->router.tunables = &p->tunables;
+    w->router.stats = &w->stats;
     if (getrandom(w->logins.key, sizeof(w->logins.key), 0) != sizeof(w->logins.key))
         return RK_IO;
     w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;

@@ -2,6 +2,7 @@
 #ifndef RINGKV_PROXY_WORKER_H
 #define RINGKV_PROXY_WORKER_H
 
+#include "proxy/command_stats.h"
 #include "proxy/counters.h"
 #include "proxy/login.h"
 #include "proxy/proxy.h"
@@ -23,6 +24,7 @@ struct worker {
     struct router router;
     struct counters counters;
     struct logins logins;
+    struct command_stats stats;
 
     struct ring_ref *ring;              /* what the router routes by */
     struct ring_ref *_Atomic ring_next; /* left here by the main thread */

@@ -358,7 +358,7 @@ def test_info_for_dashboards(both):
                                       ["cpu", "nonsense"], ["nonsense"]], ids=str)  # fmt: skip
 def test_info_sections(both, sections):
     """Those of Redis that are about more than modules and scripts, in its order, and one of ringkv's."""
-    left_out = {"Modules", "Commandstats", "Errorstats", "Latencystats"}
+    left_out = {"Modules", "Errorstats", "Latencystats"}
     theirs, ours = (re.findall(r"^# (\w+)", elements(client.ask("INFO", *sections)).decode(), re.M) for client in both)
     assert [name for name in ours if name != "Ringkv"] == [name for name in theirs if name not in left_out]
 
@@ -371,3 +371,35 @@ def test_memory(both):
             assert size < elements(client.ask("MEMORY", "USAGE", "memory:a")) < 2 * size + 200
     assert set(elements(ours.ask("MEMORY", "STATS"))[::2]) <= set(elements(theirs.ask("MEMORY", "STATS"))[::2])
     assert ours.ask("MEMORY", "DOCTOR").startswith(b"$")
+
+
+def command_stats(client):
+    return {name.removeprefix("cmdstat_"): dict(part.split("=") for part in value.split(","))
+            for name, value in info(client, "commandstats").items()}  # fmt: skip
+
+
+def test_commandstats(both):
+    """The same commands are counted the same, but for their times; over all threads of the proxy."""
+    for client in both:
+        assert client.ask("CONFIG", "RESETSTAT") == b"+OK\r\n"
+        for words in (("SET", "stats:a", "text"), ("GET", "stats:a"), ("GET", "stats:a"), ("GET",), ("INCR", "stats:a"),
+                      ("CLIENT", "ID"), ("CLIENT", "NONSENSE"), ("NONSENSE",), ("PING",), ("SELECT", "7"),
+                      ("OBJECT", "ENCODING", "stats:a")):  # fmt: skip
+            client.ask(*words)
+    theirs, ours = (command_stats(client) for client in both)
+    for name in ("set", "get", "incr", "client|id", "ping", "select", "object|encoding"):
+        assert {key: value for key, value in ours[name].items() if "usec" not in key} == {
+            key: value for key, value in theirs[name].items() if "usec" not in key
+        }, name
+    assert list(ours["get"]) == list(theirs["get"])
+
+
+def test_commandstats_of_all_threads(cluster):
+    clients = clients_of_all_threads(cluster)
+    clients[0].ask("CONFIG", "RESETSTAT")
+    for client in clients:
+        for _ in range(10):
+            client.ask("ECHO", "x")
+    assert command_stats(clients[0])["echo"]["calls"] == str(10 * len(clients))
+    for client in clients:
+        client.close()

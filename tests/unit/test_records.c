@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/command_stats.h"
+#include "proxy/counters.h"
 #include "proxy/latency.h"
 #include "proxy/slow_log.h"
 #include <cmocka.h>
@@ -168,12 +170,46 @@ static void test_report(void **state)
     free(l);
 }
 
+/* Every command and subcommand has a row of its own, and figures of threads add up. */
+static void test_command_stats(void **state)
+{
+    struct command_stats *one = calloc(1, sizeof(*one)), *sum = calloc(1, sizeof(*sum));
+    uint64_t number = 0;
+
+    (void)state;
+    for (int pass = 0; pass < 2; pass++)
+        for (const struct command *const *family = command_families(); *family; family++)
+            for (const struct command *c = *family; c->name; c++) {
+                counter_add(&command_stats_row(one, c)->calls, ++number);
+                for (const struct command *sub = c->subcommands; sub && sub->name; sub++)
+                    counter_add(&command_stats_row(one, sub)->failed, ++number);
+            }
+    assert_true(number / 2 < COMMAND_STATS_SIZE / 2);
+    command_stats_add(sum, one);
+    command_stats_add(sum, one);
+    command_stats_subtract(sum, one);
+    for (const struct command *const *family = command_families(); *family; family++)
+        for (const struct command *c = *family; c->name; c++)
+            assert_int_equal(counter_read(&command_stats_row(sum, c)->calls),
+                             counter_read(&command_stats_row(one, c)->calls));
+    command_stats_subtract(sum, one);
+    for (const struct command *const *family = command_families(); *family; family++)
+        for (const struct command *c = *family; c->name; c++)
+            assert_int_equal(counter_read(&command_stats_row(sum, c)->calls), 0);
+    free(one);
+    free(sum);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entry),         cmocka_unit_test(test_newest_first_and_bounded),
-        cmocka_unit_test(test_long_commands), cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_report),        cmocka_unit_test(test_samples_are_bounded),
+        cmocka_unit_test(test_command_stats),
+        cmocka_unit_test(test_entry),
+        cmocka_unit_test(test_newest_first_and_bounded),
+        cmocka_unit_test(test_long_commands),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_samples_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
