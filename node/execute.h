@@ -20,6 +20,8 @@ struct execute_view {
     uint64_t state_view;  /* of the replica's state, for proofs */
     struct buf *proof;    /* scratch */
     const struct ring *ring;
+    struct version last;      /* where the replica stands */
+    struct version forgotten; /* at the primary: since then no key has gone without a trace */
 };
 
 /* Clocks of replicas are taken to differ by less. A record that is nearer to its expiry is judged

@@ -19,18 +19,19 @@ _Static_assert((int)WORK_MAX < (int)FRAME_BODY_MAX, "its step and its reply fit 
 
 /* --- watched keys --------------------------------------------------------------------------- */
 
-/* A key that is not there has the version of its tombstone, or zero when that is gone or there
- * never was one. */
+/* The token of a key that is there has the version of its record; of one that is not, the version
+ * at which the replica stood. */
 static int make_token(struct execute *x, struct bytes key, uint8_t token[WATCH_TOKEN_SIZE])
 {
     struct store_record found;
     int error = execute_look_up(x, key, &found);
+    struct version version = error ? x->view->last : found.version;
 
     if (error && error != RK_NOTFOUND)
         return error;
     token[0] = !error;
-    wire_put_u64(token + 1, found.version.view);
-    wire_put_u64(token + 9, found.version.op);
+    wire_put_u64(token + 1, version.view);
+    wire_put_u64(token + 9, version.op);
     return 0;
 }
 
@@ -52,14 +53,23 @@ int execute_watch(struct execute *x)
     return error ? error : message_end_array_reply(x->out, begun, buf_bytes(x->view->proof));
 }
 
-/* A tombstone may be forgotten while somebody watches: that is no change. */
-static bool has_changed(const uint8_t now[WATCH_TOKEN_SIZE], const uint8_t then[WATCH_TOKEN_SIZE])
+/* A key that was not there and is not there may have come and gone: then it has a newer trace, or
+ * the partition has forgotten a key since, whichever it was. */
+static int has_changed(struct execute *x, const struct transaction_item *item, bool *changed)
 {
-    static const uint8_t absent[WATCH_TOKEN_SIZE] = {0};
+    struct version then = {wire_get_u64(item->token.data + 1), wire_get_u64(item->token.data + 9)};
+    bool was_there = item->token.data[0];
+    struct store_record found;
+    int error = execute_look_up(x, item->key, &found);
 
-    if (memcmp(now, then, WATCH_TOKEN_SIZE) == 0)
-        return false;
-    return then[0] || memcmp(now, absent, WATCH_TOKEN_SIZE) != 0;
+    if (error && error != RK_NOTFOUND)
+        return error;
+    if (was_there || !error)
+        *changed = !was_there || error || version_compare(found.version, then) != 0;
+    else
+        *changed = version_compare(found.version, then) > 0 ||
+                   version_compare(x->view->forgotten, then) > 0;
+    return 0;
 }
 
 /* --- operations ----------------------------------------------------------------------------- */
@@ -171,16 +181,14 @@ static int run_all(struct execute *x, bool *changed, size_t *work)
 {
     for (uint16_t i = 0; i < x->request->arg_count; i++) {
         struct transaction_item item;
-        uint8_t now[WATCH_TOKEN_SIZE];
         int error = transaction_get_item(execute_arg(x), &item);
 
         if (!error && item.op == 0)
-            error = make_token(x, item.key, now);
+            error = has_changed(x, &item, changed);
         else if (!error)
             error = run_one(x, &item, work);
         if (error)
             return error;
-        *changed = item.op == 0 && has_changed(now, item.token.data);
         if (*changed || *work > WORK_MAX)
             return 0;
         x->effect->reply.count += item.op != 0;

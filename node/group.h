@@ -98,6 +98,7 @@ struct group {
     bool self_acked, started; /* own copy / a majority holds the view's start */
     uint64_t epoch_op;        /* the newest operation when the group's epoch came */
     uint64_t self_op;         /* own copy is on stable storage up to here */
+    struct version forgotten; /* since then no key has gone without a trace */
     uint64_t committed;       /* up to here a majority holds the view's operations */
     uint64_t expiry_op;       /* the newest one that took expired records away */
     uint64_t round;           /* of confirmations, the newest asked for */

@@ -303,6 +303,14 @@ static void spread(struct shard *s, struct group *g, const struct step *step, st
     }
 }
 
+static bool forgets(const struct store_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].kind == STORE_FORGET)
+            return true;
+    return false;
+}
+
 int group_make_step(struct shard *s, struct group *g, struct step *step,
                     const struct store_change *changes, size_t change_count)
 {
@@ -330,6 +338,8 @@ int group_make_step(struct shard *s, struct group *g, struct step *step,
     }
     if (step->kind == STEP_START)
         g->view_position = item.position;
+    if (step->kind == STEP_START || forgets(changes, change_count))
+        g->forgotten = step->at;
     spread(s, g, step, buf_bytes(&s->scratch));
     return held_add(&s->held, item, (struct bytes){0}) ? RK_CLOSED : 0;
 }

@@ -36,9 +36,15 @@ static void refuse(struct shard *s, uint64_t client, const struct request *m, en
 
 static struct execute_view view_of_group(struct shard *s, const struct group *g)
 {
-    return (struct execute_view){
-        s->store,  s->wall_ms, s->options.value_max, g->peer_count > 0, g->last.view,
-        &s->proof, s->ring};
+    return (struct execute_view){.store = s->store,
+                                 .now_ms = s->wall_ms,
+                                 .value_max = s->options.value_max,
+                                 .keep_tombstones = g->peer_count > 0,
+                                 .state_view = g->last.view,
+                                 .proof = &s->proof,
+                                 .ring = s->ring,
+                                 .last = g->last,
+                                 .forgotten = g->forgotten};
 }
 
 static bool too_much_waits(const struct shard *s, const struct group *g)

@@ -2,7 +2,8 @@
  * transaction, one argument each; and what comes back, one result for each operation.
  *
  * Watched keys come first. A key is watched as its token told it then: whether it was there, and
- * the version of its record. Only nodes look into tokens.
+ * the version of its record, or of the whole partition when there was none. Only nodes look into
+ * tokens.
  */
 #ifndef RINGKV_SHARED_TRANSACTION_H
 #define RINGKV_SHARED_TRANSACTION_H

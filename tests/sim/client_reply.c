@@ -32,6 +32,7 @@ static enum outcome outcome_of(struct bytes error)
         {"NOSPACE ", OUTCOME_REFUSED},
         {"BUSY ", OUTCOME_REFUSED},
         {"UNCERTAIN ", OUTCOME_UNCERTAIN},
+        {"EXECABORT ", OUTCOME_REFUSED},
         {"ERR value is not an integer or out of range", OUTCOME_ANSWERED},
         {"ERR increment or decrement would overflow", OUTCOME_ANSWERED},
     };
@@ -56,6 +57,10 @@ static int take_bulk(struct bytes *in, int64_t size, struct bytes *value)
 
 static int take_array(struct bytes *in, int64_t count, struct client_reply *out)
 {
+    if (count == -1) {
+        out->kind = REPLY_NIL;
+        return 1;
+    }
     if (count < 0 || count > LINEAR_OP_KEYS_MAX)
         return -1;
     out->kind = REPLY_ARRAY;
@@ -67,6 +72,11 @@ static int take_array(struct bytes *in, int64_t count, struct client_reply *out)
 
         if (!take_line(in, &line))
             return 0;
+        /* Of SET in a transaction. */
+        if (line.size == 3 && memcmp(line.data, "+OK", 3) == 0) {
+            out->results[i] = bytes_of(line.data + 1, 2);
+            continue;
+        }
         if (line.size == 0 || line.data[0] != '$' ||
             resp_read_integer(bytes_of(line.data + 1, line.size - 1), &size) != 0)
             return -1;

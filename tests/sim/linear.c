@@ -146,7 +146,11 @@ static bool are_alike(const struct linear_op *a, const struct linear_op *b)
     if (a->op != b->op || a->key_count != b->key_count || a->by != b->by)
         return false;
     for (uint8_t k = 0; k < a->key_count; k++)
-        if (a->keys[k] != b->keys[k] || !bytes_equal(a->values[k], b->values[k]))
+        if (a->keys[k] != b->keys[k])
+            return false;
+    /* CAS has more values than keys. */
+    for (uint8_t k = 0; k < LINEAR_OP_KEYS_MAX; k++)
+        if (!bytes_equal(a->values[k], b->values[k]))
             return false;
     return true;
 }

@@ -22,8 +22,9 @@ struct linear_op {
     uint8_t op; /* enum operation */
     uint8_t key_count;
     uint16_t keys[LINEAR_OP_KEYS_MAX];
-    struct bytes values[LINEAR_OP_KEYS_MAX]; /* SET, MSET, SETNX, GETSET, APPEND */
-    int64_t by;                              /* INCRBY */
+    /* SET, MSET, SETNX, GETSET, APPEND; CAS: expected, new. EXEC: of GETSETs in one piece. */
+    struct bytes values[LINEAR_OP_KEYS_MAX];
+    int64_t by; /* INCRBY */
 
     /* Moments of one clock, all different. returned = LINEAR_NEVER: there was no answer, so it may
      * have taken effect at any time after, or never; then the rest is not looked at. */
@@ -33,7 +34,7 @@ struct linear_op {
     uint32_t line;
     uint8_t kind; /* enum reply_kind: OK, NIL, INTEGER, BULK, ARRAY, ERROR */
     int64_t integer;
-    struct bytes results[LINEAR_OP_KEYS_MAX]; /* BULK, ARRAY */
+    struct bytes results[LINEAR_OP_KEYS_MAX]; /* BULK, ARRAY: of EXEC the values before */
     uint8_t nils;                             /* ARRAY: bit i: results[i] is nil */
 };
 

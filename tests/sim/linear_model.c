@@ -131,7 +131,16 @@ static bool step_append(struct model *m, const struct linear_op *op, uint32_t *s
     return !answered || (op->kind == REPLY_INTEGER && op->integer == (int64_t)size);
 }
 
-/* Operations on several keys: DEL and EXISTS count, MGET shows, MSET sets. */
+static bool step_cas(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
+{
+    int64_t result = !*slot ? -1 : bytes_equal(m->values[*slot], op->values[0]);
+
+    if (result == 1)
+        *slot = value_number(m, op->values[1]);
+    return !answered || (op->kind == REPLY_INTEGER && op->integer == result);
+}
+
+/* Operations on several keys: DEL and EXISTS count, MGET shows, MSET sets, EXEC does both. */
 static bool step_many(struct model *m, const struct linear_op *op, uint32_t **slots, bool answered)
 {
     int64_t count = 0;
@@ -141,17 +150,17 @@ static bool step_many(struct model *m, const struct linear_op *op, uint32_t **sl
         uint32_t *slot = slots[k];
 
         count += *slot != 0;
-        if (op->op == OP_MGET)
+        if (op->op == OP_MGET || op->op == OP_EXEC)
             fits = fits &&
                    is_value(m, *slot, op->nils >> k & 1 ? REPLY_NIL : REPLY_BULK, op->results[k]);
-        else if (op->op == OP_DEL)
+        if (op->op == OP_DEL)
             *slot = 0;
-        else if (op->op == OP_MSET)
+        else if (op->op == OP_MSET || op->op == OP_EXEC)
             *slot = value_number(m, op->values[k]);
     }
     if (!answered)
         return true;
-    if (op->op == OP_MGET)
+    if (op->op == OP_MGET || op->op == OP_EXEC)
         return fits && op->kind == REPLY_ARRAY;
     if (op->op == OP_MSET)
         return op->kind == REPLY_OK;
@@ -182,6 +191,8 @@ static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot
         return step_incrby(m, op, slot, answered);
     case OP_APPEND:
         return step_append(m, op, slot, answered);
+    case OP_CAS:
+        return step_cas(m, op, slot, answered);
     default:
         abort();
     }
@@ -196,7 +207,8 @@ bool model_step(struct model *m, const struct linear_op *op, const uint16_t *key
         for (size_t i = 0; i < key_count; i++)
             if (keys[i] == op->keys[k])
                 slots[k] = &state[i];
-    if (op->op == OP_MGET || op->op == OP_MSET || op->op == OP_DEL || op->op == OP_EXISTS)
+    if (op->op == OP_MGET || op->op == OP_MSET || op->op == OP_DEL || op->op == OP_EXISTS ||
+        op->op == OP_EXEC)
         return step_many(m, op, slots, answered);
     return step_one(m, op, slots[0], answered);
 }

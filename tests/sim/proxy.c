@@ -89,6 +89,11 @@ void proxy_timer(struct sim_proxy *x, uint64_t number)
     proxy_turn_end(x);
 }
 
+bool proxy_holds(const struct sim_proxy *x, uint32_t client)
+{
+    return x->sessions[client].holding;
+}
+
 void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *args, uint32_t count)
 {
     x->router.now_ms = clock_ms(x);

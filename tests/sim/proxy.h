@@ -21,6 +21,9 @@ void proxy_free(struct sim_proxy *x);
 void proxy_start(struct sim_proxy *x);
 void proxy_kill(struct sim_proxy *x);
 
+/* Whether the client's next command must wait for an answer. */
+bool proxy_holds(const struct sim_proxy *x, uint32_t client);
+
 /* Runs one command of a client; its reply comes to workload_reply. After the last one of a turn
  * proxy_turn_end. */
 void proxy_command(struct sim_proxy *x, uint32_t client, const struct bytes *args, uint32_t count);

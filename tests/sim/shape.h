@@ -19,6 +19,7 @@
     X(tags, "hash tags that are used")                                          \
     X(pipeline, "commands that a client sends at once, at most")                \
     X(old_reads, "thousandths of the reads that may be old (LEVELGET 0 and 1)") \
+    X(transactions, "thousandths of the operations that are EXEC or CAS")       \
     X(think_us, "between a client's operations, at most")                       \
     X(timeout_us, "of a request")                                               \
     X(attempt_us, "of a node's answer, until another one is asked")             \

@@ -132,6 +132,12 @@ void verify_replicas(struct world *w)
 
 /* --- histories ------------------------------------------------------------------------------ */
 
+/* The value that an operation was to write to its kth key. */
+static struct bytes written(const struct linear_op *l, uint8_t k)
+{
+    return l->values[l->op == OP_CAS ? 1 : k];
+}
+
 /* Whether an operation that was refused, so that nothing was done, was to write this value. */
 static bool was_refused(const struct world *w, uint16_t key, struct bytes value)
 {
@@ -139,8 +145,8 @@ static bool was_refused(const struct world *w, uint16_t key, struct bytes value)
         const struct linear_op *l = &w->ops[i].linear;
 
         for (uint8_t k = 0; w->ops[i].dropped && k < l->key_count; k++)
-            if (l->op != OP_APPEND && l->keys[k] == key && l->values[k].size &&
-                bytes_equal(l->values[k], value))
+            if (l->op != OP_APPEND && l->keys[k] == key && written(l, k).size &&
+                bytes_equal(written(l, k), value))
                 return true;
     }
     return false;

@@ -54,8 +54,50 @@ static uint32_t tags_in_use(const struct world *w)
     return w->shape.tags < KEYS_TAGS ? w->shape.tags : KEYS_TAGS;
 }
 
+/* What somebody has written to the key lately, so that it may be what is there. */
+static struct bytes recent_value(const struct world *w, uint32_t key)
+{
+    struct bytes value = bytes_from("0");
+
+    for (size_t i = w->op_count; i > 0 && i + 16 > w->op_count; i--) {
+        const struct linear_op *l = &w->ops[i - 1].linear;
+
+        for (uint8_t k = 0; k < l->key_count; k++)
+            if (l->keys[k] == key && l->op != OP_APPEND && l->op != OP_CAS && l->values[k].data)
+                return l->values[k];
+    }
+    return value;
+}
+
+static void draw_transaction(struct world *w, uint32_t client)
+{
+    static const uint8_t operations_of[] = {
+        [STYLE_ONE] = OP_CAS, [STYLE_EXEC] = OP_EXEC, [STYLE_WATCH] = OP_SET};
+
+    uint8_t style = (uint8_t)sim_random_below(&w->random, 3);
+    uint32_t tag = w->tags[sim_random_below(&w->random, tags_in_use(w))];
+    uint32_t key = tag * KEYS_OF_TAG + (uint32_t)sim_random_below(&w->random, w->shape.keys);
+    struct bytes expected = recent_value(w, key);
+    struct sim_op *o = new_op(w, client, operations_of[style], key);
+
+    o->style = style;
+    if (style == STYLE_EXEC)
+        add_keys(w, o, tag);
+    for (uint8_t k = 0; k < o->linear.key_count; k++)
+        o->linear.values[k] = new_value(w, k);
+    if (style == STYLE_ONE) {
+        o->linear.values[1] = o->linear.values[0];
+        o->linear.values[0] = expected;
+    }
+}
+
 static void draw_op(struct world *w, uint32_t client)
 {
+    if (w->shape.transactions && sim_random_chance(&w->random, w->shape.transactions)) {
+        draw_transaction(w, client);
+        return;
+    }
+
     uint8_t op = operations[sim_random_below(&w->random, sizeof(operations))];
     uint32_t tag = w->tags[sim_random_below(&w->random, tags_in_use(w))];
     uint32_t key = tag * KEYS_OF_TAG + (uint32_t)sim_random_below(&w->random, w->shape.keys);
@@ -91,8 +133,53 @@ enum { WORDS_MAX = 1 + 2 * LINEAR_OP_KEYS_MAX };
 /* A read that may be old goes out as LEVELGET. */
 static const char *const level_words[] = {[LEVEL_PRIMARY] = "0", [LEVEL_ANY] = "1"};
 
+static void ask_words(struct world *w, struct sim_proxy *proxy, const struct sim_op *o,
+                      const char *name, uint32_t keys, const struct bytes *values)
+{
+    struct bytes words[WORDS_MAX];
+    uint32_t count = 0;
+
+    words[count++] = bytes_from(name);
+    if (keys)
+        words[count++] = bytes_from(w->keys->keys[o->linear.keys[keys - 1]].text);
+    if (values)
+        words[count++] = *values;
+    proxy_command(proxy, o->client, words, count);
+}
+
+/* MULTI, the GETSETs, EXEC. */
+static void ask_exec(struct world *w, struct sim_proxy *proxy, const struct sim_op *o)
+{
+    uint32_t at = o->asked;
+
+    if (at == 0)
+        ask_words(w, proxy, o, "MULTI", 0, NULL);
+    else if (at <= o->linear.key_count)
+        ask_words(w, proxy, o, "GETSET", at, &o->linear.values[at - 1]);
+    else
+        ask_words(w, proxy, o, "EXEC", 0, NULL);
+}
+
+enum { WATCH_WATCH, WATCH_GET, WATCH_MULTI, WATCH_SET, WATCH_EXEC, WATCH_COMMANDS };
+
+static void ask_watch(struct world *w, struct sim_proxy *proxy, const struct sim_op *o)
+{
+    static const char *const names[] = {"WATCH", "GET", "MULTI", "SET", "EXEC"};
+    bool with_key = o->asked != WATCH_MULTI && o->asked != WATCH_EXEC;
+
+    ask_words(w, proxy, o, names[o->asked], with_key,
+              o->asked == WATCH_SET ? &o->linear.values[0] : NULL);
+}
+
+static uint32_t commands_of(const struct sim_op *o)
+{
+    return o->style == STYLE_ONE    ? 1
+           : o->style == STYLE_EXEC ? 2u + o->linear.key_count
+                                    : WATCH_COMMANDS;
+}
+
 /* The operation as a client's command. */
-static void ask(struct world *w, struct sim_proxy *proxy, const struct sim_op *o)
+static void ask_one(struct world *w, struct sim_proxy *proxy, const struct sim_op *o)
 {
     const struct linear_op *l = &o->linear;
     bool old = o->level == LEVEL_PRIMARY || o->level == LEVEL_ANY;
@@ -106,6 +193,8 @@ static void ask(struct world *w, struct sim_proxy *proxy, const struct sim_op *o
         if (operation_info(l->op)->args[1] == 'v')
             words[count++] = l->values[k];
     }
+    if (l->op == OP_CAS)
+        words[count++] = l->values[1];
     if (l->op == OP_INCRBY) {
         snprintf(number, sizeof(number), "%lld", (long long)l->by);
         words[count++] = bytes_from(number);
@@ -115,13 +204,33 @@ static void ask(struct world *w, struct sim_proxy *proxy, const struct sim_op *o
     proxy_command(proxy, o->client, words, count);
 }
 
+/* Asks what is drawn and not asked yet, as far as no command must wait for an answer. */
+static void go_on_asking(struct world *w, uint32_t client)
+{
+    struct sim_client *c = &w->clients[client];
+    struct sim_proxy *proxy = w->proxies[c->proxy];
+
+    while (c->asking < c->end && !proxy_holds(proxy, client)) {
+        struct sim_op *o = &w->ops[c->asking];
+
+        if (o->style == STYLE_EXEC)
+            ask_exec(w, proxy, o);
+        else if (o->style == STYLE_WATCH)
+            ask_watch(w, proxy, o);
+        else
+            ask_one(w, proxy, o);
+        o->asked++;
+        c->asking += o->asked == commands_of(o);
+    }
+}
+
 /* Asks what was drawn last, from w->ops[first] on, without waiting in between. */
 static void start(struct world *w, uint32_t client, size_t first)
 {
     struct sim_client *c = &w->clients[client];
     uint32_t line = w->op_count - first > 1 ? (uint32_t)first + 1 : 0;
 
-    c->first = first;
+    c->first = c->asking = first;
     c->end = w->op_count;
     c->losses = proxy_losses(w->proxies[c->proxy]);
     for (size_t i = first; i < c->end; i++) {
@@ -133,8 +242,8 @@ static void start(struct world *w, uint32_t client, size_t first)
         TRACE(w, "client%u: asks proxy%u %s key=%s level=%u (operation %zu)", client, c->proxy,
               operation_info(o->linear.op)->name, w->keys->keys[o->linear.keys[0]].text, o->level,
               i);
-        ask(w, w->proxies[c->proxy], o);
     }
+    go_on_asking(w, client);
     proxy_turn_end(w->proxies[c->proxy]);
 }
 
@@ -256,6 +365,47 @@ static void keep_reply(struct world *w, struct linear_op *l, const struct client
             l->results[k] = world_keep(w, reply->results[k]);
 }
 
+/* Takes the answer to one of several commands. False: there is another to come. */
+static bool take_part(struct world *w, struct sim_op *o, const struct client_reply *reply)
+{
+    bool answered = reply->outcome == OUTCOME_ANSWERED && reply->kind != REPLY_ERROR;
+
+    if (++o->answered == commands_of(o))
+        return true;
+    if (o->style == STYLE_WATCH && o->answered - 1 == WATCH_WATCH)
+        o->watched = answered;
+    if (o->style == STYLE_WATCH && o->answered - 1 == WATCH_GET && answered) {
+        o->seen = true;
+        o->linear.kind = reply->kind;
+        o->linear.results[0] =
+            reply->results[0].data ? world_keep(w, reply->results[0]) : (struct bytes){0};
+    }
+    return false;
+}
+
+/* What the last answer says of a transaction behind WATCH: nothing was done, or, what the GET gave
+ * was there until then. */
+static struct client_reply of_watch(struct sim_op *o, const struct client_reply *exec)
+{
+    struct client_reply reply = *exec;
+
+    if (exec->outcome != OUTCOME_ANSWERED)
+        return reply;
+    if (exec->kind == REPLY_NIL) {
+        reply.outcome = OUTCOME_REFUSED;
+    } else if (exec->kind != REPLY_ARRAY || exec->count != 1) {
+        reply.outcome = OUTCOME_WRONG;
+    } else if (o->watched && o->seen) {
+        o->linear.op = OP_GETSET;
+        reply.kind = o->linear.kind;
+        reply.results[0] = o->linear.results[0];
+    } else {
+        reply.kind = REPLY_OK;
+        reply.results[0] = (struct bytes){0};
+    }
+    return reply;
+}
+
 static void done(struct world *w, uint32_t client, const struct client_reply *reply)
 {
     struct sim_client *c = &w->clients[client];
@@ -291,7 +441,15 @@ size_t workload_reply(struct world *w, uint32_t client, struct bytes in)
                        (int)(in.size < 100 ? in.size : 100), (const char *)in.data);
     if (size <= 0 || w->violation[0])
         return 0;
-    done(w, client, &reply);
+    if (take_part(w, &w->ops[c->first], &reply)) {
+        if (w->ops[c->first].style == STYLE_WATCH)
+            reply = of_watch(&w->ops[c->first], &reply);
+        if (reply.outcome == OUTCOME_WRONG)
+            world_violated(w, "client%u: a transaction's answer is none", client);
+        done(w, client, &reply);
+    }
+    if (c->first < c->end)
+        go_on_asking(w, client);
     return (size_t)size;
 }
 

@@ -60,10 +60,20 @@ struct sim_node {
 };
 
 /* A client's operation. */
+/* Which commands an operation is. */
+enum sim_style {
+    STYLE_ONE,   /* the one that it is called after */
+    STYLE_EXEC,  /* MULTI, a GETSET of each key, EXEC: in one piece */
+    STYLE_WATCH, /* WATCH, GET, MULTI, SET, EXEC: done, it is a GETSET of what the GET gave */
+};
+
 struct sim_op {
     uint32_t client, partition;
-    bool dropped;  /* refused: must not have had an effect */
-    bool must;     /* of the last phase: has to succeed */
+    uint8_t style;
+    uint8_t asked, answered; /* of its commands */
+    bool watched, seen;      /* STYLE_WATCH: WATCH and GET had an answer */
+    bool dropped;            /* refused: must not have had an effect */
+    bool must;               /* of the last phase: has to succeed */
     uint8_t level; /* of a read: enum request_level; what it promises decides how it is checked */
     struct linear_op linear;
 };
@@ -73,6 +83,7 @@ struct sim_op {
 struct sim_client {
     uint32_t proxy;
     size_t first, end;
+    size_t asking;   /* the operation of which commands are still to be asked; end: none */
     uint64_t losses; /* of the proxy, when it asked */
 };
 

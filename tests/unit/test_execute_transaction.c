@@ -337,7 +337,7 @@ static void test_watch(void **state)
     assert_changed();
 }
 
-/* Deleted, made anew, deleted again: changed. A tombstone that goes: not. Expiry: a change. */
+/* It came and went: there is a newer trace, or something was forgotten since. Expiry: a change. */
 static void test_watch_absent(void **state)
 {
     struct store_change forget = {STORE_FORGET, {0}, {{0}, 0, false, {0}}};
@@ -345,19 +345,30 @@ static void test_watch_absent(void **state)
 
     (void)state;
     plant("a", NULL, 0, true);
+    view.last = (struct version){1, last_op};
+    watch("a");
+    exec();
+    assert_int_equal(effect.reply.kind, REPLY_RESULTS);
+    assert_int_equal(effect.reply.count, 0);
     watch("a");
     plant("a", NULL, 0, true);
     exec();
     assert_changed();
 
-    watch("a");
     forget.key = store_key("a");
     assert_int_equal(store_apply(view.store, &batch, &position), 0);
+    view.last = view.forgotten = (struct version){1, last_op};
+    watch("a");
     exec();
     assert_int_equal(effect.reply.kind, REPLY_RESULTS);
-    assert_int_equal(effect.reply.count, 0);
+    watch("a");
+    view.forgotten.op++;
+    exec();
+    assert_changed();
+    view.last = view.forgotten;
 
     plant("e", "1", NOW + 1, false);
+    view.last = (struct version){1, last_op};
     watch("e");
     view.now_ms = NOW + 1;
     exec();
