@@ -38,9 +38,9 @@ class Keys:
     def choose(self, _):
         self.value += 1
         command = self.chance.choices(
-            ["GET", "SET", "DEL", "INCR", "SETNX", "APPEND", "GETSET"], [40, 15, 8, 15, 8, 8, 6]
+            ["GET", "SET", "DEL", "INCR", "SETNX", "APPEND", "GETSET", "GETDEL"], [40, 15, 5, 15, 8, 8, 6, 3]
         )[0]
-        if command in ("GET", "DEL", "INCR"):
+        if command in ("GET", "DEL", "INCR", "GETDEL"):
             return command, self.key()
         if command == "SET" and self.chance.random() < 0.5:
             return command, self.key(), str(self.value)  # which INCR then counts on from

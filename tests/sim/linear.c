@@ -118,6 +118,7 @@ static bool is_blind(const struct search *s, size_t i)
     case OP_MSET:
         return true;
     case OP_GETSET:
+    case OP_GETDEL:
     case OP_DEL:
         return i >= s->answered;
     default:

@@ -187,6 +187,9 @@ static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot
     case OP_GETSET:
         *slot = value_number(m, op->values[0]);
         return !answered || is_value(m, old, op->kind, op->results[0]);
+    case OP_GETDEL:
+        *slot = 0;
+        return !answered || is_value(m, old, op->kind, op->results[0]);
     case OP_INCRBY:
         return step_incrby(m, op, slot, answered);
     case OP_APPEND:

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 static const uint8_t operations[] = {
-    OP_GET, OP_GET,  OP_MGET,   OP_EXISTS, OP_STRLEN, OP_SET,
-    OP_SET, OP_MSET, OP_SETNX,  OP_GETSET, OP_GETSET, OP_GETSET,
-    OP_DEL, OP_DEL,  OP_INCRBY, OP_INCRBY, OP_APPEND, OP_APPEND,
+    OP_GET, OP_GET,    OP_MGET,   OP_EXISTS, OP_STRLEN, OP_SET,
+    OP_SET, OP_MSET,   OP_SETNX,  OP_GETSET, OP_GETSET, OP_GETSET,
+    OP_DEL, OP_GETDEL, OP_INCRBY, OP_INCRBY, OP_APPEND, OP_APPEND,
 };
 
 static struct sim_op *new_op(struct world *w, uint32_t client, uint8_t op, uint32_t key)

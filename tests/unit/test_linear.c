@@ -87,6 +87,11 @@ static struct linear_op mget(const char *a, const char *b, uint64_t invoked, uin
     return o;
 }
 
+static struct linear_op getdel(uint16_t key, const char *seen, uint64_t invoked, uint64_t returned)
+{
+    return answer(make(OP_GETDEL, key, NULL, invoked, returned), seen);
+}
+
 static enum linear_verdict check(const struct linear_op *ops, size_t n)
 {
     uint16_t key;
@@ -99,6 +104,19 @@ static enum linear_verdict check(const struct linear_op *ops, size_t n)
         struct linear_op ops_[] = {__VA_ARGS__};                                \
         assert_int_equal(check(ops_, sizeof(ops_) / sizeof(ops_[0])), verdict); \
     } while (0)
+
+static void taken_once(void **state)
+{
+    struct linear_op lost = getdel(A, NULL, 3, LINEAR_NEVER);
+
+    (void)state;
+    CHECK(LINEAR_YES, set(A, "x", 1, 2), getdel(A, "x", 3, 4), getdel(A, NULL, 5, 6));
+    CHECK(LINEAR_NO, set(A, "x", 1, 2), getdel(A, "x", 3, 5), getdel(A, "x", 4, 6));
+    CHECK(LINEAR_NO, set(A, "x", 1, 2), getdel(A, "x", 3, 4), get(A, "x", 5, 6));
+    CHECK(LINEAR_YES, set(A, "x", 1, 2), lost, get(A, NULL, 5, 6));
+    CHECK(LINEAR_YES, set(A, "x", 1, 2), lost, get(A, "x", 5, 6));
+    CHECK(LINEAR_NO, set(A, "x", 1, 2), lost, get(A, NULL, 5, 6), get(A, "x", 7, 8));
+}
 
 static void one_after_another(void **state)
 {
@@ -353,10 +371,11 @@ static void too_many_to_decide(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_after_another), cmocka_unit_test(at_the_same_time),
-        cmocka_unit_test(without_an_answer), cmocka_unit_test(several_keys),
-        cmocka_unit_test(every_operation),   cmocka_unit_test(as_by_trying_all),
-        cmocka_unit_test(long_histories),    cmocka_unit_test(too_many_to_decide),
+        cmocka_unit_test(one_after_another),  cmocka_unit_test(taken_once),
+        cmocka_unit_test(at_the_same_time),   cmocka_unit_test(without_an_answer),
+        cmocka_unit_test(several_keys),       cmocka_unit_test(every_operation),
+        cmocka_unit_test(as_by_trying_all),   cmocka_unit_test(long_histories),
+        cmocka_unit_test(too_many_to_decide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
