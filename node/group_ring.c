@@ -2,6 +2,7 @@
  * before. */
 #include "node/group_parts.h"
 #include "node/key_range.h"
+#include "node/mutant.h"
 #include "node/shard.h"
 #include <stdlib.h>
 
@@ -42,10 +43,14 @@ bool group_has_others(const struct group *g)
     return false;
 }
 
-static uint8_t votes_of(const struct ring *r, uint32_t partition, uint16_t index)
+static uint8_t votes_of(const struct shard *s, uint32_t partition, uint16_t index)
 {
+    const struct ring *r = s->ring;
     const struct ring_replicas *joint = ring_joint(r, partition);
 
+    if (MUTANT(s, LEARNER_VOTES) && ring_learners(r, partition) &&
+        shard_group(s, partition)->voters.count[0] < REPLICAS_MAX)
+        return VOTE_CURRENT;
     return (ring_replicas_has(ring_replicas(r, partition), index) ? VOTE_CURRENT : 0) |
            (joint && ring_replicas_has(joint, index) ? VOTE_TARGET : 0);
 }
@@ -76,12 +81,12 @@ static struct group_peer take_over(struct shard *s, const struct group *g, struc
 static void add_member(struct shard *s, struct group *g, struct earlier *e, uint16_t index)
 {
     uint16_t number = s->ring->members[index].number;
-    uint8_t votes = votes_of(s->ring, g->partition, index);
+    uint8_t votes = votes_of(s, g->partition, index);
     struct group_peer *peer;
 
     if (number == s->me ? g->mine : group_peer(g, number) != NULL)
         return;
-    tally_add(&g->voters, votes);
+    tally_add(&g->voters, MUTANT(s, JOINT_ALONE) ? votes & VOTE_CURRENT : votes);
     if (number == s->me) {
         g->mine = true;
         g->votes = votes;

@@ -16,7 +16,10 @@
     X(NO_PROMISES, 8)    /* a candidate leads without a majority */                         \
     X(UNBOUND, 9)        /* a request for another view is carried out */                    \
     X(FORGETFUL, 10)     /* a request that was carried out is carried out again */          \
-    X(UNCONFIRMED, 11)   /* a primary reads without asking whether it still is one */
+    X(UNCONFIRMED, 11)   /* a primary reads without asking whether it still is one */       \
+    X(OLD_EPOCH, 12)     /* what is said by an earlier epoch counts */                      \
+    X(JOINT_ALONE, 13)   /* while two sets vote, a majority of one suffices */              \
+    X(LEARNER_VOTES, 14) /* who learns has a vote already */
 
 #ifdef RINGKV_MUTANTS
 enum mutant {

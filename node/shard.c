@@ -138,7 +138,7 @@ static bool part_belongs(const struct ring *ring, uint32_t partition, struct byt
 static bool is_of_another_epoch(struct shard *s, uint64_t client, const struct request *m,
                                 uint64_t epoch)
 {
-    if (m->epoch == epoch)
+    if (m->epoch == epoch || (MUTANT(s, OLD_EPOCH) && m->epoch < epoch))
         return false;
     s->counters.refused_epoch++;
     if (s->ring && m->epoch > s->ring->epoch)
@@ -276,7 +276,7 @@ static struct group *group_for(struct shard *s, uint16_t member, uint64_t epoch,
 {
     struct group *g = shard_group(s, partition);
 
-    if (g && g->mine && g->epoch == epoch)
+    if (g && g->mine && (g->epoch == epoch || (MUTANT(s, OLD_EPOCH) && epoch < g->epoch)))
         return g;
     if (s->ring && epoch > s->ring->epoch)
         s->host.newer_epoch(s->host.arg, epoch, member);

@@ -46,8 +46,8 @@ void rings_fetch(struct world *w, uint32_t who, bool is_proxy)
     const struct ring *own = known_ring(w, who, is_proxy);
     uint32_t from = (uint32_t)sim_random_below(&w->random, w->node_count);
 
-    /* The first one that is up and knows more, from anywhere on. */
-    for (uint32_t i = 0; i < w->node_count; i++) {
+    /* The first one that is up and knows more, from anywhere on. In a script the file tells. */
+    for (uint32_t i = 0; i < w->node_count && !w->scripted; i++) {
         const struct sim_node *n = &w->nodes[(from + i) % w->node_count];
 
         if (!n->up || !n->ring || (own && n->ring->epoch <= own->epoch))
@@ -122,10 +122,10 @@ static void decide(struct world *w, int error, struct ring *next, const char *wh
     }
     add_ring(w, next);
     trace_ring(w, verb);
-    for (uint32_t i = 0; i < w->node_count; i++)
+    for (uint32_t i = 0; i < w->node_count && !w->scripted; i++)
         if (sim_random_chance(&w->random, ARRIVE_CHANCE))
             deliver(w, i, false, next->epoch, DELIVER_US);
-    for (uint32_t i = 0; i < w->shape.proxies; i++)
+    for (uint32_t i = 0; i < w->shape.proxies && !w->scripted; i++)
         if (sim_random_chance(&w->random, ARRIVE_CHANCE))
             deliver(w, i, true, next->epoch, DELIVER_US);
 }
@@ -164,9 +164,39 @@ static void begin(struct world *w)
     ring_free(target);
 }
 
+void rings_begin_to(struct world *w, const struct ring *target)
+{
+    struct ring_asked asked = {.what = "script", .who = "sim"};
+    struct ring *next = NULL;
+    char why[300] = "";
+    int error;
+
+    w->rings.begun_us = w->now_us;
+    error = ring_begin(w->ring, target, &asked, &next, why, sizeof(why));
+    decide(w, error, next, why, "begins");
+}
+
+void rings_go_on_to(struct world *w, enum ring_phase phase)
+{
+    uint8_t phases[PARTITIONS_OF_SIM_MAX];
+    struct ring *next = NULL;
+    char why[300] = "";
+    int error;
+
+    for (uint32_t p = 0; p < ring_partitions(w->ring); p++) {
+        phases[p] = (uint8_t)ring_phase(w->ring, p);
+        if (phases[p] && phases[p] < (uint8_t)phase)
+            phases[p] = (uint8_t)phase;
+    }
+    error = ring_advance(w->ring, phases, &next, why, sizeof(why));
+    decide(w, error, next, why, "advances");
+}
+
 /* What the primary of a partition reports, under the newest ring. */
 static uint8_t report(const struct world *w, uint32_t partition)
 {
+    if (w->shape.mutants & SIM_MUTANT_UNREADY)
+        return STEP_LEARNED | STEP_READY;
     for (uint32_t i = 0; i < w->place_count; i++) {
         const struct place *p = &w->places[i];
         const struct group *g =
@@ -294,6 +324,10 @@ void rings_drive(struct world *w)
 {
     bool more = !w->faults_over && w->rings.changes_left;
 
+    if (w->scripted) {
+        drive_later(w);
+        return;
+    }
     resend(w);
     if (can_decide(w)) {
         if (!w->ring->change) {
@@ -310,7 +344,7 @@ void rings_drive(struct world *w)
 
 void rings_start(struct world *w, struct ring *first)
 {
-    w->rings.changes_left = w->shape.changes;
+    w->rings.changes_left = w->script ? 0 : w->shape.changes;
     add_ring(w, first);
     for (uint32_t i = 0; i < first->member_count; i++)
         w->nodes[i].ring = first;

@@ -15,6 +15,10 @@
 struct place;
 struct world;
 
+/* A rule that the driver keeps, and the switch that breaks it (node/mutant.h has the nodes' ones):
+ * what moves on need not be ready. */
+enum { SIM_MUTANT_UNREADY = 1 << 26 };
+
 enum { EPOCHS_MAX = 400, PARTITIONS_OF_SIM_MAX = 16 };
 
 struct rings {
@@ -31,6 +35,11 @@ struct rings {
 /* All nodes of the first ring know it. It belongs to the world from now on. */
 void rings_start(struct world *w, struct ring *first);
 void rings_free(struct world *w);
+
+/* A script's steps: the change to a target, which the caller frees, and its way to a phase; nobody
+ * hears of it by itself. */
+void rings_begin_to(struct world *w, const struct ring *target);
+void rings_go_on_to(struct world *w, enum ring_phase phase);
 
 /* EVENT_DRIVE. */
 void rings_drive(struct world *w);

@@ -1,5 +1,6 @@
 #include "tests/sim/script.h"
 #include "shared/error.h"
+#include "tests/sim/target.h"
 #include "tests/sim/world.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static uint32_t number_of(struct world *w, const struct order *step, uint32_t wo
 
 static uint32_t node_of(struct world *w, const struct order *step, uint32_t word)
 {
-    return number_of(w, step, word, 'n', 1, w->shape.nodes);
+    return number_of(w, step, word, 'n', 1, w->node_count);
 }
 
 static uint32_t client_of(struct world *w, const struct order *step)
@@ -168,8 +169,13 @@ static bool has_come(const struct place *p, const char *what)
 {
     const struct group *g = shard_group(p->shard, 0);
 
-    return strcmp(what, "leads") == 0 ? g->role == GROUP_PRIMARY
-                                      : p->shard->counters.chunks_sent > 0;
+    if (strcmp(what, "leads") == 0)
+        return g->role == GROUP_PRIMARY;
+    if (strcmp(what, "taught") == 0)
+        return group_has_taught(g);
+    if (strcmp(what, "ready") == 0)
+        return group_is_ready(g);
+    return p->shard->counters.chunks_sent > 0;
 }
 
 static void run_until(struct world *w, const struct order *step)
@@ -182,6 +188,41 @@ static void run_until(struct world *w, const struct order *step)
         if (w->now_us > limit)
             fail(w, step, "waited in vain");
     }
+}
+
+/* --- the ring ------------------------------------------------------------------------------- */
+
+static void run_target(struct world *w, const struct order *order)
+{
+    uint16_t numbers[WORDS_MAX];
+    struct ring *target;
+
+    for (uint32_t i = 1; i < order->count; i++)
+        numbers[i - 1] = (uint16_t)(node_of(w, order, i) + 1);
+    if (w->violation[0])
+        return;
+    target = target_of(w, numbers, order->count - 1);
+    rings_begin_to(w, target);
+    ring_free(target);
+}
+
+static void run_phase(struct world *w, const struct order *order)
+{
+    const char *letters = "sljm", *at = strchr(letters, order->words[1][0]);
+
+    if (!at || !w->ring->change)
+        fail(w, order, "names no phase, or nothing is being changed");
+    else
+        rings_go_on_to(w, (enum ring_phase)(at - letters));
+}
+
+static void run_give(struct world *w, const struct order *order)
+{
+    bool is_proxy = order->words[1][0] == 'p';
+    const struct place *p = place_of(w, order, 1);
+
+    rings_arrive(w, p->owner, is_proxy, w->ring->epoch);
+    world_run_until(w, w->now_us + 3000);
 }
 
 /* --- clients and time ----------------------------------------------------------------------- */
@@ -240,11 +281,24 @@ static void run_shape(struct world *w, const struct order *step)
 }
 
 static const struct verb verbs[] = {
-    {"shape", 2, 2, run_shape}, {"run", 2, 2, run_time},        {"mute", 3, 3, run_mute},
-    {"hear", 3, 3, run_hear},   {"cut", 3, 3, run_cut},         {"join", 3, 3, run_join},
-    {"drop", 3, 3, run_drop},   {"kill", 2, 2, run_kill},       {"power", 2, 2, run_kill},
-    {"start", 2, 2, run_start}, {"tick", 2, 2, run_tick},       {"lead", 2, 2, run_lead},
-    {"until", 3, 3, run_until}, {"ask", 4, WORDS_MAX, run_ask}, {"answered", 2, 2, run_answered},
+    {"target", 2, WORDS_MAX, run_target},
+    {"phase", 2, 2, run_phase},
+    {"give", 2, 2, run_give},
+    {"shape", 2, 2, run_shape},
+    {"run", 2, 2, run_time},
+    {"mute", 3, 3, run_mute},
+    {"hear", 3, 3, run_hear},
+    {"cut", 3, 3, run_cut},
+    {"join", 3, 3, run_join},
+    {"drop", 3, 3, run_drop},
+    {"kill", 2, 2, run_kill},
+    {"power", 2, 2, run_kill},
+    {"start", 2, 2, run_start},
+    {"tick", 2, 2, run_tick},
+    {"lead", 2, 2, run_lead},
+    {"until", 3, 3, run_until},
+    {"ask", 4, WORDS_MAX, run_ask},
+    {"answered", 2, 2, run_answered},
     {"sees", 3, 3, run_sees},
 };
 

@@ -21,6 +21,12 @@
  *   answered C          waits until the client has its answers
  *   sees C VALUE        the newest answer is this value; `nil`: none
  *
+ *   target N..          begins a change: these are the members then, each of which owns partitions
+ *                       in turn, the first one partition 0
+ *   phase l|j|m         all partitions go on, to learning, joint or moved
+ *   give WHO            a node or proxy hears of the newest ring
+ *   until N taught      waits until its learners have all; until N ready: until it may be moved
+ *
  * What is waited for comes within a second, or the run has failed.
  */
 #ifndef RINGKV_TESTS_SIM_SCRIPT_H

@@ -106,6 +106,49 @@ static void draw_owners(struct world *w, struct ring *t)
             }
 }
 
+/* Everything but the owners. */
+static struct ring *new_target(const struct world *w, const struct draft *d)
+{
+    const struct ring *now = w->ring;
+    struct ring *t = ring_new(d->count, now->bits);
+
+    if (!t)
+        abort();
+    memcpy(t->cluster, now->cluster, sizeof(t->cluster));
+    t->epoch = now->epoch;
+    t->hash = now->hash;
+    t->replicas = d->replicas;
+    t->next_number = d->next_number;
+    for (uint32_t i = 0; i < d->count; i++)
+        fill_member(w, &t->members[i], d->numbers[i]);
+    return t;
+}
+
+static struct ring *finished(struct world *w, struct ring *t)
+{
+    char why[200];
+
+    if (ring_finish(t, why, sizeof(why)) != 0)
+        world_violated(w, "a target is no ring: %s", why);
+    return t;
+}
+
+struct ring *target_of(struct world *w, const uint16_t *numbers, uint32_t count)
+{
+    struct draft d = {
+        .count = count, .replicas = w->ring->replicas, .next_number = w->ring->next_number};
+    struct ring *t;
+
+    for (uint32_t i = 0; i < count; i++) {
+        d.numbers[i] = numbers[i];
+        d.next_number = numbers[i] < d.next_number ? d.next_number : (uint16_t)(numbers[i] + 1);
+    }
+    t = new_target(w, &d);
+    for (uint32_t p = 0; p < ring_partitions(t); p++)
+        t->owners[p] = (uint16_t)(p % count);
+    return finished(w, t);
+}
+
 struct ring *target_draw(struct world *w, char *what, size_t what_size)
 {
     const struct ring *now = w->ring;
@@ -113,7 +156,6 @@ struct ring *target_draw(struct world *w, char *what, size_t what_size)
         .count = now->member_count, .replicas = now->replicas, .next_number = now->next_number};
     const char *kind;
     struct ring *t;
-    char why[200];
 
     for (uint32_t i = 0; i < d.count; i++)
         d.numbers[i] = now->members[i].number;
@@ -121,18 +163,7 @@ struct ring *target_draw(struct world *w, char *what, size_t what_size)
     if (!kind)
         return NULL;
     snprintf(what, what_size, "%s: %u members, %u replicas", kind, d.count, d.replicas);
-    t = ring_new(d.count, now->bits);
-    if (!t)
-        abort();
-    memcpy(t->cluster, now->cluster, sizeof(t->cluster));
-    t->epoch = now->epoch;
-    t->hash = now->hash;
-    t->replicas = d.replicas;
-    t->next_number = d.next_number;
-    for (uint32_t i = 0; i < d.count; i++)
-        fill_member(w, &t->members[i], d.numbers[i]);
+    t = new_target(w, &d);
     draw_owners(w, t);
-    if (ring_finish(t, why, sizeof(why)) != 0)
-        world_violated(w, "a target is no ring: %s", why);
-    return t;
+    return finished(w, t);
 }

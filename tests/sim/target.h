@@ -11,4 +11,8 @@ struct world;
  * disk is replaced. NULL: it cannot be, there is no node left to join. `what` tells of it. */
 struct ring *target_draw(struct world *w, char *what, size_t what_size);
 
+/* The same for a script: these members, in ascending order, of which each owns a partition in turn,
+ * beginning with the first one. */
+struct ring *target_of(struct world *w, const uint16_t *numbers, uint32_t count);
+
 #endif
