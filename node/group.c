@@ -216,8 +216,12 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
     case SIGNAL_TAKEN:
     case SIGNAL_DIFFERS:
     case SIGNAL_LATER:
-        if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state == PEER_TRANSFER)
+        if (g->role == GROUP_PRIMARY && m->view == g->view && peer->transfer)
             transfer_answered(s, g, peer, m);
+        break;
+    case SIGNAL_DAMAGED:
+        if (m->view == g->view)
+            transfer_compare(s, g, peer, TRANSFER_REPAIR, false);
         break;
     case SIGNAL_LEAD:
         on_lead(s, g, m);
@@ -320,6 +324,10 @@ void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct c
     if (!group_peer(g, from) || !admit(s, g, from, m->view))
         return;
     g->leader = m->view;
+    if (m->flags & CHUNK_COMPARE) {
+        transfer_take_compare(s, g, from, m);
+        return;
+    }
     if (transfer_take(s, g, from, m, &whole) != 0)
         write_failed(g);
     if (!whole)
@@ -377,7 +385,7 @@ void group_peer_room(struct shard *s, struct group *g, uint16_t member)
         return;
     if (peer->state == PEER_LAGGING)
         group_ask_where(s, g, peer);
-    else if (peer->state == PEER_TRANSFER)
+    else if (peer->transfer)
         transfer_continue(s, g, peer);
 }
 
@@ -407,10 +415,20 @@ static bool has_kept_up(const struct shard *s, const struct group *g, const stru
            s->now_ms - g->since_ms >= s->options.hand_back_ms;
 }
 
-/* Whether the preferred primary is back and has kept up for a while. */
+/* To whom a primary hands its partition: to the preferred one; or, when a record here cannot be
+ * read, to any that has everything, to be repaired by it. NULL: to nobody. */
+static struct group_peer *heir(struct shard *s, struct group *g)
+{
+    for (uint8_t i = 0; i < g->peer_count && g->damaged_tells; i++)
+        if (g->peers[i].votes && g->peers[i].state == PEER_FOLLOWING && g->peers[i].acked)
+            return &g->peers[i];
+    return group_peer(g, group_preferred(s, g));
+}
+
+/* Whether the heir is there and has kept up for a while. */
 static bool can_hand_back(struct shard *s, struct group *g)
 {
-    const struct group_peer *peer = group_peer(g, group_preferred(s, g));
+    const struct group_peer *peer = heir(s, g);
 
     return peer && peer->state == PEER_FOLLOWING && peer->acked && g->started &&
            group_lags_little(s, g, peer) &&
@@ -421,7 +439,7 @@ static bool can_hand_back(struct shard *s, struct group *g)
  * at a primary whose history may begin behind it. Then the preferred primary is asked to lead. */
 static bool hand_back(struct shard *s, struct group *g)
 {
-    struct group_peer *peer = group_peer(g, group_preferred(s, g));
+    struct group_peer *peer = heir(s, g);
 
     bool begins = !g->handing_ms && s->now_ms >= g->hand_not_before_ms && can_hand_back(s, g);
 
@@ -450,7 +468,7 @@ static void ask_again(struct shard *s, struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
 
-        if (g->role == GROUP_PRIMARY && peer->state == PEER_TRANSFER)
+        if (g->role == GROUP_PRIMARY && peer->transfer)
             transfer_continue(s, g, peer);
         if (peer->state == PEER_DOWN || s->now_ms - peer->asked_ms < GROUP_ASK_MS ||
             !s->host.peer_has_room(s->host.arg, peer->member, g->partition))
@@ -483,6 +501,17 @@ static bool lead_in_turn(struct shard *s, struct group *g)
     return true;
 }
 
+/* A backup asks its primary for the repair of what it cannot read. */
+static void tell_damaged(struct shard *s, struct group *g)
+{
+    if (!g->damaged_tells || g->role != GROUP_BACKUP || g->partial || g->last.view != g->leader ||
+        !g->leader || s->now_ms - g->damaged_ms < GROUP_DAMAGED_MS)
+        return;
+    g->damaged_ms = s->now_ms;
+    g->damaged_tells--;
+    group_signal_now(s, g, view_member(g->leader), SIGNAL_DAMAGED, g->leader, g->last);
+}
+
 bool group_tick(struct shard *s, struct group *g)
 {
     if (!g->mine)
@@ -494,9 +523,10 @@ bool group_tick(struct shard *s, struct group *g)
         group_signal_held(s, g, view_member(g->leader), SIGNAL_FAILED, g->leader, g->last,
                           g->row_position);
     }
+    tell_damaged(s, g);
     switch (g->role) {
     case GROUP_PRIMARY:
-        return group_preferred(s, g) != s->me && hand_back(s, g);
+        return (group_preferred(s, g) != s->me || g->damaged_tells) && hand_back(s, g);
     case GROUP_CANDIDATE:
         if (s->now_ms - g->since_ms > s->options.candidate_ms)
             group_step_down(s, g, 0);

@@ -90,9 +90,11 @@ struct group {
     uint64_t since_ms;    /* when the role began */
     uint64_t promised_ms; /* when another node was last promised a view; 0: not yet */
     bool gap_told;        /* the primary knows that this replica cannot follow */
-    bool write_failed;  /* what the primary sent could not be written: it is told with the next tick
-                         */
-    bool self_promised; /* candidate: the own promise is on stable storage */
+    bool write_failed; /* what the primary sent could not be written: it is told with the next tick
+                        */
+    uint8_t damaged_tells; /* a record here cannot be read: so often the primary is still asked */
+    uint64_t damaged_ms;   /* when it was last */
+    bool self_promised;    /* candidate: the own promise is on stable storage */
 
     /* Primary. */
     bool self_acked, started; /* own copy / a majority holds the view's start */
@@ -118,6 +120,8 @@ struct group {
 
 enum {
     GROUP_PENDING_MAX = 65536, /* replies waiting in one group */
+    GROUP_DAMAGED_MS = 1000,   /* between requests to repair */
+    GROUP_DAMAGED_TELLS = 3,   /* then it has to be found again */
     GROUP_ASK_MS = 100,        /* between questions that were not answered */
     GROUP_SWEEP_RECORDS = 512, /* looked at for tombstones in one step of the sweep */
     GROUP_DROP_RECORDS = 1024, /* taken away in one step where a partition has left */

@@ -10,6 +10,7 @@ enum {
     STEP_VIEW_AT = 8,
     STEP_HEAD = 84,
     CHUNK_HEAD = 80,
+    DIFFERENCE_HEAD = 28,
     CHANGE_HEAD = 36,
     CHANGE_DELETED = 2,
 };
@@ -50,7 +51,7 @@ static void read_signal(struct reader *r, struct signal *s)
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
-    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_LATER || s->flags > SIGNAL_PARTIAL ||
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_DAMAGED || s->flags > SIGNAL_PARTIAL ||
         s->partition >= PARTITIONS_MAX)
         r->bad = true;
 }
@@ -308,6 +309,8 @@ static bool chunk_is_coherent(const struct chunk *c)
     if (c->flags & CHUNK_LAST)
         return c->flags == CHUNK_LAST && !c->lower.size && !c->upper.size && !c->change_count &&
                !c->rest.count && !c->rest.lanes[0] && !c->rest.lanes[1];
+    if (c->flags & CHUNK_COMPARE ? c->flags & CHUNK_FIRST : c->flags & CHUNK_REPAIR)
+        return false;
     return is_bound(c->lower) && is_bound(c->upper) &&
            (digest || (!c->rest.count && !c->rest.lanes[0] && !c->rest.lanes[1]));
 }
@@ -339,7 +342,66 @@ int peer_get_chunk(struct bytes body, struct chunk *c)
     c->changes = reader_bytes(&r, r.left - upper_size);
     c->upper = reader_rest(&r);
     if (zero || c->partition >= PARTITIONS_MAX || c->view == 0 || c->number == 0 ||
-        c->flags > (CHUNK_FIRST | CHUNK_LAST | CHUNK_DIGEST) || !chunk_is_coherent(c))
+        c->flags > (CHUNK_FIRST | CHUNK_LAST | CHUNK_DIGEST | CHUNK_COMPARE | CHUNK_REPAIR) ||
+        !chunk_is_coherent(c))
         return RK_CORRUPT;
     return check_changes(c->changes, c->change_count);
+}
+
+/* --- differences ---------------------------------------------------------------------------- */
+
+int peer_put_difference(struct buf *out, const struct difference *d)
+{
+    size_t begun = frame_begin(out, MESSAGE_DIFFERENCE);
+    uint8_t *at = begun == SIZE_MAX ? NULL : buf_reserve(out, DIFFERENCE_HEAD + d->keys.size);
+
+    if (!at) {
+        if (begun != SIZE_MAX)
+            buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    wire_put_u64(at, d->epoch);
+    wire_put_u64(at + 8, d->view);
+    wire_put_u32(at + 16, d->partition);
+    wire_put_u32(at + 20, d->repaired);
+    wire_put_u32(at + 24, d->count);
+    if (d->keys.size)
+        memcpy(at + DIFFERENCE_HEAD, d->keys.data, d->keys.size);
+    buf_commit(out, DIFFERENCE_HEAD + d->keys.size);
+    return frame_end(out, begun);
+}
+
+int peer_get_difference(struct bytes body, struct difference *d)
+{
+    struct reader r = reader_of(body);
+    uint32_t repaired, found = 0;
+    struct bytes rest, key;
+
+    d->epoch = reader_u64(&r);
+    d->view = reader_u64(&r);
+    d->partition = reader_u32(&r);
+    repaired = reader_u32(&r);
+    d->repaired = repaired;
+    d->count = reader_u32(&r);
+    d->keys = rest = reader_rest(&r);
+    if (r.bad || d->partition >= PARTITIONS_MAX || d->view == 0 || repaired > 1 || d->count == 0)
+        return RK_CORRUPT;
+    while (peer_next_key(&rest, &key)) {
+        if (key.size <= POSITION_SIZE || key.size > STORE_KEY_SIZE_MAX)
+            return RK_CORRUPT;
+        found++;
+    }
+    return rest.size || found != d->count ? RK_CORRUPT : 0;
+}
+
+bool peer_next_key(struct bytes *keys, struct bytes *key)
+{
+    struct reader r = reader_of(*keys);
+    uint16_t size = reader_u16(&r);
+
+    *key = reader_bytes(&r, size);
+    if (r.bad)
+        return false;
+    *keys = bytes_of(r.at, r.left);
+    return true;
 }

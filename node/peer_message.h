@@ -32,6 +32,8 @@ enum signal_kind {
     SIGNAL_DIFFERS = 12, /* replica → primary: of chunk `last.op` of the transfer `last.view` I have
                             a different digest */
     SIGNAL_LATER = 13,   /* replica → primary: that chunk finds no room now, send it again */
+    SIGNAL_DAMAGED =
+        14, /* replica → primary: a record of mine cannot be read, compare and repair */
 };
 
 enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */
@@ -68,12 +70,13 @@ struct step {
     struct bytes changes; /* walk with peer_next_change */
 };
 
-enum { CHUNK_FIRST = 1, CHUNK_LAST = 2, CHUNK_DIGEST = 4 };
+enum { CHUNK_FIRST = 1, CHUNK_LAST = 2, CHUNK_DIGEST = 4, CHUNK_COMPARE = 8, CHUNK_REPAIR = 16 };
 
 /* A piece of a range transfer: the sender's records behind `lower` up to `upper`. Without
  * CHUNK_DIGEST all of them: a record that the receiver has there and that is not here goes away.
- * With it some of them, and a digest of all others. CHUNK_LAST has neither range nor records: the
- * transfer is over, the receiver's state is `at`. */
+ * With it some of them, and a digest of all others. With CHUNK_COMPARE it is of no transfer, but
+ * for a receiver that stands at `at`: it tells what differs, and with CHUNK_REPAIR mends it.
+ * CHUNK_LAST has neither range nor records: the transfer is over, the receiver's state is `at`. */
 struct chunk {
     uint64_t epoch; /* ring_changed of the partition */
     uint64_t view;
@@ -86,6 +89,16 @@ struct chunk {
     struct range_digest rest;
     uint16_t change_count;
     struct bytes changes;
+};
+
+/* Keys of records that differ at a replica from what the primary has, found by a CHUNK_COMPARE. */
+struct difference {
+    uint64_t epoch;
+    uint64_t view;
+    uint32_t partition;
+    bool repaired;
+    uint32_t count;
+    struct bytes keys; /* count times: u16 size, a store key; walk with peer_next_key */
 };
 
 /* Opens a SIGNALS frame / appends to it. The frame is closed with frame_end. */
@@ -113,6 +126,10 @@ size_t peer_begin_chunk(struct buf *out, const struct chunk *c);
 int peer_add_change(struct buf *out, size_t begun, const struct store_change *change);
 int peer_end_chunk(struct buf *out, size_t begun, const struct chunk *c);
 int peer_get_chunk(struct bytes body, struct chunk *c);
+
+int peer_put_difference(struct buf *out, const struct difference *d);
+int peer_get_difference(struct bytes body, struct difference *d);
+bool peer_next_key(struct bytes *keys, struct bytes *key);
 
 /* Removes the first change; false at the end. The bytes were checked by the decoder. */
 bool peer_next_change(struct bytes *changes, struct store_change *out);

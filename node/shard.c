@@ -33,6 +33,7 @@ void shard_free(struct shard *s)
     effect_free(&s->effect);
     expiry_sweep_free(&s->expiry);
     buf_free(&s->transfer_answers);
+    buf_free(&s->verify.findings);
     buf_free(&s->scratch);
     buf_free(&s->proof);
     free(s->relays);
@@ -305,6 +306,7 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
     struct bytes frame = bytes_of(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
     struct step step;
     struct chunk chunk;
+    struct difference difference;
     struct group *g;
 
     switch (type) {
@@ -321,6 +323,13 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
         return take_relayed_request(s, member, body);
     case MESSAGE_REPLY:
         return take_relayed_reply(s, body);
+    case MESSAGE_DIFFERENCE:
+        if (peer_get_difference(body, &difference) != 0)
+            return RK_CORRUPT;
+        g = group_for(s, member, difference.epoch, difference.partition);
+        if (g && g->view == difference.view)
+            verify_found(s, member, &difference);
+        return 0;
     case MESSAGE_CHUNK:
         if (peer_get_chunk(body, &chunk) != 0)
             return RK_CORRUPT;
@@ -458,6 +467,7 @@ void shard_turn_end(struct shard *s)
      * no sync will come to release it. */
     shard_synced(s, MUTANT(s, UNSYNCED) ? UINT64_MAX : s->synced);
     transfer_begin_waiting(s);
+    verify_continue(s);
     shard_close_outboxes(s);
 }
 
@@ -486,6 +496,20 @@ static void drop_leftovers(struct shard *s)
         s->drop_group++;
 }
 
+/* Records that a read, a scan or the scrub could not read: their partitions are repaired. */
+static void take_damaged(struct shard *s)
+{
+    uint8_t key[STORE_KEY_SIZE_MAX];
+    size_t size;
+
+    while (s->ring && store_damaged(s->store, key, &size) == 0) {
+        struct group *g = shard_group(s, ring_partition(s->ring, wire_get_position(key)));
+
+        if (g && g->mine)
+            g->damaged_tells = GROUP_DAMAGED_TELLS;
+    }
+}
+
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 {
     uint32_t changed = 0;
@@ -494,6 +518,7 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
     s->wall_ms = wall_ms;
     s->transfer_may_begin = true;
     transfer_answer(s);
+    take_damaged(s);
     for (uint32_t i = 0; i < s->group_count; i++) {
         struct group *g = &s->groups[(s->tick_group + i) % s->group_count];
 

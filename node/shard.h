@@ -18,6 +18,7 @@
 #include "node/history.h"
 #include "node/peer_message.h"
 #include "node/store.h"
+#include "node/verify.h"
 #include "shared/ring.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -66,7 +67,8 @@ struct shard_counters {
     uint64_t reads, writes, refused_epoch, refused_elsewhere, refused_noquorum, refused_nospace,
         refused_busy, refused_malformed, damaged, uncertain, forgotten, answered_again, relayed;
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
-        chunks_again, view_changes, bad_messages, tombstones_swept, records_dropped, expired;
+        chunks_again, records_differ, records_repaired, view_changes, bad_messages,
+        tombstones_swept, records_dropped, expired;
     uint64_t records_copied, bytes_copied; /* to learners */
 };
 
@@ -97,9 +99,10 @@ struct shard {
     struct expiry_sweep expiry;
     uint64_t next_transfer;
     struct transfer_out *transfers; /* those that run */
-    struct buf transfer_answers;    /* held back while the store is slowed down */
-    bool transfer_may_begin;        /* one that waits */
-    struct outbox {                 /* the signals of this turn to one shard of a member */
+    struct verify verify;
+    struct buf transfer_answers; /* held back while the store is slowed down */
+    bool transfer_may_begin;     /* one that waits */
+    struct outbox {              /* the signals of this turn to one shard of a member */
         struct outbox *next_open;
         struct buf frame;
         size_t count;

@@ -79,6 +79,8 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("chunks_taken", shard.chunks_taken)               \
     X("ranges_differ", shard.ranges_differ)             \
     X("chunks_again", shard.chunks_again)               \
+    X("records_differ", shard.records_differ)           \
+    X("records_repaired", shard.records_repaired)       \
     X("view_changes", shard.view_changes)               \
     X("bad_messages", shard.bad_messages)               \
     X("links_up", links.up)                             \

@@ -52,10 +52,18 @@ struct transfer_stretch {
     struct key_range range;
 };
 
+enum transfer_kind {
+    TRANSFER_BRING_UP, /* the backup does not follow, and will in the end */
+    TRANSFER_COMPARE,  /* it follows: tells what differs */
+    TRANSFER_REPAIR,   /* and mends it, where it lies */
+};
+
 /* The primary's side. */
 struct transfer_out {
     struct transfer_out *next, **before; /* of the shard's */
     uint16_t member;
+    uint8_t kind;   /* enum transfer_kind */
+    bool verifying; /* for node/verify.h, which is told of its end */
     uint64_t id;
     uint64_t sent;        /* chunks */
     bool complete;        /* the last chunk is sent */
@@ -82,6 +90,10 @@ struct transfer_in {
 void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer);
 /* Begins those that wait and whose turn it is; at the end of every turn. */
 void transfer_begin_waiting(struct shard *s);
+/* Compares a replica that follows, and repairs it. False: its turn has not come, or it does not
+ * follow. */
+bool transfer_compare(struct shard *s, struct group *g, struct group_peer *peer,
+                      enum transfer_kind kind, bool verifying);
 /* Sends chunks as far as they may be in flight. */
 void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer);
 /* A chunk is written or found equal (SIGNAL_TAKEN), its digest is not the backup's
@@ -96,6 +108,8 @@ void transfer_stop(struct shard *s, struct group_peer *peer);
 int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m,
                   bool *whole);
 void transfer_forget(struct transfer_in *t);
+/* Takes a chunk of a comparison. */
+void transfer_take_compare(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
 /* Gives answers that were held back while the store was slowed down; with every tick. */
 void transfer_answer(struct shard *s);
 

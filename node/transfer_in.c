@@ -108,15 +108,18 @@ static int forget_gone(struct shard *s, struct group *g, struct bytes keys, uint
     return error;
 }
 
-/* Writes what was found, in batches; the group is marked as a mixture with the first of them. */
-static int write_found(struct shard *s, struct group *g, struct mirror *m, uint64_t *position)
+/* Writes what was found, in batches. A group that is brought up is marked as a mixture with the
+ * first of them. */
+static int write_found(struct shard *s, struct group *g, struct mirror *m, bool mark,
+                       uint64_t *position)
 {
     bool partial = g->partial;
     int error = 0;
 
     if (!m->put_count && !buf_len(&m->gone))
         return 0;
-    g->partial = !MUTANT(s, PARTIAL_MARK);
+    if (mark)
+        g->partial = !MUTANT(s, PARTIAL_MARK);
     if (m->put_count)
         error = group_apply(s, g, m->puts, m->put_count, position);
     if (!error && !MUTANT(s, NO_MIRROR))
@@ -209,7 +212,7 @@ static int mirror_chunk(struct shard *s, struct group *g, uint16_t from, const s
     if (!error && m.by_digest && (m.damaged || !range_digest_equal(&m.digest, &c->rest)))
         a.signal.kind = SIGNAL_DIFFERS;
     else if (!error)
-        error = write_found(s, g, &m, &a.position);
+        error = write_found(s, g, &m, true, &a.position);
     mirror_free(&m);
     if (error == RK_FULL) {
         a.signal.kind = SIGNAL_LATER;
@@ -219,6 +222,72 @@ static int mirror_chunk(struct shard *s, struct group *g, uint16_t from, const s
         answer_in_time(s, g, &a);
     return error;
 }
+
+/* --- comparing a replica that follows ------------------------------------------------------- */
+
+/* Tells the primary the keys that differ. Without memory it is not told, and repaired all the same.
+ */
+static void tell_difference(struct shard *s, const struct group *g, uint16_t to,
+                            const struct chunk *c, const struct mirror *m)
+{
+    struct buf keys = {0}, *out = shard_peer_out(s, to, g->partition);
+    struct difference d = {.epoch = g->epoch,
+                           .view = c->view,
+                           .partition = g->partition,
+                           .repaired = c->flags & CHUNK_REPAIR};
+    struct bytes gone = buf_bytes(&m->gone), key;
+    uint8_t size[2];
+    int error = 0;
+
+    for (size_t i = 0; i < m->put_count && !error; i++) {
+        wire_put_u16(size, (uint16_t)m->puts[i].key.size);
+        error = buf_append(&keys, size, 2) ||
+                buf_append(&keys, m->puts[i].key.data, m->puts[i].key.size);
+        d.count++;
+    }
+    if (!error)
+        error = buf_append(&keys, gone.data, gone.size);
+    while (peer_next_key(&gone, &key))
+        d.count++;
+    d.keys = buf_bytes(&keys);
+    if (out && d.count && !error)
+        peer_put_difference(out, &d);
+    buf_free(&keys);
+}
+
+void transfer_take_compare(struct shard *s, struct group *g, uint16_t from, const struct chunk *c)
+{
+    struct answer a = {.signal = {.kind = SIGNAL_TAKEN,
+                                  .partition = g->partition,
+                                  .view = c->view,
+                                  .last = {c->transfer, c->number}},
+                       .to = from};
+    struct mirror m;
+    int error;
+
+    /* It came in order, behind the steps up to `at`; a replica that could not write one of these
+     * does not follow any more, and has said so. */
+    if (g->partial || g->incoming.id || version_compare(g->last, c->at) != 0 ||
+        !keys_belong(s, g, c))
+        return;
+    error = compare(s, g, c, &m);
+    if (!error && m.by_digest && (m.damaged || !range_digest_equal(&m.digest, &c->rest))) {
+        a.signal.kind = SIGNAL_DIFFERS;
+    } else if (!error && !m.by_digest) {
+        /* In its place, to what every replica has at this version: it becomes no mixture. */
+        if (c->flags & CHUNK_REPAIR)
+            error = write_found(s, g, &m, false, &a.position);
+        if (!error)
+            tell_difference(s, g, from, c, &m);
+        if (!error && (c->flags & CHUNK_REPAIR) && (m.put_count || buf_len(&m.gone)))
+            g->damaged_tells = 0;
+    }
+    mirror_free(&m);
+    a.signal.kind = error ? SIGNAL_LATER : a.signal.kind;
+    answer_in_time(s, g, &a);
+}
+
+/* --- a transfer's chunk --------------------------------------------------------------------- */
 
 int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *c,
                   bool *whole)

@@ -2,6 +2,7 @@
 #include "node/group_parts.h"
 #include "node/shard.h"
 #include "node/transfer.h"
+#include "node/verify.h"
 #include "shared/error.h"
 #include <stdlib.h>
 
@@ -105,10 +106,14 @@ static int write_chunk(struct shard *s, struct chunk *c, const struct key_range 
 
 static struct chunk chunk_of(const struct group *g, struct transfer_out *t)
 {
+    static const uint8_t flags[] = {
+        [TRANSFER_COMPARE] = CHUNK_COMPARE, [TRANSFER_REPAIR] = CHUNK_COMPARE | CHUNK_REPAIR};
+    bool first = t->sent == 0 && t->kind == TRANSFER_BRING_UP;
+
     return (struct chunk){.epoch = g->epoch,
                           .view = g->view,
                           .partition = g->partition,
-                          .flags = t->sent == 0 ? CHUNK_FIRST : 0,
+                          .flags = first ? CHUNK_FIRST : flags[t->kind],
                           .transfer = t->id,
                           .number = t->sent + 1,
                           .at = g->last};
@@ -205,11 +210,14 @@ static bool send_last(struct shard *s, struct group *g, struct group_peer *peer)
 
 /* --- its life ------------------------------------------------------------------------------- */
 
-/* The peer is asked where it stands, and the transfer begins anew. */
+/* The peer is asked where it stands, and the transfer begins anew; a comparison does not. */
 static void give_up(struct shard *s, struct group_peer *peer)
 {
+    bool follows = peer->transfer->kind != TRANSFER_BRING_UP;
+
     transfer_stop(s, peer);
-    peer->state = PEER_LAGGING;
+    if (!follows)
+        peer->state = PEER_LAGGING;
 }
 
 /* A replica that has nothing gets a copy. One that was half-way to its first copy has a part of it,
@@ -232,28 +240,55 @@ static uint32_t running_to(const struct shard *s, uint16_t member)
     return count;
 }
 
-void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer)
+/* A new transfer, among those that run; NULL when there are enough, or no memory. */
+static struct transfer_out *transfer_new(struct shard *s, struct group_peer *peer,
+                                         enum transfer_kind kind)
 {
-    struct transfer_out *t = NULL;
+    struct transfer_out *t =
+        running_to(s, peer->member) < TRANSFERS_MAX ? calloc(1, sizeof(*t)) : NULL;
 
-    transfer_stop(s, peer);
-    peer->state = PEER_WAITING;
-    if (running_to(s, peer->member) < TRANSFERS_MAX)
-        t = calloc(1, sizeof(*t));
     if (!t)
-        return; /* without memory it waits likewise */
+        return NULL;
     t->member = peer->member;
+    t->kind = (uint8_t)kind;
     t->id = ++s->next_transfer;
-    choose_comparison(t, peer->last, peer->partial);
     t->next = s->transfers;
     t->before = &s->transfers;
     if (t->next)
         t->next->before = &t->next;
     s->transfers = t;
     peer->transfer = t;
-    peer->state = PEER_TRANSFER;
+    return t;
+}
+
+void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer)
+{
+    struct transfer_out *t;
+
+    transfer_stop(s, peer);
+    t = transfer_new(s, peer, TRANSFER_BRING_UP);
+    peer->state = t ? PEER_TRANSFER : PEER_WAITING;
+    if (!t)
+        return;
+    choose_comparison(t, peer->last, peer->partial);
     s->counters.transfers++;
     transfer_continue(s, g, peer);
+}
+
+bool transfer_compare(struct shard *s, struct group *g, struct group_peer *peer,
+                      enum transfer_kind kind, bool verifying)
+{
+    struct transfer_out *t;
+
+    if (g->role != GROUP_PRIMARY || peer->state != PEER_FOLLOWING || peer->transfer)
+        return false;
+    t = transfer_new(s, peer, kind);
+    if (!t)
+        return false;
+    t->verifying = verifying;
+    choose_comparison(t, (struct version){UINT64_MAX, UINT64_MAX}, false);
+    transfer_continue(s, g, peer);
+    return true;
 }
 
 void transfer_begin_waiting(struct shard *s)
@@ -281,6 +316,11 @@ void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer
         /* What is under way may be found to differ yet. */
         if (stretch ? !f : !all_answered(t))
             return;
+        if (!stretch && t->kind != TRANSFER_BRING_UP) {
+            t->complete = true;
+            transfer_stop(s, peer);
+            return;
+        }
         if (stretch ? !send_chunk(s, g, peer, stretch, f) : !send_last(s, g, peer)) {
             give_up(s, peer);
             return;
@@ -331,6 +371,8 @@ void transfer_stop(struct shard *s, struct group_peer *peer)
 
     if (!t)
         return;
+    if (t->verifying)
+        verify_ended(s, t->complete);
     *t->before = t->next;
     if (t->next)
         t->next->before = t->before;

@@ -37,11 +37,14 @@ enum message_type {
     MESSAGE_RING_ACCEPT = 28,
     MESSAGE_PROGRESS_GET = 29,
     MESSAGE_PROGRESS = 40,
+    MESSAGE_VERIFY =
+        41, /* ringctl → node: compare replicas, or tell how far you are; answered by STATUS */
 
     /* Between nodes (node/peer_message.h). */
     MESSAGE_SIGNALS = 30,
     MESSAGE_STEP = 31,
     MESSAGE_CHUNK = 32,
+    MESSAGE_DIFFERENCE = 33,
 };
 
 /* A view in one word: its number above, the number of the member that leads it below. Views compare

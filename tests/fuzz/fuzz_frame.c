@@ -301,6 +301,22 @@ static bool chunk(struct bytes body)
     return true;
 }
 
+static bool difference(struct bytes body)
+{
+    struct difference d;
+    struct bytes rest, key;
+
+    if (peer_get_difference(body, &d) != 0)
+        return false;
+    rest = d.keys;
+    while (peer_next_key(&rest, &key)) {
+        check_inside(key, body);
+        CHECK(key.size > POSITION_SIZE && key.size <= STORE_KEY_SIZE_MAX);
+    }
+    CHECK(peer_put_difference(&again, &d) == 0);
+    return true;
+}
+
 /* --- frames --------------------------------------------------------------------------------- */
 
 static bool decode(const struct frame *f)
@@ -338,6 +354,8 @@ static bool decode(const struct frame *f)
         return step(f->body);
     case MESSAGE_CHUNK:
         return chunk(f->body);
+    case MESSAGE_DIFFERENCE:
+        return difference(f->body);
     default:
         return false;
     }
@@ -376,10 +394,10 @@ static void run_stream(struct bytes in)
 static void make_stream(const uint8_t *data, size_t size, struct buf *stream)
 {
     static const uint8_t types[] = {
-        MESSAGE_HELLO,  MESSAGE_WELCOME,  MESSAGE_GOODBYE, MESSAGE_PING,
-        MESSAGE_PONG,   MESSAGE_REQUEST,  MESSAGE_REPLY,   MESSAGE_RING_GET,
-        MESSAGE_RING,   MESSAGE_RING_PUT, MESSAGE_DONE,    MESSAGE_STATUS_GET,
-        MESSAGE_STATUS, MESSAGE_SIGNALS,  MESSAGE_STEP,    MESSAGE_CHUNK,
+        MESSAGE_HELLO,   MESSAGE_WELCOME,    MESSAGE_GOODBYE,  MESSAGE_PING,    MESSAGE_PONG,
+        MESSAGE_REQUEST, MESSAGE_REPLY,      MESSAGE_RING_GET, MESSAGE_RING,    MESSAGE_RING_PUT,
+        MESSAGE_DONE,    MESSAGE_STATUS_GET, MESSAGE_STATUS,   MESSAGE_SIGNALS, MESSAGE_STEP,
+        MESSAGE_CHUNK,   MESSAGE_DIFFERENCE,
     };
 
     while (size > 3) {
