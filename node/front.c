@@ -161,6 +161,25 @@ static int answer_progress(struct visitor *v, uint64_t tag)
     return error;
 }
 
+static int answer_verify(struct visitor *v, struct bytes body)
+{
+    const struct node *node = v->front->node;
+    struct buf text = {0};
+    uint64_t tag, run;
+    uint8_t flags;
+    int error = 0;
+
+    if (message_get_verify(body, &tag, &run, &flags) != 0)
+        return RK_CORRUPT;
+    for (uint16_t i = 0; i < node->folder.shards && !error; i++)
+        error = flags & VERIFY_BEGIN ? worker_verify(node->workers[i], run, flags & VERIFY_REPAIR)
+                                     : worker_verify_report(node->workers[i], &text);
+    if (!error)
+        error = message_put_status(conn_out(v->conn), tag, buf_bytes(&text));
+    buf_free(&text);
+    return error;
+}
+
 static int answer(struct visitor *v, const struct frame *frame)
 {
     uint64_t tag;
@@ -182,6 +201,8 @@ static int answer(struct visitor *v, const struct frame *frame)
         return answer_accept(v, frame->body);
     case MESSAGE_PROGRESS_GET:
         return message_get_tag(frame->body, &tag) ? RK_CORRUPT : answer_progress(v, tag);
+    case MESSAGE_VERIFY:
+        return answer_verify(v, frame->body);
     default:
         return RK_PROTOCOL;
     }

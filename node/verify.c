@@ -3,13 +3,16 @@
 #include "shared/error.h"
 #include <stdio.h>
 
-void verify_begin(struct shard *s, bool repair)
+void verify_begin(struct shard *s, uint64_t run, bool repair)
 {
     struct verify *v = &s->verify;
 
     buf_truncate(&v->findings, 0);
-    *v = (struct verify){
-        .runs = true, .repair = repair, .under_way = v->under_way, .findings = v->findings};
+    *v = (struct verify){.run = run,
+                         .runs = true,
+                         .repair = repair,
+                         .under_way = v->under_way,
+                         .findings = v->findings};
 }
 
 /* Begins the comparisons of one partition; false when it is not their turn yet. */
@@ -89,11 +92,12 @@ int verify_report(const struct shard *s, struct buf *out)
 {
     const struct verify *v = &s->verify;
     char text[200];
-    int size = snprintf(text, sizeof(text),
-                        "runs=%d\npartitions_done=%u\npartitions=%u\ncompared=%u\nleft_out=%u\n"
-                        "differ=%llu\n",
-                        v->runs, v->next, s->group_count, v->compared, v->left_out,
-                        (unsigned long long)v->differ);
+    int size =
+        snprintf(text, sizeof(text),
+                 "run=%llu\nruns=%d\npartitions_done=%u\npartitions=%u\ncompared=%u\nleft_out=%u\n"
+                 "differ=%llu\n",
+                 (unsigned long long)v->run, v->runs, v->next, s->group_count, v->compared,
+                 v->left_out, (unsigned long long)v->differ);
 
     return buf_append(out, text, (size_t)size) ||
                    buf_append(out, buf_head(&v->findings), buf_len(&v->findings))

@@ -19,6 +19,7 @@ struct shard;
 enum { VERIFY_FINDINGS_MAX = 1000 }; /* differences of a shard that are named; all are counted */
 
 struct verify {
+    uint64_t run; /* its number; 0: none was asked for yet */
     bool runs, repair;
     uint32_t next;      /* group to begin with */
     uint32_t under_way; /* comparisons */
@@ -30,7 +31,7 @@ struct verify {
 };
 
 /* Begins anew, also when one runs. */
-void verify_begin(struct shard *s, bool repair);
+void verify_begin(struct shard *s, uint64_t run, bool repair);
 /* Goes on; with every tick and turn. */
 void verify_continue(struct shard *s);
 /* A replica tells keys that differ. */

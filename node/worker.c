@@ -48,6 +48,8 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t report_lock;
     struct worker_report report;
+    struct buf verify_text;   /* under the report's lock */
+    uint64_t verify_run;      /* the last one told of */
     struct progress progress; /* with the report's lock; its entries stand here: */
     struct buf progress_entries;
 };
@@ -336,6 +338,21 @@ int worker_progress(struct worker *w, struct progress *m, struct buf *entries)
     return error;
 }
 
+/* As long as one runs, and once more when it is over. */
+static void make_verify_text(struct worker *w)
+{
+    const struct verify *v = &w->shard->verify;
+
+    if (!v->runs && w->verify_run == v->run)
+        return;
+    w->verify_run = v->runs ? 0 : v->run;
+    pthread_mutex_lock(&w->report_lock);
+    buf_truncate(&w->verify_text, 0);
+    if (verify_report(w->shard, &w->verify_text) != 0)
+        buf_truncate(&w->verify_text, 0);
+    pthread_mutex_unlock(&w->report_lock);
+}
+
 static void tick(void *arg)
 {
     struct worker *w = arg;
@@ -345,6 +362,7 @@ static void tick(void *arg)
     make_progress(w);
     if (w->ticks++ % REPORT_TICKS == 0)
         make_report(w);
+    make_verify_text(w);
     loop_timer_set(w->tick, TICK_MS);
 }
 
@@ -353,6 +371,16 @@ void worker_report(struct worker *w, struct worker_report *out)
     pthread_mutex_lock(&w->report_lock);
     *out = w->report;
     pthread_mutex_unlock(&w->report_lock);
+}
+
+int worker_verify_report(struct worker *w, struct buf *out)
+{
+    int error;
+
+    pthread_mutex_lock(&w->report_lock);
+    error = buf_append(out, buf_head(&w->verify_text), buf_len(&w->verify_text));
+    pthread_mutex_unlock(&w->report_lock);
+    return error;
 }
 
 /* --- from other threads --------------------------------------------------------------------- */
@@ -436,6 +464,33 @@ void worker_set_ring(struct worker *w, struct ring_ref *ring)
         ring_ref_put(ring);
         free(change);
     }
+}
+
+struct verification {
+    struct worker *worker;
+    uint64_t run;
+    bool repair;
+};
+
+static void begin_verify(void *arg)
+{
+    struct verification *v = arg;
+
+    verify_begin(v->worker->shard, v->run, v->repair);
+    free(v);
+}
+
+int worker_verify(struct worker *w, uint64_t run, bool repair)
+{
+    struct verification *v = malloc(sizeof(*v));
+
+    if (!v)
+        return RK_NOMEM;
+    *v = (struct verification){w, run, repair};
+    if (loop_post(w->loop, begin_verify, v) == 0)
+        return 0;
+    free(v);
+    return RK_NOMEM;
 }
 
 /* --- start and stop ------------------------------------------------------------------------- */
@@ -593,6 +648,7 @@ void worker_free(struct worker *w)
     loop_timer_free(w->stop_check);
     loop_free(w->loop);
     ring_ref_put(w->ring);
+    buf_free(&w->verify_text);
     buf_free(&w->progress_entries);
     pthread_mutex_destroy(&w->report_lock);
     free(w->clients);

@@ -38,6 +38,10 @@ void worker_report(struct worker *w, struct worker_report *out);
  * of `m`, and its entries when they are meant by the ring of m->epoch. 0 or RK_NOMEM. */
 int worker_progress(struct worker *w, struct progress *m, struct buf *entries);
 
+/* From any thread: begins a comparison (node/verify.h) / appends how far it is. 0 or RK_NOMEM. */
+int worker_verify(struct worker *w, uint64_t run, bool repair);
+int worker_verify_report(struct worker *w, struct buf *out);
+
 /* Answers what is in flight, for at most so long, then ends the thread. worker_free waits for it,
  * syncs and closes. */
 void worker_stop(struct worker *w, uint64_t within_ms);

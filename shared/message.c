@@ -235,6 +235,27 @@ int message_put_status_get(struct buf *out, uint64_t tag)
     return put_tagged(out, MESSAGE_STATUS_GET, tag, (struct bytes){0});
 }
 
+int message_put_verify(struct buf *out, uint64_t tag, uint64_t run, uint8_t flags)
+{
+    uint8_t rest[9];
+
+    wire_put_u64(rest, run);
+    rest[8] = flags;
+    return put_tagged(out, MESSAGE_VERIFY, tag, bytes_of(rest, sizeof(rest)));
+}
+
+int message_get_verify(struct bytes body, uint64_t *tag, uint64_t *run, uint8_t *flags)
+{
+    struct reader r = reader_of(body);
+
+    *tag = reader_u64(&r);
+    *run = reader_u64(&r);
+    *flags = reader_u8(&r);
+    if (*flags > (VERIFY_BEGIN | VERIFY_REPAIR) || *flags == VERIFY_REPAIR)
+        r.bad = true;
+    return reader_end(&r);
+}
+
 int message_put_ring(struct buf *out, uint64_t tag, struct bytes ring)
 {
     return put_tagged(out, MESSAGE_RING, tag, ring);

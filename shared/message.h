@@ -194,6 +194,11 @@ int message_put_ring_get(struct buf *out, uint64_t tag);
 int message_put_ring(struct buf *out, uint64_t tag, struct bytes ring);
 int message_put_ring_put(struct buf *out, const struct ring_put *m);
 int message_put_done(struct buf *out, const struct done *m);
+/* VERIFY: with VERIFY_BEGIN the node begins to compare the replicas of what it leads, under a
+ * number that whoever asks has chosen; in any case it tells how far it is. */
+enum verify_flags { VERIFY_BEGIN = 1, VERIFY_REPAIR = 2 };
+int message_put_verify(struct buf *out, uint64_t tag, uint64_t run, uint8_t flags);
+int message_get_verify(struct bytes body, uint64_t *tag, uint64_t *run, uint8_t *flags);
 int message_put_status_get(struct buf *out, uint64_t tag);
 /* Status text is lines "name=value\n", for people and programs alike. */
 int message_put_status(struct buf *out, uint64_t tag, struct bytes text);

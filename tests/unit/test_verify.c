@@ -35,7 +35,7 @@ static struct verify *verify(bool repair)
 {
     struct shard *s = rig.nodes[0].shard;
 
-    verify_begin(s, repair);
+    verify_begin(s, 1, repair);
     rig_settle(&rig);
     assert_false(s->verify.runs);
     assert_int_equal(s->verify.under_way, 0);
