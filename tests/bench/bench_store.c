@@ -2,6 +2,8 @@
  *
  *   bench_store FOLDER [KEYS [SECONDS [REWRITES]]]
  *
+ * SECONDS are those of the sustained writes; other writes are measured for 10 at most.
+ *
  * Keys are 8 bytes of a hash and 16 of text, values 128 bytes, as a ring's would be. FOLDER must
  * not be there; it is left for the caller to look at and remove.
  */
@@ -25,7 +27,8 @@ enum {
     BENCH_VALUE_SIZE = 128,
     OUTSTANDING_MAX = 4096,
     LATENCY_STEP_US = 10,
-    LATENCY_STEPS = 100000
+    LATENCY_STEPS = 100000,
+    SHORT_SECONDS = 10, /* of what need not be sustained */
 };
 
 struct bench {
@@ -406,6 +409,7 @@ int main(int argc, char **argv)
                       .seconds = argc > 3 ? strtod(argv[3], NULL) : 10,
                       .random = 1};
     int rewrites = argc > 4 ? atoi(argv[4]) : 0;
+    double shorter = b.seconds < SHORT_SECONDS ? b.seconds : SHORT_SECONDS;
     struct store_stats stats;
 
     if (argc < 2 || b.keys < 1000 || b.seconds <= 0) {
@@ -420,7 +424,7 @@ int main(int argc, char **argv)
     run_writes(&b, "load", 1024, 0, b.keys, false);
     settle(&b);
     run_gets(&b, "get_tree", b.keys, 2000000);
-    run_writes(&b, "put_64", 64, b.seconds, 0, false);
+    run_writes(&b, "put_64", 64, shorter, 0, false);
     b.stats_memory_max = 0;
     run_writes(&b, "put_256", 256, b.seconds, 0, false);
     printf("memory_max_mib %.1f\n", (double)b.stats_memory_max / 1048576);
@@ -435,7 +439,7 @@ int main(int argc, char **argv)
     run_gets(&b, "get_memory", b.keys < 50000 ? b.keys : 50000, 2000000);
     run_restart(&b);
     settle(&b);
-    run_writes(&b, "delete_64", 64, b.seconds, 0, true);
+    run_writes(&b, "delete_64", 64, shorter, 0, true);
     if (rewrites > 0)
         run_rewrites(&b, rewrites);
     store_close(b.store);
