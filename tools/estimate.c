@@ -5,10 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Sizes of single partitions are counted in parts, or those of a nearly empty ring would all be 0.
+ */
+enum { SIZE_PARTS = 1024 };
+
 struct work {
     const struct ring *now, *next;
     const struct node_facts *facts;
     struct estimate *e;
+    uint64_t dropped[2 * MEMBERS_MAX];                  /* per node: bytes, in parts */
     uint16_t of_now[MEMBERS_MAX], of_next[MEMBERS_MAX]; /* member index → node index */
 };
 
@@ -44,7 +49,7 @@ static void list_nodes(struct work *w, const struct node_facts *joining)
         n->disk_peak = facts->disk_used;
         n->disk_free = facts->disk_free;
         n->disk_total = facts->disk_total;
-        n->bytes_before = n->bytes_after = n->before ? facts->live_bytes : 0;
+        n->bytes_before = n->before ? facts->live_bytes : 0;
         if (n->before)
             w->of_now[a++] = (uint16_t)w->e->node_count;
         if (n->after)
@@ -78,7 +83,7 @@ static bool node_in(const struct ring_replicas *set, const uint16_t *nodes, uint
     return false;
 }
 
-/* The size of one partition, by those of its replicas that are up. */
+/* The size of one partition in parts, by those of its replicas that are up. */
 static void partition_size(const struct work *w, const struct ring_replicas *set, uint64_t *keys,
                            uint64_t *bytes)
 {
@@ -91,8 +96,8 @@ static void partition_size(const struct work *w, const struct ring_replicas *set
 
         if (!facts->up || held == 0)
             continue;
-        *keys += facts->keys / held;
-        *bytes += facts->live_bytes / held;
+        *keys += facts->keys * SIZE_PARTS / held;
+        *bytes += facts->live_bytes * SIZE_PARTS / held;
         count++;
     }
     if (count) {
@@ -125,16 +130,15 @@ static void count_partition(struct work *w, uint32_t p)
             continue;
         copied++;
         n->bytes_in += bytes;
-        n->bytes_after += bytes;
         sender(w, before)->bytes_out += bytes;
     }
     for (uint16_t i = 0; i < before->count; i++) {
-        struct estimate_node *n = &w->e->nodes[w->of_now[before->member[i]]];
+        uint16_t node = w->of_now[before->member[i]];
 
-        if (node_in(after, w->of_next, w->of_now[before->member[i]]))
+        if (node_in(after, w->of_next, node))
             continue;
         dropped++;
-        n->bytes_after -= n->bytes_after < bytes ? n->bytes_after : bytes;
+        w->dropped[node] += bytes;
     }
     w->e->partitions_moved += copied || dropped;
     w->e->owners_moved += w->of_now[before->member[0]] != w->of_next[after->member[0]];
@@ -144,19 +148,35 @@ static void count_partition(struct work *w, uint32_t p)
     w->e->bytes += copied * bytes;
 }
 
+/* From parts to bytes, and what follows from them. */
+static void sum_up(struct work *w)
+{
+    struct estimate *e = w->e;
+
+    e->keys /= SIZE_PARTS;
+    e->bytes /= SIZE_PARTS;
+    for (uint32_t i = 0; i < e->node_count; i++) {
+        struct estimate_node *n = &e->nodes[i];
+        uint64_t dropped = w->dropped[i] / SIZE_PARTS;
+
+        n->bytes_in /= SIZE_PARTS;
+        n->bytes_out /= SIZE_PARTS;
+        n->disk_peak += n->bytes_in / 100 * ESTIMATE_FILL_PERCENT;
+        n->bytes_after = n->after ? n->bytes_before + n->bytes_in : 0;
+        n->bytes_after -= n->bytes_after < dropped ? n->bytes_after : dropped;
+    }
+}
+
 /* All nodes send and receive at once; the busiest one ends last. */
 static void estimate_time(struct estimate *e, uint64_t rate)
 {
     uint64_t most = 0;
 
     for (uint32_t i = 0; i < e->node_count; i++) {
-        struct estimate_node *n = &e->nodes[i];
+        const struct estimate_node *n = &e->nodes[i];
 
         most = n->bytes_in > most ? n->bytes_in : most;
         most = n->bytes_out > most ? n->bytes_out : most;
-        n->disk_peak += n->bytes_in / 100 * ESTIMATE_FILL_PERCENT;
-        if (!n->after)
-            n->bytes_after = 0;
     }
     e->seconds = (most + rate - 1) / rate;
 }
@@ -246,23 +266,36 @@ uint32_t ring_without_majority(const struct ring *ring, const struct node_facts 
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
+static void fill_in(struct work *w, const struct node_facts *joining, uint64_t rate)
+{
+    list_nodes(w, joining);
+    count_places(w);
+    for (uint32_t p = 0; p < ring_partitions(w->now); p++)
+        count_partition(w, p);
+    sum_up(w);
+    estimate_time(w->e, rate);
+    warn_of_shape(w->e, w);
+    warn_of_the_dead(w->e, w);
+    warn_of_disks(w->e);
+}
+
 int estimate_change(const struct ring *now, const struct node_facts *facts, const struct ring *next,
                     const struct node_facts *joining, uint64_t rate, struct estimate *e)
 {
-    struct work w = {.now = now, .next = next, .facts = facts, .e = e};
+    struct work *w = calloc(1, sizeof(*w));
 
     *e = (struct estimate){.partitions = ring_partitions(now)};
     e->nodes = calloc(now->member_count + next->member_count, sizeof(*e->nodes));
-    if (!e->nodes)
+    if (!w || !e->nodes) {
+        free(w);
         return RK_NOMEM;
-    list_nodes(&w, joining);
-    count_places(&w);
-    for (uint32_t p = 0; p < ring_partitions(now); p++)
-        count_partition(&w, p);
-    estimate_time(e, rate ? rate : ESTIMATE_RATE);
-    warn_of_shape(e, &w);
-    warn_of_the_dead(e, &w);
-    warn_of_disks(e);
+    }
+    w->now = now;
+    w->next = next;
+    w->facts = facts;
+    w->e = e;
+    fill_in(w, joining, rate ? rate : ESTIMATE_RATE);
+    free(w);
     return 0;
 }
 
