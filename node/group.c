@@ -315,6 +315,13 @@ void group_step(struct shard *s, struct group *g, uint16_t from, const struct st
     group_signal_held(s, g, from, SIGNAL_ACK, m->view, g->last, position);
 }
 
+void group_past(struct shard *s, struct group *g, uint16_t from, const struct step *m,
+                struct bytes frame)
+{
+    if (group_peer(g, from) && admit(s, g, from, m->view))
+        transfer_take_past(s, g, m, frame);
+}
+
 void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m)
 {
     struct version before = g->last;
@@ -341,7 +348,9 @@ void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct c
         return;
     }
     g->view_position = position;
-    history_clear(&s->history, &g->line);
+    /* The primary's newest steps came before, and lead to here. */
+    if (g->line.last && version_compare(g->line.last->at, g->last) != 0)
+        history_clear(&s->history, &g->line);
     g->gap_told = false;
     group_signal_held(s, g, from, SIGNAL_ACK, m->view, g->last, position);
 }

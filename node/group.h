@@ -155,6 +155,9 @@ void group_peer_room(struct shard *s, struct group *g, uint16_t member);
 void group_signal(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
 void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
                 struct bytes frame); /* the message as it came, to be kept */
+/* A step that is kept and not applied (MESSAGE_PAST). */
+void group_past(struct shard *s, struct group *g, uint16_t from, const struct step *m,
+                struct bytes frame);
 void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
 
 /* Something of this group that was held is on stable storage now. */

@@ -323,6 +323,13 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
         return take_relayed_request(s, member, body);
     case MESSAGE_REPLY:
         return take_relayed_reply(s, body);
+    case MESSAGE_PAST:
+        if (peer_get_step(body, &step) != 0)
+            return RK_CORRUPT;
+        g = group_for(s, member, step.epoch, step.partition);
+        if (g)
+            group_past(s, g, member, &step, frame);
+        return 0;
     case MESSAGE_DIFFERENCE:
         if (peer_get_difference(body, &difference) != 0)
             return RK_CORRUPT;

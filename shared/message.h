@@ -45,6 +45,7 @@ enum message_type {
     MESSAGE_STEP = 31,
     MESSAGE_CHUNK = 32,
     MESSAGE_DIFFERENCE = 33,
+    MESSAGE_PAST = 34, /* a STEP that the receiver's state will have with the end of its transfer */
 };
 
 /* A view in one word: its number above, the number of the member that leads it below. Views compare
