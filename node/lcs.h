@@ -8,9 +8,9 @@
 #include "shared/bytes.h"
 #include <stdint.h>
 
-/* Entries of the table: (size of the one value + 1) * (size of the other + 1). So many take some 50
- * ms, in which the thread does nothing else, and 128 MiB for so long. */
-enum { LCS_ENTRIES_MAX = 1 << 25 };
+/* Entries of the table: (size of the one value + 1) * (size of the other + 1). So many take some 10
+ * ms, in which the thread does nothing else, and 16 MiB for so long. */
+enum { LCS_ENTRIES_MAX = 1 << 22 };
 
 struct lcs {
     struct bytes a, b;

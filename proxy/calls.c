@@ -153,6 +153,9 @@ static void pass(struct router *r, const struct call *c, bool doubtful)
         next = w->next;
         if (w->slot->session != s || w->partition != c->partition || (w->doubt && !doubtful))
             continue;
+        /* Reads may change places among themselves. */
+        if (!w->slot->writes && !c->slot->writes)
+            continue;
         stop_waiting(r, w);
         attempt_fail(r, w,
                      w->reason == FAILURE_NOT_TAKEN ? FAILURE_OVERTAKEN : (enum failure)w->reason);

@@ -37,7 +37,7 @@ const char *command_difference(const char *name)
         {"latency|history", "of the proxy that answers"},
         {"latency|latest", "of the proxy that answers"},
         {"latency|reset", "of the proxy that answers"},
-        {"lcs", "keys of one partition; values whose sizes multiply to at most 2^25"},
+        {"lcs", "keys of one partition; values whose sizes multiply to at most 2^22"},
         {"memory|doctor", "other words"},
         {"memory|stats", "of the proxy that answers; fewer fields"},
         {"memory|usage", "the size of key and value and 64 bytes"},

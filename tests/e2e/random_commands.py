@@ -37,10 +37,29 @@ class Commands:
         self.forms = [form for form, weight in FORMS for _ in range(weight)]
 
     def draw(self):
-        """One command as a list of words."""
-        words = [self.word(letter) for letter in self.chance.choice(self.forms).split()]
-        command = [word for some in words for word in (some if isinstance(some, list) else [some])]
-        return self.spoil(command)
+        """One command, or those of a transaction, each a list of words."""
+        if self.chance.random() < 0.01:
+            return self.transaction()
+        form = self.chance.choice(self.forms)
+        command = self.fill(form)
+        # With a key elsewhere, ringkv would refuse what Redis does.
+        return [command if form in TOGETHER else self.spoil(command)]
+
+    def fill(self, form):
+        words = [self.word(letter) for letter in form.split()]
+        return [word for some in words for word in (some if isinstance(some, list) else [some])]
+
+    def transaction(self):
+        """What tells of time is left out: its replies stand within that of EXEC."""
+        forms = [form for form in self.forms if not form.startswith(TELLING_TIME)]
+        queued = [self.fill(self.in_one_partition(self.chance.choice(forms))) for _ in range(self.chance.randint(0, 6))]
+        end = b"EXEC" if self.chance.random() < 0.9 else b"DISCARD"
+        return [[b"MULTI"], *queued, [end]]
+
+    @staticmethod
+    def in_one_partition(form):
+        tagged = {"k": "t", "k*": "t*", "kv*": "tv*"}
+        return " ".join(tagged.get(letter, letter) for letter in form.split())
 
     def spoil(self, command):
         """Most commands stay as they are; some get another case, or lose or get an argument."""
@@ -61,6 +80,8 @@ class Commands:
         kinds = {
             "k": lambda: self.chance.choice(self.keys),
             "t": lambda: self.chance.choice(self.tagged),
+            "t*": lambda: self.chance.choices(self.tagged, k=self.chance.randint(1, 5)),
+            "tv*": lambda: [w for k in self.word("t*") for w in (k, self.value())],
             "k*": lambda: self.chance.choices(self.keys, k=self.chance.randint(1, 5)),
             "kv*": lambda: [w for k in self.word("k*") for w in (k, self.value())],
             "v": self.value,
@@ -73,6 +94,7 @@ class Commands:
             "getex*": self.getex_options,
             "expire*": lambda: self.some([b"NX", b"XX", b"GT", b"LT", b"gt", b"what"], 0.5),
             "lcs*": lambda: self.some([b"LEN", b"IDX", b"idx", b"WITHMATCHLEN", b"MINMATCHLEN", b"4", b"x"], 0.6),
+            "copy*": lambda: self.some([b"REPLACE", b"replace", b"what"], 0.5),
             "unit*": lambda: self.some([b"BIT", b"BYTE", b"bit", b"bytes"], 0.7)[:1],
             "s": self.seconds,
             "m": self.milliseconds,
@@ -157,4 +179,7 @@ FORMS = [
     *[("EXPIRE k s expire*", 5), ("PEXPIRE k m expire*", 5), ("EXPIREAT k S expire*", 5), ("PEXPIREAT k M expire*", 5)],
     *[("TTL k", 5), ("PTTL k", 5), ("EXPIRETIME k", 5), ("PEXPIRETIME k", 5), ("PERSIST k", 4)],
     *[("NONSENSE k v", 1), ("PING", 1), ("ECHO v", 1)],
+    *[("MSETNX tv*", 2), ("RENAME t t", 3), ("RENAMENX t t", 3), ("COPY t t copy*", 4)],
 ]
+TOGETHER = {"MSETNX tv*", "RENAME t t", "RENAMENX t t", "COPY t t copy*"}
+TELLING_TIME = ("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME")
