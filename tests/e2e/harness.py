@@ -218,6 +218,7 @@ class Cluster:
 
     def __init__(self, *options):
         self.ports = PortBlock()
+        self.bin = BIN
         self.folder = Path(tempfile.mkdtemp(prefix="ringkv-e2e-"))
         self.options = [str(option) for option in options] + (PATIENT if SANITIZE else [])
         self.port = self.ports.base
@@ -227,7 +228,7 @@ class Cluster:
         done = run(
             ROOT / "tools/ringlocal",
             *words,
-            *("--dir", self.folder / "cluster", "--port", self.port, "--bin", BIN),
+            *("--dir", self.folder / "cluster", "--port", self.port, "--bin", self.bin),
             timeout=180,
         )
         assert done.returncode == 0, f"ringlocal {' '.join(map(str, words))}: {done.stderr}"

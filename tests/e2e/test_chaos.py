@@ -148,13 +148,34 @@ def identity_of(port):
         return peer.welcome()["identity"].hex()
 
 
+FAKETIME = "/usr/$LIB/faketime/libfaketimeMT.so.1"  # the loader knows the $LIB
+CLOCKS = {"n1": "+0", "n2": "-7h", "n3": "+31h x1.1", "proxy1": "-3h", "proxy2": "+90d"}
+
+
+def clocks_apart(folder):
+    """A folder of programs that run at other times, each process at its own: the time of day only, as
+    monotonic clocks have no setting."""
+    folder.mkdir()
+    for program in ("ringnode", "ringproxy"):
+        lines = ["#!/bin/sh", 'case "$*" in']
+        lines += [f"*/{name}/*) at='{clock}' ;;" for name, clock in CLOCKS.items()]
+        lines += ["esac", "FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME=$at LD_PRELOAD='" + FAKETIME + "' \\"]
+        lines += [f'    exec {BIN / program} "$@"', ""]
+        (folder / program).write_text("\n".join(lines))
+        (folder / program).chmod(0o755)
+    (folder / "ringctl").symlink_to(BIN / "ringctl")
+    return folder
+
+
 @pytest.fixture
-def relayed(make_cluster):
+def relayed(make_cluster, request):
     """A cluster whose members know each other under the relay's addresses, and the relay."""
     cluster = make_cluster(up=False)
+    if getattr(request, "param", None) == "clocks apart":
+        cluster.bin = clocks_apart(cluster.folder / "bin")
     folder = cluster.folder / "cluster"
     folder.mkdir(mode=0o700)
-    options = ["up", "--port", str(cluster.port), "--proxies", str(PROXIES), "--bin", str(BIN)]
+    options = ["up", "--port", str(cluster.port), "--proxies", str(PROXIES), "--bin", str(cluster.bin)]
     local = ringlocal.create(folder, ringlocal.parse_options(options + cluster.options))
     local.save()
     links = Links(cluster)
@@ -198,7 +219,21 @@ def check_equal(cluster, keys):
     wait_for(lambda: not differing(), "the replicas to be equal")
 
 
+@pytest.mark.skipif(bool(SANITIZE), reason="a sanitizer has to be loaded before libfaketime")
+@pytest.mark.parametrize("relayed", ["clocks apart"], indirect=True)
+def test_clocks_apart(relayed, tmp_path):
+    """Nodes and proxies hours and months apart: nothing that clients see depends on the time of day."""
+    cluster, _ = relayed
+    maps = Path(f"/proc/{cluster.pid('n2')}/maps").read_text()
+    assert "libfaketime" in maps
+    run_chaos(relayed, tmp_path)
+
+
 def test_chaos(relayed, tmp_path):
+    run_chaos(relayed, tmp_path)
+
+
+def run_chaos(relayed, tmp_path):
     cluster, links = relayed
     chance = random.Random(SEED)
     keys = Keys(random.Random(SEED + 1))
