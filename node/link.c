@@ -250,6 +250,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
     if (!l->conn)
         return;
     conn_set_out_max(l->conn, s->options.out_max);
+    conn_read_always(l->conn);
     if (message_put_welcome(conn_out(l->conn), welcome) != 0) {
         link_down(l);
         return;
@@ -279,14 +280,10 @@ bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
     return l && l->state == LINK_UP && conn_out_len(l->conn) <= s->options.out_max;
 }
 
-/* For how long nothing has been heard. A link whose output is full is not read, so there the peer's
- * taking counts. */
+/* For how long nothing has been heard. */
 static uint64_t silence_ms(const struct link *l)
 {
-    uint64_t silent = loop_now_ms(l->links->loop) - l->heard_ms;
-    uint64_t stalled = conn_stalled_ms(l->conn);
-
-    return conn_out_len(l->conn) > l->links->options.out_max && stalled < silent ? stalled : silent;
+    return loop_now_ms(l->links->loop) - l->heard_ms;
 }
 
 bool links_alive(struct links *s, uint16_t member, uint32_t partition)
@@ -435,6 +432,7 @@ static void open_link(struct link *l)
         return;
     }
     conn_set_out_max(l->conn, s->options.out_max);
+    conn_read_always(l->conn);
     l->state = LINK_CONNECTING;
     l->heard_ms = loop_now_ms(s->loop);
 }

@@ -25,7 +25,7 @@ struct conn {
     struct event read_event, write_event;
     int fd;
     int busy; /* calls on the stack that still use this connection */
-    bool connecting, paused, throttled, ended, closing, dead;
+    bool connecting, paused, throttled, reads_always, ended, closing, dead;
     bool reading, writing;    /* the events are armed */
     bool on_resume, on_flush; /* on the loop's lists */
     struct conn *next_resume, *next_flush;
@@ -46,10 +46,16 @@ static void free_if_unused(struct conn *c)
     free(c);
 }
 
+/* Output beyond its bound stops reading, unless the owner wants it not to. */
+static bool held_up(const struct conn *c)
+{
+    return c->throttled && !c->reads_always;
+}
+
 static void arm_read(struct conn *c)
 {
     bool wanted =
-        !c->paused && !c->throttled && !c->ended && !c->closing && !c->dead && !c->connecting;
+        !c->paused && !held_up(c) && !c->ended && !c->closing && !c->dead && !c->connecting;
 
     if (wanted == c->reading)
         return;
@@ -233,7 +239,7 @@ void conn_resume_all(struct loop *l)
         struct conn *next = c->next_resume;
 
         c->on_resume = false;
-        if (!c->dead && !c->paused && !c->throttled && !c->ended && !c->closing &&
+        if (!c->dead && !c->paused && !held_up(c) && !c->ended && !c->closing &&
             buf_len(&c->in) > 0) {
             c->busy++;
             deliver(c, buf_bytes(&c->in));
@@ -424,6 +430,12 @@ void conn_flush_later(struct conn *c)
 void conn_set_out_max(struct conn *c, size_t out_max)
 {
     c->out_max = out_max;
+}
+
+void conn_read_always(struct conn *c)
+{
+    c->reads_always = true;
+    arm_read(c);
 }
 
 void conn_pause(struct conn *c)

@@ -57,6 +57,9 @@ static inline size_t conn_out_len(struct conn *c)
 }
 
 void conn_set_out_max(struct conn *c, size_t out_max); /* default 1 MiB */
+/* Goes on reading when the output is full: for two sides that both send much, and would else wait
+ * for each other. The owner has to bound by itself what it answers. */
+void conn_read_always(struct conn *c);
 
 /* Stop and go on reading, e.g. while too many requests are in flight. conn_resume hands over at
  * once (at the end of the turn) what was kept. */

@@ -226,6 +226,20 @@ static void test_back_pressure(void **state)
     assert_int_equal(a.drains, 1);
 }
 
+/* Whoever reads always is served while its own output is stuck: so two of them cannot wait for each
+ * other. */
+static void test_reads_always(void **state)
+{
+    bool (*steps[])(void) = {fill_up,      is_stuck,    say_while_stuck, b_was_served,
+                             a_was_served, hear_stream, nothing_left,    NULL};
+
+    (void)state;
+    conn_read_always(a.conn);
+    rig_run(steps);
+    rig_check_stream(&heard, 0);
+    assert_int_equal(a.drains, 1);
+}
+
 static bool drained(void)
 {
     return a.drains > 0;
@@ -521,6 +535,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_in_rest, start, finish),
         cmocka_unit_test_setup_teardown(test_out, start, finish),
         cmocka_unit_test_setup_teardown(test_back_pressure, start, finish),
+        cmocka_unit_test_setup_teardown(test_reads_always, start, finish),
         cmocka_unit_test_setup_teardown(test_drain_at_once, start, finish),
         cmocka_unit_test_setup_teardown(test_no_drain_at_bound, start, finish),
         cmocka_unit_test_setup_teardown(test_owner_stops_at_bound, start, finish),
