@@ -33,7 +33,7 @@ enum {
     CHUNK_RECORDS = 2048,      /* or holds so many */
     PAST_STEPS_MAX = 64,       /* of the history that goes with a transfer, */
     PAST_BYTES_MAX = 64 << 10, /* and their bytes */
-    CHUNKS_IN_FLIGHT = 4,      /* not yet answered */
+    CHUNKS_IN_FLIGHT = 2,      /* not yet answered */
     TRANSFERS_MAX =
         4, /* of a shard to one member at a time, so that it can write what it is sent */
 };
