@@ -170,7 +170,7 @@ static void test_copy_cut_off(void **state)
     rig_kill(&rig, AWAY);
     empty_store();
     whole = sent_to_away();
-    begin_copy(12);
+    begin_copy(8);
     whole = sent_to_away() - whole;
     assert_true(whole > KEYS / 2 * VALUE);
     rig_kill(&rig, AWAY);
