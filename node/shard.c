@@ -517,10 +517,22 @@ static void take_damaged(struct shard *s)
     }
 }
 
+enum { LATE_MS = 10 };
+
+static void set_pace(struct shard *s, uint64_t passed_ms)
+{
+    uint64_t asked = s->counters.reads + s->counters.writes;
+    bool late = s->options.tick_ms && passed_ms > s->options.tick_ms + LATE_MS;
+
+    copy_pace_tick(&s->pace, passed_ms, asked != s->asked, late);
+    s->asked = asked;
+}
+
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 {
     uint32_t changed = 0;
 
+    set_pace(s, s->now_ms ? now_ms - s->now_ms : 0);
     s->now_ms = now_ms;
     s->wall_ms = wall_ms;
     s->transfer_may_begin = true;

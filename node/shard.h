@@ -11,6 +11,7 @@
 #ifndef RINGKV_NODE_SHARD_H
 #define RINGKV_NODE_SHARD_H
 
+#include "node/copy_pace.h"
 #include "node/execute.h"
 #include "node/expiry_sweep.h"
 #include "node/group.h"
@@ -58,6 +59,8 @@ struct shard_options {
     uint64_t candidate_ms;  /* a candidate that does not come to lead within that time gives up */
     uint64_t hand_back_ms;  /* the preferred primary leads again when it has kept up for so long */
     uint32_t chunk_records; /* of a transfer's chunk, at most; 0: CHUNK_RECORDS */
+    uint32_t tick_ms;       /* how often shard_tick is called; 0: not known */
+    uint64_t transfer_rate; /* bytes a second, at most, of the copies that are sent; 0: no bound */
 #ifdef RINGKV_MUTANTS
     uint32_t mutants; /* node/mutant.h */
 #endif
@@ -98,6 +101,8 @@ struct shard {
     size_t sweep_cursor_size;
     struct expiry_sweep expiry;
     uint64_t next_transfer;
+    struct copy_pace pace;
+    uint64_t asked;                 /* requests up to the last tick */
     struct transfer_out *transfers; /* those that run */
     struct verify verify;
     struct buf transfer_answers; /* held back while the store is slowed down */

@@ -87,6 +87,18 @@ static int load_groups(struct shard *s)
     return error;
 }
 
+/* The bounds are a node's; each of its shards has its share. */
+static void set_bounds(struct shard *s)
+{
+    uint64_t own = s->options.transfer_rate, change = s->ring->change ? s->ring->change->rate : 0;
+    uint64_t shards = s->options.count;
+
+    if (own && (!change || own < change))
+        change = own;
+    s->pace.bound[COPY_REPAIR] = own ? own / shards + 1 : 0;
+    s->pace.bound[COPY_CHANGE] = change ? change / shards + 1 : 0;
+}
+
 int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
 {
     struct outboxes boxes;
@@ -111,6 +123,7 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
     s->ring = ring;
     s->me = me;
     s->drop_group = 0;
+    set_bounds(s);
     error = first ? load_groups(s) : 0;
     for (uint32_t i = 0; i < s->group_count && !error; i++)
         group_set_ring(s, &s->groups[i]);

@@ -163,6 +163,21 @@ static bool all_answered(const struct transfer_out *t)
     return true;
 }
 
+static enum copy_kind copy_kind(const struct group_peer *peer)
+{
+    return peer->votes ? COPY_REPAIR : COPY_CHANGE;
+}
+
+static void count_copy(struct shard *s, const struct group_peer *peer, uint16_t records,
+                       uint64_t bytes)
+{
+    copy_pace_sent(&s->pace, copy_kind(peer), bytes);
+    if (peer->votes)
+        return;
+    s->counters.records_copied += records;
+    s->counters.bytes_copied += bytes;
+}
+
 /* Sends the next chunk of a stretch; false when it could not be. */
 static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer,
                        struct transfer_stretch *stretch, struct transfer_flight *f)
@@ -181,10 +196,7 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
     found = write_chunk(s, &c, &stretch->range, stretch->level, since, out, &f->range.upper);
     if (found < 0)
         return false;
-    if (!peer->votes) {
-        s->counters.records_copied += c.change_count;
-        s->counters.bytes_copied += buf_len(out) - before;
-    }
+    count_copy(s, peer, c.change_count, buf_len(out) - before);
     f->number = c.number;
     f->level = stretch->level;
     f->range.lower = stretch->range.lower;
@@ -359,6 +371,9 @@ void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer
             transfer_stop(s, peer);
             return;
         }
+        /* The next tick goes on. */
+        if (stretch && !copy_pace_may_send(&s->pace, copy_kind(peer)))
+            return;
         if (stretch ? !send_chunk(s, g, peer, stretch, f) : !send_last(s, g, peer)) {
             give_up(s, peer);
             return;

@@ -531,6 +531,8 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .history_steps = (uint32_t)o->window,
                                           .held_max = HELD_MAX,
                                           .candidate_ms = (uint64_t)o->node_timeout_ms * 2,
+                                          .tick_ms = TICK_MS,
+                                          .transfer_rate = (uint64_t)o->transfer_rate,
                                           .hand_back_ms = HAND_BACK_MS};
     struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
     struct links_options link_options = {.newer_epoch = newer_epoch,

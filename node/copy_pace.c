@@ -1,0 +1,34 @@
+#include "node/copy_pace.h"
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void adjust(struct copy_pace *p, bool busy, bool late)
+{
+    if (!busy)
+        p->gentle = 0;
+    else if (p->gentle == 0)
+        p->gentle = COPY_RATE_FIRST;
+    else if (late)
+        p->gentle = p->gentle / 2 < COPY_RATE_MIN ? COPY_RATE_MIN : p->gentle / 2;
+    else
+        p->gentle = lower(p->gentle + p->gentle / 16, COPY_RATE_MAX);
+}
+
+void copy_pace_tick(struct copy_pace *p, uint64_t passed_ms, bool busy, bool late)
+{
+    adjust(p, busy, late);
+    for (int kind = 0; kind < COPY_KINDS; kind++) {
+        uint64_t rate = p->gentle ? p->gentle : COPY_RATE_MAX;
+
+        if (p->bound[kind])
+            rate = lower(rate, p->bound[kind]);
+
+        int64_t burst = (int64_t)(rate * COPY_BURST_MS / 1000) + 1;
+        int64_t more = (int64_t)(rate * lower(passed_ms, COPY_BURST_MS) / 1000) + 1;
+
+        p->left[kind] = p->left[kind] + more > burst ? burst : p->left[kind] + more;
+    }
+}

@@ -1,0 +1,43 @@
+/* How fast a shard sends copies of partitions: as fast as it can while nobody asks for anything;
+ * else so that requests do not notice, found by trying: a little more as long as the loop's ticks
+ * come in time, half of it when one is late. Above both stand the bounds that an operator has set.
+ */
+#ifndef RINGKV_NODE_COPY_PACE_H
+#define RINGKV_NODE_COPY_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum copy_kind {
+    COPY_REPAIR, /* to a replica that was away */
+    COPY_CHANGE, /* to one that learns */
+    COPY_KINDS,
+};
+
+enum {
+    COPY_RATE_MIN = 2 << 20, /* bytes a second, when requests suffer: it has to end some day */
+    COPY_RATE_FIRST = 16 << 20,
+    COPY_RATE_MAX = 1 << 30,
+    COPY_BURST_MS = 100, /* what was not sent is made up for, but no more than that */
+};
+
+struct copy_pace {
+    uint64_t gentle;            /* bytes a second while there are requests; 0: there are none */
+    uint64_t bound[COPY_KINDS]; /* bytes a second; 0: none. Set by the shard */
+    int64_t left[COPY_KINDS];   /* that may be sent now; below 0: sent ahead of time */
+};
+
+/* Time has passed. `busy`: there were requests; `late`: this tick came late. */
+void copy_pace_tick(struct copy_pace *p, uint64_t passed_ms, bool busy, bool late);
+
+static inline bool copy_pace_may_send(const struct copy_pace *p, enum copy_kind kind)
+{
+    return (!p->gentle && !p->bound[kind]) || p->left[kind] > 0;
+}
+
+static inline void copy_pace_sent(struct copy_pace *p, enum copy_kind kind, uint64_t bytes)
+{
+    p->left[kind] -= (int64_t)bytes;
+}
+
+#endif
