@@ -1,0 +1,70 @@
+/* How fast copies are sent: freely when nobody asks, less and less when requests suffer, and never
+ * above the bounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/copy_pace.h"
+#include <cmocka.h>
+
+enum { TICK_MS = 25, TICKS = 400, CHUNK = 64 << 10 };
+
+/* Bytes that could be sent in ten seconds. */
+static uint64_t send_all(struct copy_pace *p, enum copy_kind kind, bool busy, bool late)
+{
+    uint64_t sent = 0;
+
+    for (int i = 0; i < TICKS; i++) {
+        copy_pace_tick(p, TICK_MS, busy, late);
+        for (int j = 0; j < 1000 && copy_pace_may_send(p, kind); j++) {
+            copy_pace_sent(p, kind, CHUNK);
+            sent += CHUNK;
+        }
+    }
+    return sent;
+}
+
+static void test_nobody_asks(void **state)
+{
+    struct copy_pace p = {0};
+
+    (void)state;
+    assert_true(send_all(&p, COPY_CHANGE, false, true) == (uint64_t)TICKS * 1000 * CHUNK);
+}
+
+static void test_bounds(void **state)
+{
+    struct copy_pace p = {.bound = {[COPY_CHANGE] = 1 << 20}};
+    uint64_t sent = send_all(&p, COPY_CHANGE, false, false);
+
+    (void)state;
+    assert_in_range(sent, 9 << 20, 11 << 20);
+    assert_in_range(send_all(&p, COPY_CHANGE, true, false), 9 << 20, 11 << 20);
+    assert_true(send_all(&p, COPY_REPAIR, false, false) > (uint64_t)100 << 20);
+}
+
+static void test_requests(void **state)
+{
+    struct copy_pace p = {0};
+    uint64_t late = send_all(&p, COPY_CHANGE, true, true), calm;
+
+    (void)state;
+    assert_in_range(late, 10 * COPY_RATE_MIN, 20 * COPY_RATE_MIN);
+    assert_int_equal(p.gentle, COPY_RATE_MIN);
+    calm = send_all(&p, COPY_CHANGE, true, false);
+    assert_true(calm > 10 * late);
+    copy_pace_tick(&p, TICK_MS, false, false);
+    assert_int_equal(p.gentle, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nobody_asks),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_requests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
