@@ -161,6 +161,8 @@ static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
 {
     bool partial = m->flags & SIGNAL_PARTIAL;
 
+    if (view_member(m->view) == s->me && m->view != g->view)
+        group_disown(s, g, peer);
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
     /* What it stands at is on its stable storage. The acknowledgement that said so may have come

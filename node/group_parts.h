@@ -33,6 +33,10 @@ bool group_has_others(const struct group *g);
 
 /* --- group_view.c --- */
 
+/* Tells a peer that this replica leads none of the views it may have led. For those that did not
+ * hear it when it happened, because they were of another epoch then. */
+void group_disown(struct shard *s, const struct group *g, const struct group_peer *peer);
+
 /* Stops leading, or trying to. `above`: the view that ended it; 0: none. */
 void group_step_down(struct shard *s, struct group *g, uint64_t above);
 void group_promise(struct shard *s, struct group *g, struct group_peer *peer,

@@ -172,6 +172,9 @@ static void enter_epoch(struct shard *s, struct group *g)
     else if (g->leader)
         group_signal_held(s, g, view_member(g->leader), SIGNAL_GAP, g->leader, g->last,
                           g->row_position);
+    else if (view_member(g->promised) == s->me)
+        for (uint8_t i = 0; i < g->peer_count; i++)
+            group_disown(s, g, &g->peers[i]);
 }
 
 void group_set_ring(struct shard *s, struct group *g)

@@ -13,6 +13,13 @@ static void tell_end(struct shard *s, const struct group *g, uint64_t above)
             group_signal_now(s, g, g->peers[i].member, SIGNAL_REFUSED, above, g->last);
 }
 
+/* By a view that is nobody's, and higher than any of its own. */
+void group_disown(struct shard *s, const struct group *g, const struct group_peer *peer)
+{
+    if (peer->state != PEER_DOWN)
+        group_signal_now(s, g, peer->member, SIGNAL_REFUSED, view_of(g->highest + 1, 0), g->last);
+}
+
 void group_step_down(struct shard *s, struct group *g, uint64_t above)
 {
     if (g->role == GROUP_BACKUP)
