@@ -341,8 +341,11 @@ static bool is_connected(const struct pipe *pipe)
 {
     const struct side *sides = pipe->sides;
 
-    return (sides[OPENER].connection && sides[ACCEPTOR].connection) ||
-           !rings_join(sides[OPENER].place, sides[ACCEPTOR].place);
+    const struct place *from = sides[OPENER].place, *to = sides[ACCEPTOR].place;
+
+    /* Of two members that left in different epochs, one may not know the other any more. */
+    return (sides[OPENER].connection && sides[ACCEPTOR].connection) || !rings_join(from, to) ||
+           (!from->is_proxy && !rings_join(to, from));
 }
 
 /* What still goes on; NULL: nothing but the passing of time. */

@@ -200,12 +200,12 @@ static void test_error_texts(void **state)
 {
     (void)state;
     assert_string_equal(rk_error_text(0), "no error");
-    for (int a = 1; a <= 20; a++) {
+    for (int a = 1; a <= 21; a++) {
         assert_string_not_equal(rk_error_text(-a), "unknown error");
         for (int b = 0; b < a; b++)
             assert_string_not_equal(rk_error_text(-a), rk_error_text(-b));
     }
-    assert_string_equal(rk_error_text(-21), "unknown error");
+    assert_string_equal(rk_error_text(-22), "unknown error");
     assert_string_equal(rk_error_text(1), "unknown error");
     assert_string_equal(rk_error_text(INT32_MIN), "unknown error");
     assert_string_equal(rk_error_text(INT32_MAX), "unknown error");
