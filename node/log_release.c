@@ -5,19 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many of the oldest segments are not needed: the tree holds them, and what stays is enough for
- * the notes. Called with the lock held. */
+/* How many of the oldest segments are not needed, as the tree holds them. Called with the lock
+ * held. */
 static size_t count_unneeded(const struct store_log *log, uint64_t up_to)
 {
     const struct log_ranges *ranges = &log->ranges;
-    uint64_t keep = atomic_load(&log->no_room) ? 0 : log->options.keep, rest = 0;
     size_t count = 0;
 
-    for (size_t i = 0; i < ranges->count; i++)
-        rest += ranges->items[i].size;
-    while (count + 1 < ranges->count && ranges->items[count + 1].first_position <= up_to + 1 &&
-           rest - ranges->items[count].size >= keep)
-        rest -= ranges->items[count++].size;
+    while (count + 1 < ranges->count && ranges->items[count + 1].first_position <= up_to + 1)
+        count++;
     return count;
 }
 

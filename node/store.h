@@ -35,7 +35,6 @@ static inline int version_compare(struct version a, struct version b)
 
 enum {
     STORE_STATE_MAX = 128, /* bytes of a partition's state row */
-    STORE_NOTE_MAX = 4096, /* bytes of a batch's note */
     STORE_CHANGES_MAX = 4096,
     STORE_BATCH_SIZE_MAX = 2 * FRAME_BODY_MAX, /* bytes of all its parts */
     STORE_DAMAGED_MAX = 256,
@@ -64,8 +63,6 @@ struct store_change {
 struct store_batch {
     uint32_t partition;
     struct bytes state; /* the partition's new state row; size 0: as it was */
-    struct bytes note; /* logged, not kept in the tree; handed back by the replay at start-up for as
-                          long as its log segment is there; size 0: none */
     const struct store_change *changes;
     size_t change_count;
 };

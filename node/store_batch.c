@@ -28,8 +28,7 @@ int store_batch_check(const struct store_batch *batch)
 {
     if (batch->partition >= PARTITIONS_MAX)
         return RK_INVALID;
-    if (batch->state.size > STORE_STATE_MAX || batch->note.size > STORE_NOTE_MAX ||
-        batch->change_count > STORE_CHANGES_MAX)
+    if (batch->state.size > STORE_STATE_MAX || batch->change_count > STORE_CHANGES_MAX)
         return RK_TOOBIG;
     for (size_t i = 0; i < batch->change_count; i++) {
         int error = change_check(&batch->changes[i]);
@@ -49,7 +48,7 @@ static size_t change_size(const struct store_change *change)
 
 size_t store_batch_size(const struct store_batch *batch)
 {
-    size_t size = BATCH_HEAD_SIZE + batch->state.size + batch->note.size;
+    size_t size = BATCH_HEAD_SIZE + batch->state.size;
 
     for (size_t i = 0; i < batch->change_count; i++)
         size += change_size(&batch->changes[i]);
@@ -86,8 +85,8 @@ void store_batch_write(const struct store_batch *batch, uint8_t *to)
     wire_put_u32(to, batch->partition);
     wire_put_u32(to + 4, (uint32_t)batch->change_count);
     wire_put_u16(to + 8, (uint16_t)batch->state.size);
-    wire_put_u16(to + 10, (uint16_t)batch->note.size);
-    to = put_bytes(put_bytes(to + BATCH_HEAD_SIZE, batch->state), batch->note);
+    wire_put_u16(to + 10, 0);
+    to = put_bytes(to + BATCH_HEAD_SIZE, batch->state);
     for (size_t i = 0; i < batch->change_count; i++)
         to = change_write(&batch->changes[i], to);
 }
@@ -139,11 +138,10 @@ int store_batch_read(struct bytes from, struct store_change changes[STORE_CHANGE
                                 .change_count = wire_get_u32(head.data + 4)};
 
     size_t state_size = wire_get_u16(head.data + 8);
-    size_t note_size = wire_get_u16(head.data + 10);
 
     if (out->partition >= PARTITIONS_MAX || state_size > STORE_STATE_MAX ||
-        note_size > STORE_NOTE_MAX || out->change_count > STORE_CHANGES_MAX ||
-        !take(&from, state_size, &out->state) || !take(&from, note_size, &out->note))
+        wire_get_u16(head.data + 10) != 0 || out->change_count > STORE_CHANGES_MAX ||
+        !take(&from, state_size, &out->state))
         return RK_CORRUPT;
     for (size_t i = 0; i < out->change_count; i++)
         if (change_read(&from, &changes[i]) != 0)

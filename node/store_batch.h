@@ -1,6 +1,6 @@
 /* Pure: the bytes of a batch, as the log keeps them, and the bounds that every batch must keep.
  *
- *   partition u32, changes u32, state size u16, note size u16, state, note, then each change:
+ *   partition u32, changes u32, state size u16, reserved u16 (0), state, then each change:
  *   kind u8 (0 put, 1 forget, 2 put of a tombstone), reserved u8 (0), key size u16, value size u32,
  *   for puts view u64, operation u64, expiry i64; then key and value.
  */

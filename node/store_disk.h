@@ -30,7 +30,6 @@ struct store_disk_options {
     uint64_t sync_interval_ms;
     size_t memory_table;    /* bytes of both memory tables; 0: the default, as for what follows */
     size_t log_segment;     /* bytes of a log file */
-    size_t log_keep;        /* bytes of log to keep for its notes; 0: one segment */
     size_t map_size;        /* bytes of address space for the tree to begin with; it grows */
     uint64_t scrub_rate;    /* bytes a second; 0: no scrub */
     uint64_t checkpoint_ms; /* a write is in the tree after that long; 0: the default;
@@ -40,9 +39,6 @@ struct store_disk_options {
      * call the store. */
     void (*wake)(void *arg);
     void *wake_arg;
-    /* Called by store_disk_open for every batch with a note that the log still has, in order. */
-    void (*replayed)(void *arg, const struct store_batch *batch);
-    void *replayed_arg;
 };
 
 /* Opens or makes the store. 0, or with the reason in `why` (STORE_WHY_SIZE bytes): RK_BUSY (in use

@@ -25,7 +25,6 @@ static int take_options(struct store_disk *d, const struct store_disk_options *o
     *o = *options;
     set_default(&o->memory_table, STORE_MEMORY_DEFAULT);
     set_default(&o->log_segment, STORE_SEGMENT_DEFAULT);
-    set_default(&o->log_keep, o->log_segment);
     set_default(&o->map_size, STORE_MAP_DEFAULT);
     if (o->checkpoint_ms == 0)
         o->checkpoint_ms = STORE_CHECKPOINT_MS_DEFAULT;
@@ -88,8 +87,6 @@ static int replay_batch(void *arg, uint64_t position, const struct store_batch *
     struct store_disk *d = arg;
     int error = 0;
 
-    if (batch->note.size && d->options.replayed)
-        d->options.replayed(d->options.replayed_arg, batch);
     if (position <= d->tree.position)
         return 0;
     while ((error = store_disk_reserve(d, batch)) == RK_FULL) {
@@ -116,7 +113,6 @@ static int open_log(struct store_disk *d, char *why, size_t why_size)
                                         .sync = d->options.sync,
                                         .interval_ms = d->options.sync_interval_ms,
                                         .segment_size = d->options.log_segment,
-                                        .keep = d->options.log_keep,
                                         .queue_max = d->options.memory_table,
                                         .wake = d->options.wake,
                                         .wake_arg = d->options.wake_arg};

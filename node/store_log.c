@@ -106,16 +106,13 @@ static int take_spare(struct store_log *log, uint64_t size, struct log_segment *
         log->spare_count--;
     }
     pthread_mutex_unlock(&log->lock);
-    if (*out) {
-        atomic_store(&log->no_room, false);
+    if (*out)
         return 0;
-    }
     if (log_now_ms() < log->retry_ms)
         return RK_NOSPACE;
     error = log_spare_make(log->folder, atomic_fetch_add(&log->spare_number, 1), wanted, out);
     if (error == RK_NOSPACE)
         log->retry_ms = log_now_ms() + RETRY_MS;
-    atomic_store(&log->no_room, error == RK_NOSPACE);
     if (error == RK_IO)
         log_fail(log, "making a segment", log->folder->path, errno);
     return error;

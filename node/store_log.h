@@ -23,7 +23,6 @@ struct store_log_options {
     enum store_sync sync;
     uint64_t interval_ms;
     uint64_t segment_size;   /* bytes of a file; a larger batch gets a file of its own */
-    uint64_t keep;           /* bytes of segments to keep beyond what is needed, for their notes */
     uint64_t queue_max;      /* bytes that may wait for the disk */
     void (*wake)(void *arg); /* called by the helper thread when there is news */
     void *wake_arg;

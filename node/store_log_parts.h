@@ -58,7 +58,6 @@ struct store_log {
     /* Both. */
     _Atomic uint64_t written, durable, syncs, spare_number, queued;
     atomic_int error;
-    atomic_bool no_room; /* for another segment: those kept for their notes alone are given up */
 
     /* Below the lock. */
     pthread_mutex_t lock;

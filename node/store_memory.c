@@ -31,8 +31,6 @@ struct store_memory {
     struct skip_list records, states;
     struct undo *undo; /* of the unsynced writes, in their order */
     size_t undo_count, undo_size;
-    struct skip_list notes; /* the newest batches with a note, in the order of their positions */
-    size_t note_bytes;
     uint64_t applied, submitted, synced;
     bool nospace, full, fail_next, failed, sync_at_submit;
     void (*wake)(void *arg);
@@ -40,8 +38,6 @@ struct store_memory {
     struct store_stats stats;
     struct damaged_list damaged;
 };
-
-enum { NOTES_SIZE_MAX = 1 << 20 };
 
 static const struct store_functions memory_functions;
 
@@ -180,60 +176,6 @@ static struct prepared *prepare(struct store_memory *m, const struct store_batch
     return prepared;
 }
 
-/* Keeps a copy of a batch with a note. */
-static int note_add(struct store_memory *m, const struct store_batch *batch, uint64_t position)
-{
-    size_t size = store_batch_size(batch);
-    struct row *row = calloc(1, sizeof(*row) + size);
-    struct skip_entry *entry;
-    uint8_t key[8];
-
-    if (!row)
-        return RK_NOMEM;
-    row->position = position;
-    row->value_size = size;
-    store_batch_write(batch, row->value);
-    wire_put_position(key, position);
-    entry = skip_list_insert(&m->notes, bytes_of(key, sizeof(key)));
-    if (!entry) {
-        free(row);
-        return RK_NOMEM;
-    }
-    entry->payload = row;
-    m->note_bytes += size;
-    return 0;
-}
-
-static void note_drop(struct store_memory *m, struct skip_entry *entry)
-{
-    struct row *row = entry->payload;
-
-    m->note_bytes -= row->value_size;
-    free(row);
-    skip_list_remove(&m->notes, entry);
-}
-
-/* Drops the oldest synced notes that the newest do not leave room for. */
-static void notes_trim(struct store_memory *m)
-{
-    struct skip_entry *first;
-
-    while ((first = m->notes.first[0]) && m->note_bytes > NOTES_SIZE_MAX &&
-           ((struct row *)first->payload)->position <= m->synced)
-        note_drop(m, first);
-}
-
-/* Drops the notes behind a position. */
-static void notes_cut(struct store_memory *m, uint64_t position)
-{
-    struct skip_entry *entry;
-    uint8_t key[8];
-
-    wire_put_position(key, position + 1);
-    while ((entry = skip_list_seek(&m->notes, bytes_of(key, sizeof(key)))))
-        note_drop(m, entry);
-}
-
 static int memory_refusal(struct store_memory *m)
 {
     if (m->failed)
@@ -257,11 +199,6 @@ static int memory_apply(struct store *s, const struct store_batch *batch, uint64
     prepared = prepare(m, batch);
     if (!prepared)
         return RK_NOMEM;
-    if (batch->note.size && note_add(m, batch, m->applied + 1) != 0) {
-        prepared_free(m, prepared, batch->change_count + (batch->state.size ? 1 : 0),
-                      batch->change_count);
-        return RK_NOMEM;
-    }
     m->applied++;
     for (i = 0; i < batch->change_count; i++)
         put_row(m, &m->records, prepared[i].entry, prepared[i].row);
@@ -298,7 +235,6 @@ void store_memory_sync(struct store *s, uint64_t up_to)
     if (done && m->undo_count)
         memmove(m->undo, m->undo + done, m->undo_count * sizeof(*m->undo));
     m->synced = up_to;
-    notes_trim(m);
 }
 
 static void memory_submit(struct store *s)
@@ -339,30 +275,9 @@ void store_memory_crash(struct store *s)
         undo->entry->references--;
         entry_drop_if_empty(undo->list, undo->entry);
     }
-    notes_cut(m, m->synced);
     m->applied = m->submitted = m->synced;
     m->failed = m->fail_next = false;
     m->damaged.count = 0;
-}
-
-int store_memory_replay(struct store *s,
-                        void (*replayed)(void *arg, const struct store_batch *batch), void *arg)
-{
-    struct store_change *changes = malloc(STORE_CHANGES_MAX * sizeof(*changes));
-    struct skip_entry *entry = memory_of(s)->notes.first[0];
-
-    if (!changes)
-        return RK_NOMEM;
-    for (; entry; entry = entry->next[0]) {
-        const struct row *row = entry->payload;
-        struct store_batch batch;
-        int error = store_batch_read(bytes_of(row->value, row->value_size), changes, &batch);
-
-        assert(error == 0);
-        replayed(arg, &batch);
-    }
-    free(changes);
-    return 0;
 }
 
 static struct store_record record_of(const struct row *row)
@@ -542,7 +457,6 @@ static void memory_close(struct store *s)
     store_memory_crash(s);
     list_free(&m->records);
     list_free(&m->states);
-    list_free(&m->notes);
     free(m->undo);
     free(m);
 }
@@ -570,7 +484,6 @@ int store_memory_new(uint64_t seed, struct store **out)
     m->store.functions = &memory_functions;
     skip_list_init(&m->records, seed);
     skip_list_init(&m->states, seed + 1);
-    skip_list_init(&m->notes, seed + 2);
     *out = &m->store;
     return 0;
 }

@@ -27,11 +27,6 @@ void store_memory_sync(struct store *s, uint64_t up_to);
  * other switches stay. Pointers that the store gave out are dead. */
 void store_memory_crash(struct store *s);
 
-/* After a crash: hands back, in order, every synced batch with a note that is still kept (the
- * newest 1 MiB of them), as the disk store's replay does. 0 or RK_NOMEM. */
-int store_memory_replay(struct store *s,
-                        void (*replayed)(void *arg, const struct store_batch *batch), void *arg);
-
 /* Switches. nospace: writes get RK_NOSPACE. full: RK_FULL. */
 void store_memory_set_nospace(struct store *s, bool nospace);
 void store_memory_set_full(struct store *s, bool full);

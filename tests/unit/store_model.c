@@ -112,10 +112,8 @@ void model_next(const struct model *m, struct model_batch *out)
                                                bytes_of(out->values[i], from->value_size)};
     }
     wire_put_u64(out->state, number);
-    wire_put_u64(out->note, number);
     out->batch = (struct store_batch){.partition = (uint32_t)(number % MODEL_PARTITIONS),
                                       .state = bytes_of(out->state, 8),
-                                      .note = bytes_of(out->note, number % 2 ? 8 : 0),
                                       .changes = out->changes,
                                       .change_count = count};
 }

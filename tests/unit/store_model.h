@@ -31,7 +31,7 @@ struct model_batch {
     struct store_change changes[MODEL_CHANGES_MAX];
     uint8_t keys[MODEL_CHANGES_MAX][STORE_KEY_SIZE_MAX];
     uint8_t values[MODEL_CHANGES_MAX][MODEL_VALUE_MAX];
-    uint8_t state[8], note[16];
+    uint8_t state[8];
 };
 
 uint64_t model_random(uint64_t *state);

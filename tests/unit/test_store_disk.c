@@ -425,41 +425,6 @@ static void test_damaged_state_rows_are_never_served(void **state)
     test_folder_remove(folder);
 }
 
-static void note_number(void *arg, const struct store_batch *batch)
-{
-    uint64_t *expected = arg;
-
-    assert_int_equal(wire_get_u64(batch->note.data), *expected);
-    assert_int_equal(wire_get_u64(batch->state.data), *expected);
-    *expected += 2;
-}
-
-static void test_notes_are_handed_back(void **state)
-{
-    struct store_disk_options options;
-    uint64_t expected = 1;
-    char folder[512];
-    struct store *s;
-    struct model m;
-
-    (void)state;
-    snprintf(folder, sizeof(folder), "%s", test_folder_new());
-    model_init(&m, 9, false);
-    s = open_in(folder);
-    for (int i = 0; i < 20; i++)
-        advance(&m, s);
-    /* The tree has them, the log's newest segment as well. */
-    test_write_down(s);
-    store_close(s);
-    options = test_options(folder);
-    options.replayed = note_number;
-    options.replayed_arg = &expected;
-    s = open_with(&options);
-    assert_int_equal(expected, 21);
-    store_close(s);
-    test_folder_remove(folder);
-}
-
 static void test_log_is_given_up_and_used_again(void **state)
 {
     struct store_disk_options options;
@@ -621,7 +586,6 @@ int main(void)
         cmocka_unit_test(test_another_version_is_refused),
         cmocka_unit_test(test_damaged_records_are_never_served),
         cmocka_unit_test(test_damaged_state_rows_are_never_served),
-        cmocka_unit_test(test_notes_are_handed_back),
         cmocka_unit_test(test_log_is_given_up_and_used_again),
         cmocka_unit_test(test_writers_are_slowed_down_before_they_are_refused),
         cmocka_unit_test(test_a_tree_without_room_delays_the_checkpoint),

@@ -50,7 +50,6 @@ static void expect_batch(const struct store_batch *got, const struct store_batch
 {
     assert_int_equal(got->partition, expected->partition);
     assert_true(bytes_equal(got->state, expected->state));
-    assert_true(bytes_equal(got->note, expected->note));
     assert_int_equal(got->change_count, expected->change_count);
     for (size_t i = 0; i < got->change_count; i++) {
         const struct store_change *a = &got->changes[i], *b = &expected->changes[i];

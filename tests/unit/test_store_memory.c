@@ -254,33 +254,6 @@ static void test_damage_is_told_and_repaired(void **state)
     store_close(s);
 }
 
-static void note_seen(void *arg, const struct store_batch *batch)
-{
-    uint64_t *sum = arg;
-
-    assert_int_equal(batch->note.size, 8);
-    assert_int_equal(wire_get_u64(batch->note.data), wire_get_u64(batch->state.data));
-    *sum += wire_get_u64(batch->note.data);
-}
-
-static void test_notes_are_handed_back(void **state)
-{
-    struct store *s = store_new();
-    uint64_t sum = 0;
-    struct model m;
-
-    (void)state;
-    model_init(&m, 3, false);
-    for (int i = 0; i < 10; i++)
-        advance(&m, s);
-    store_submit(s);
-    store_memory_sync(s, 8);
-    store_memory_crash(s);
-    assert_int_equal(store_memory_replay(s, note_seen, &sum), 0);
-    assert_int_equal(sum, 1 + 3 + 5 + 7);
-    store_close(s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,7 +264,6 @@ int main(void)
         cmocka_unit_test(test_switches_refuse),
         cmocka_unit_test(test_bounds_are_kept),
         cmocka_unit_test(test_damage_is_told_and_repaired),
-        cmocka_unit_test(test_notes_are_handed_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
