@@ -497,13 +497,3 @@ size_t conn_in_len(const struct conn *c)
 {
     return buf_len(&c->in);
 }
-
-void *conn_owner(const struct conn *c)
-{
-    return c->owner;
-}
-
-struct loop *conn_loop(const struct conn *c)
-{
-    return c->loop;
-}

@@ -88,7 +88,4 @@ const char *conn_local(const struct conn *c);
 /* Bytes of input that arrived and were not consumed. */
 size_t conn_in_len(const struct conn *c);
 
-void *conn_owner(const struct conn *c);
-struct loop *conn_loop(const struct conn *c);
-
 #endif

@@ -71,8 +71,6 @@ int resp_put_null_array(struct buf *out, int version);                  /* *-1 o
 int resp_put_array(struct buf *out, size_t count);                      /* *count */
 int resp_put_map(struct buf *out, size_t pairs, int version);           /* *2*pairs or %pairs */
 int resp_put_set(struct buf *out, size_t count, int version);           /* *count or ~count */
-int resp_put_double(struct buf *out, double value, int version);        /* bulk or ,value */
-int resp_put_bool(struct buf *out, bool value, int version);            /* :1 :0 or #t #f */
 int resp_put_verbatim(struct buf *out, struct bytes text, int version); /* bulk or =...txt: */
 
 /* Redis's string2ll: an optional '-', no '+', no leading zeros, no spaces, the whole text, in the

@@ -1,13 +1,11 @@
 #include "shared/error.h"
 #include "shared/resp.h"
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 enum {
     INTEGER_MAX = 20, /* "-9223372036854775808" */
     HEADER_MAX = 1 + INTEGER_MAX + 2,
-    DOUBLE_MAX = 32 /* "%.17g" writes at most 24, and a NUL */
 };
 
 size_t resp_format_integer(char to[20], int64_t value)
@@ -160,22 +158,6 @@ int resp_put_map(struct buf *out, size_t pairs, int version)
 int resp_put_set(struct buf *out, size_t count, int version)
 {
     return header_put(out, version == 3 ? '~' : '*', (int64_t)count);
-}
-
-int resp_put_double(struct buf *out, double value, int version)
-{
-    char text[DOUBLE_MAX] = "nan"; /* printf gives some of them a sign */
-
-    if (!isnan(value))
-        snprintf(text, sizeof(text), "%.17g", value);
-    return version == 3 ? line_put(out, ',', text) : resp_put_bulk(out, bytes_from(text));
-}
-
-int resp_put_bool(struct buf *out, bool value, int version)
-{
-    if (version == 3)
-        return buf_append(out, value ? "#t\r\n" : "#f\r\n", 4);
-    return header_put(out, ':', value);
 }
 
 int resp_put_verbatim(struct buf *out, struct bytes text, int version)

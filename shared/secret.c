@@ -88,11 +88,6 @@ int secret_load(struct secret *s, const char *path, char *why, size_t why_size)
     return failed;
 }
 
-void secret_forget(struct secret *s)
-{
-    OPENSSL_cleanse(s, sizeof(*s));
-}
-
 /* --- one connection ------------------------------------------------------------------------------
  */
 

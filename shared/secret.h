@@ -37,7 +37,6 @@ struct secret {
  * file that every user of the machine may read is refused. 0, RK_IO, RK_INVALID, RK_NOMEM with the
  * reason in `why`. */
 int secret_load(struct secret *s, const char *path, char *why, size_t why_size);
-void secret_forget(struct secret *s);
 
 /* One connection's part. */
 struct handshake {

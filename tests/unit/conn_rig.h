@@ -48,8 +48,8 @@ static inline size_t rig_on_data(void *arg, struct conn *c, struct bytes in)
     struct owner *o = arg;
     size_t take = o->record ? in.size - in.size % o->record : in.size;
 
+    (void)c;
     assert_true(in.size > 0);
-    assert_ptr_equal(conn_owner(c), o);
     o->calls++;
     assert_int_equal(buf_append(&o->got, in.data, take), 0);
     if (o->each_data)

@@ -126,10 +126,6 @@ static int put(struct buf *out, int which)
     case 9:
         return resp_put_set(out, 1, 3);
     case 10:
-        return resp_put_double(out, 1, 3);
-    case 11:
-        return resp_put_bool(out, true, 3);
-    case 12:
         return resp_put_verbatim(out, bytes_from("x"), 3);
     default:
         return RK_NOTFOUND;
