@@ -99,23 +99,25 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
 /* --- messages from other replicas ----------------------------------------------------------- */
 
 /* A message of a primary or candidate: refused when a higher view was promised, else promised
- * (durably; what is answered is held until then). */
-static bool admit(struct shard *s, struct group *g, uint16_t from, uint64_t view)
+ * (durably; what is answered is held until then). 0, RK_REFUSED, or the store's error. */
+static int admit(struct shard *s, struct group *g, uint16_t from, uint64_t view)
 {
     uint64_t before = g->promised, position;
+    int error;
 
     if (view_number(view) > g->highest)
         g->highest = view_number(view);
     if ((view < g->promised && !MUTANT(s, LOWER_VIEW)) || view_member(view) != from) {
         group_signal_now(s, g, from, SIGNAL_REFUSED, g->promised, g->last);
-        return false;
+        return RK_REFUSED;
     }
     if (view == g->promised)
-        return true;
+        return 0;
     g->promised = view;
-    if (group_apply(s, g, NULL, 0, &position) != 0) {
+    error = group_apply(s, g, NULL, 0, &position);
+    if (error) {
         g->promised = before;
-        return false;
+        return error;
     }
     g->promised_position = position;
     g->leader = 0;
@@ -123,7 +125,7 @@ static bool admit(struct shard *s, struct group *g, uint16_t from, uint64_t view
     transfer_forget(&g->incoming);
     g->gap_told = g->write_failed = false;
     g->promised_ms = s->now_ms;
-    return true;
+    return 0;
 }
 
 static void tell_gap(struct shard *s, struct group *g, uint16_t to, uint64_t view)
@@ -137,7 +139,7 @@ static void tell_gap(struct shard *s, struct group *g, uint16_t to, uint64_t vie
 
 /* The disk is full, say. The primary is told, but not at once, or the two would turn in circles as
  * fast as the network lets them. */
-static void write_failed(struct group *g)
+void group_not_written(struct group *g)
 {
     transfer_forget(&g->incoming);
     g->gap_told = g->write_failed = true;
@@ -145,7 +147,7 @@ static void write_failed(struct group *g)
 
 static void on_leading(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
 {
-    if (!admit(s, g, from, m->view))
+    if (admit(s, g, from, m->view) != 0)
         return;
     g->leader = m->view;
     g->gap_told = g->write_failed = false;
@@ -193,7 +195,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
     }
     switch (m->kind) {
     case SIGNAL_PREPARE:
-        if (admit(s, g, from, m->view))
+        if (admit(s, g, from, m->view) == 0)
             group_signal_held(s, g, from, SIGNAL_PROMISE, m->view, g->last, g->row_position);
         break;
     case SIGNAL_PROMISE:
@@ -229,7 +231,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
         on_lead(s, g, m);
         break;
     case SIGNAL_CONFIRM:
-        if (admit(s, g, from, m->view))
+        if (admit(s, g, from, m->view) == 0)
             group_signal_held(s, g, from, SIGNAL_CONFIRMED, m->view, m->last, g->promised_position);
         break;
     case SIGNAL_CONFIRMED:
@@ -267,47 +269,58 @@ static int apply_step(struct shard *s, struct group *g, const struct step *m, ui
     return error;
 }
 
+/* What could not be written comes again when the store has no room for a moment; RK_FULL. Any other
+ * error may last, and the primary is told. */
+static int not_written(struct group *g, int error)
+{
+    if (error == RK_FULL)
+        return error;
+    group_not_written(g);
+    return 0;
+}
+
 /* A step that came while the range is copied: its changes go on top of what was copied, whose end
  * the primary will name. */
-static void step_within_transfer(struct shard *s, struct group *g, const struct step *m)
+static int step_within_transfer(struct shard *s, struct group *g, const struct step *m)
 {
     bool partial = g->partial;
     uint64_t position;
+    int error;
 
     g->partial = !MUTANT(s, PARTIAL_MARK);
-    if (apply_step(s, g, m, &position) == 0) {
-        s->counters.steps_applied++;
-    } else {
+    error = apply_step(s, g, m, &position);
+    if (error) {
         g->partial = partial;
-        write_failed(g);
+        return not_written(g, error);
     }
+    s->counters.steps_applied++;
+    return 0;
 }
 
-void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
-                struct bytes frame)
+int group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
+               struct bytes frame)
 {
     struct version before = g->last;
     uint64_t position;
+    int error = group_peer(g, from) ? admit(s, g, from, m->view) : RK_MEMBER;
 
-    if (!group_peer(g, from) || !admit(s, g, from, m->view))
-        return;
+    if (error)
+        return error == RK_FULL ? error : 0;
     g->leader = m->view;
-    if (g->incoming.id && g->incoming.view == m->view && g->incoming.next > 1) {
-        step_within_transfer(s, g, m);
-        return;
-    }
+    if (g->incoming.id && g->incoming.view == m->view && g->incoming.next > 1)
+        return step_within_transfer(s, g, m);
     if ((g->partial || version_compare(g->last, m->from) != 0) &&
         !(MUTANT(s, OUT_OF_ORDER) && version_compare(m->at, g->last) > 0)) {
         /* One that it has already needs no gap: the primary went back further than it had to. */
         if (g->partial || version_compare(m->at, g->last) > 0)
             tell_gap(s, g, from, m->view);
-        return;
+        return 0;
     }
     g->last = m->at;
-    if (apply_step(s, g, m, &position) != 0) {
+    error = apply_step(s, g, m, &position);
+    if (error) {
         g->last = before;
-        write_failed(g);
-        return;
+        return not_written(g, error);
     }
     if (m->kind == STEP_START)
         g->view_position = position;
@@ -315,39 +328,31 @@ void group_step(struct shard *s, struct group *g, uint16_t from, const struct st
     g->gap_told = false;
     history_add(&s->history, &g->line, m->from, m->at, m->session, m->number, frame);
     group_signal_held(s, g, from, SIGNAL_ACK, m->view, g->last, position);
+    return 0;
 }
 
 void group_past(struct shard *s, struct group *g, uint16_t from, const struct step *m,
                 struct bytes frame)
 {
-    if (group_peer(g, from) && admit(s, g, from, m->view))
+    if (group_peer(g, from) && admit(s, g, from, m->view) == 0)
         transfer_take_past(s, g, m, frame);
 }
 
-void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m)
+/* The transfer's end: the state is whole. */
+static int end_transfer(struct shard *s, struct group *g, uint16_t from, const struct chunk *m)
 {
     struct version before = g->last;
+    bool partial = g->partial;
     uint64_t position;
-    bool whole = false;
+    int error;
 
-    if (!group_peer(g, from) || !admit(s, g, from, m->view))
-        return;
-    g->leader = m->view;
-    if (m->flags & CHUNK_COMPARE) {
-        transfer_take_compare(s, g, from, m);
-        return;
-    }
-    if (transfer_take(s, g, from, m, &whole) != 0)
-        write_failed(g);
-    if (!whole)
-        return;
     g->last = m->at;
     g->partial = false;
-    if (group_apply(s, g, NULL, 0, &position) != 0) {
+    error = group_apply(s, g, NULL, 0, &position);
+    if (error) {
         g->last = before;
-        g->partial = true;
-        write_failed(g);
-        return;
+        g->partial = partial;
+        return not_written(g, error);
     }
     g->view_position = position;
     /* The primary's newest steps came before, and lead to here. */
@@ -355,6 +360,33 @@ void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct c
         history_clear(&s->history, &g->line);
     g->gap_told = false;
     group_signal_held(s, g, from, SIGNAL_ACK, m->view, g->last, position);
+    return 0;
+}
+
+int group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m)
+{
+    struct transfer_in incoming = g->incoming;
+    bool whole = false;
+    int error = group_peer(g, from) ? admit(s, g, from, m->view) : RK_MEMBER;
+
+    if (error)
+        return error == RK_FULL ? error : 0;
+    g->leader = m->view;
+    if (m->flags & CHUNK_COMPARE) {
+        transfer_take_compare(s, g, from, m);
+        return 0;
+    }
+    if (transfer_take(s, g, from, m, &whole) != 0)
+        group_not_written(g);
+    if (!whole)
+        return 0;
+    error = end_transfer(s, g, from, m);
+    /* The last chunk will come again, and has to find the transfer that it ends. */
+    if (error == RK_FULL) {
+        g->incoming = incoming;
+        s->counters.chunks_taken--;
+    }
+    return error;
 }
 
 /* --- links ---------------------------------------------------------------------------------- */
@@ -529,7 +561,8 @@ bool group_tick(struct shard *s, struct group *g)
         return false;
     if (g->role != GROUP_BACKUP)
         ask_again(s, g);
-    if (g->write_failed && g->leader) {
+    /* Not while more waits for room in the store: what the primary would send again finds none. */
+    if (g->write_failed && g->leader && !shard_waits(s, view_member(g->leader), g->partition)) {
         g->write_failed = false;
         group_signal_held(s, g, view_member(g->leader), SIGNAL_FAILED, g->leader, g->last,
                           g->row_position);

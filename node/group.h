@@ -153,12 +153,17 @@ void group_peer_down(struct shard *s, struct group *g, uint16_t member);
 void group_peer_room(struct shard *s, struct group *g, uint16_t member);
 
 void group_signal(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
-void group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
-                struct bytes frame); /* the message as it came, to be kept */
+/* `frame`: the message as it came, to be kept. 0, or RK_FULL: the store has no room for it at this
+ * moment; nothing happened, and it has to come again before what was said behind it. */
+int group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
+               struct bytes frame);
 /* A step that is kept and not applied (MESSAGE_PAST). */
 void group_past(struct shard *s, struct group *g, uint16_t from, const struct step *m,
                 struct bytes frame);
-void group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
+/* 0 or RK_FULL, likewise. */
+int group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
+/* A step or chunk was lost here: its primary is told, with a tick. */
+void group_not_written(struct group *g);
 
 /* Something of this group that was held is on stable storage now. */
 void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at);

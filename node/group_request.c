@@ -231,6 +231,32 @@ static int carry_out(struct shard *s, struct group *g, uint64_t client, const st
     return answer_when_committed(s, g, client, reply, step.at) ? RK_CLOSED : 0;
 }
 
+static bool majority_alive(struct shard *s, const struct group *g)
+{
+    struct tally alive = {0};
+
+    tally_add(&alive, g->votes);
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (g->peers[i].state != PEER_DOWN &&
+            s->host.peer_alive(s->host.arg, g->peers[i].member, g->partition))
+            tally_add(&alive, g->peers[i].votes);
+    return group_is_majority(g, &alive);
+}
+
+/* While a majority is there its replicas are being brought up: writers wait for that at this
+ * primary, as another one would have to bring them up as well. */
+static void refuse_without_followers(struct shard *s, const struct group *g, uint64_t client,
+                                     const struct request *m)
+{
+    if (majority_alive(s, g)) {
+        s->counters.refused_busy++;
+        refuse(s, client, m, REFUSAL_BUSY);
+    } else {
+        s->counters.refused_noquorum++;
+        refuse(s, client, m, REFUSAL_NOQUORUM);
+    }
+}
+
 static void request_write(struct shard *s, struct group *g, uint64_t client,
                           const struct request *m)
 {
@@ -253,8 +279,7 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
         return;
     }
     if (!group_majority_follows(g)) {
-        s->counters.refused_noquorum++;
-        refuse(s, client, m, REFUSAL_NOQUORUM);
+        refuse_without_followers(s, g, client, m);
         return;
     }
     if (too_much_waits(s, g)) {

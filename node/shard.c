@@ -50,8 +50,7 @@ struct group *shard_group(const struct shard *s, uint32_t partition)
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-/* The box of the link that a partition's messages travel on, or NULL. */
-static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t partition)
+struct outbox *shard_outbox(const struct shard *s, uint16_t member, uint32_t partition)
 {
     int index = ring_member_by_number(s->ring, member);
 
@@ -62,7 +61,7 @@ static struct outbox *outbox_of(const struct shard *s, uint16_t member, uint32_t
 
 bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition)
 {
-    const struct outbox *box = outbox_of(s, member, partition);
+    const struct outbox *box = shard_outbox(s, member, partition);
 
     return box && box->up;
 }
@@ -76,7 +75,7 @@ struct buf *shard_client_out(struct shard *s, uint64_t client)
     if (!(client & SHARD_CLIENT_RELAY))
         return s->host.client_out(s->host.arg, client);
     /* Behind another link may be another process of that member, which numbers its relays anew. */
-    box = outbox_of(s, member, partition);
+    box = shard_outbox(s, member, partition);
     if (!box || box->link != (uint32_t)(client >> 32 & 0x7fffffff))
         return NULL;
     return s->host.peer_out(s->host.arg, member, partition);
@@ -199,7 +198,7 @@ static int take_relayed_request(struct shard *s, uint16_t member, struct bytes b
     if (message_get_request(body, &m) != 0)
         return RK_CORRUPT;
     m.flags &= (uint8_t)~REQUEST_LEAD;
-    box = outbox_of(s, member, m.partition);
+    box = shard_outbox(s, member, m.partition);
     if (box)
         shard_request(s,
                       SHARD_CLIENT_RELAY | (uint64_t)box->link << 32 | (uint64_t)m.partition << 16 |
@@ -248,21 +247,24 @@ static void each_group_of_link(struct shard *s, uint16_t member, uint16_t shard_
 
 void shard_peer_up(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
-    struct outbox *box = outbox_of(s, member, shard_of_peer);
+    struct outbox *box = shard_outbox(s, member, shard_of_peer);
 
     if (box) {
         box->link = s->last_link = (s->last_link + 1) & 0x7fffffff;
         box->up = true;
+        buf_free(&box->waiting);
     }
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_up);
 }
 
 void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer, uint16_t peer_shards)
 {
-    struct outbox *box = outbox_of(s, member, shard_of_peer);
+    struct outbox *box = shard_outbox(s, member, shard_of_peer);
 
-    if (box)
+    if (box) {
         box->up = false;
+        buf_free(&box->waiting);
+    }
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_down);
 }
 
@@ -271,9 +273,7 @@ void shard_peer_room(struct shard *s, uint16_t member, uint16_t shard_of_peer, u
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_room);
 }
 
-/* The group that a message is for, or NULL: it was said under another epoch, which is normal while
- * one spreads, or is not for this place. */
-static struct group *group_for(struct shard *s, uint16_t member, uint64_t epoch, uint32_t partition)
+struct group *shard_group_for(struct shard *s, uint16_t member, uint64_t epoch, uint32_t partition)
 {
     struct group *g = shard_group(s, partition);
 
@@ -293,7 +293,7 @@ static int take_signals(struct shard *s, uint16_t member, struct bytes body)
     if (peer_check_signals(body) != 0)
         return RK_CORRUPT;
     while (peer_next_signal(&body, &m)) {
-        struct group *g = group_for(s, member, m.epoch, m.partition);
+        struct group *g = shard_group_for(s, member, m.epoch, m.partition);
 
         if (g)
             group_signal(s, g, member, &m);
@@ -301,49 +301,34 @@ static int take_signals(struct shard *s, uint16_t member, struct bytes body)
     return 0;
 }
 
-int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body)
+static int take_difference(struct shard *s, uint16_t member, struct bytes body)
 {
-    struct bytes frame = bytes_of(body.data - FRAME_HEADER_SIZE, body.size + FRAME_HEADER_SIZE);
-    struct step step;
-    struct chunk chunk;
-    struct difference difference;
+    struct difference m;
     struct group *g;
 
+    if (peer_get_difference(body, &m) != 0)
+        return RK_CORRUPT;
+    g = shard_group_for(s, member, m.epoch, m.partition);
+    if (g && g->view == m.view)
+        verify_found(s, member, &m);
+    return 0;
+}
+
+int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct bytes body)
+{
     switch (type) {
     case MESSAGE_SIGNALS:
         return take_signals(s, member, body);
     case MESSAGE_STEP:
-        if (peer_get_step(body, &step) != 0)
-            return RK_CORRUPT;
-        g = group_for(s, member, step.epoch, step.partition);
-        if (g)
-            group_step(s, g, member, &step, frame);
-        return 0;
+    case MESSAGE_PAST:
+    case MESSAGE_CHUNK:
+        return shard_take_in_order(s, member, type, body);
     case MESSAGE_REQUEST:
         return take_relayed_request(s, member, body);
     case MESSAGE_REPLY:
         return take_relayed_reply(s, body);
-    case MESSAGE_PAST:
-        if (peer_get_step(body, &step) != 0)
-            return RK_CORRUPT;
-        g = group_for(s, member, step.epoch, step.partition);
-        if (g)
-            group_past(s, g, member, &step, frame);
-        return 0;
     case MESSAGE_DIFFERENCE:
-        if (peer_get_difference(body, &difference) != 0)
-            return RK_CORRUPT;
-        g = group_for(s, member, difference.epoch, difference.partition);
-        if (g && g->view == difference.view)
-            verify_found(s, member, &difference);
-        return 0;
-    case MESSAGE_CHUNK:
-        if (peer_get_chunk(body, &chunk) != 0)
-            return RK_CORRUPT;
-        g = group_for(s, member, chunk.epoch, chunk.partition);
-        if (g)
-            group_chunk(s, g, member, &chunk);
-        return 0;
+        return take_difference(s, member, body);
     default:
         return RK_CORRUPT;
     }
@@ -421,7 +406,7 @@ static void close_outbox_early(struct shard *s, struct outbox *box)
 
 struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)
 {
-    struct outbox *box = outbox_of(s, member, partition);
+    struct outbox *box = shard_outbox(s, member, partition);
 
     if (box && box->count)
         close_outbox_early(s, box);
@@ -430,7 +415,7 @@ struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)
 
 void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
 {
-    struct outbox *box = outbox_of(s, member, signal->partition);
+    struct outbox *box = shard_outbox(s, member, signal->partition);
 
     if (!box)
         return;
@@ -536,6 +521,7 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
     s->now_ms = now_ms;
     s->wall_ms = wall_ms;
     s->transfer_may_begin = true;
+    shard_take_waiting(s);
     transfer_answer(s);
     take_damaged(s);
     for (uint32_t i = 0; i < s->group_count; i++) {

@@ -28,6 +28,7 @@ enum {
     RELAYS_MAX = 4096, /* requests passed on and not answered yet; an older one is forgotten */
     VIEWS_PER_TICK =
         32, /* partitions that change hands in one tick, so that requests get through between */
+    WAITING_MAX = 8 << 20, /* bytes that wait on one link until the store has room for them */
 };
 
 /* A client that is another replica, which relays: this bit, the number of the link that the request
@@ -72,6 +73,7 @@ struct shard_counters {
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
         chunks_again, records_differ, records_repaired, view_changes, bad_messages,
         tombstones_swept, records_dropped, expired;
+    uint64_t steps_waited, steps_dropped;  /* steps and chunks: shard_waiting.c */
     uint64_t records_copied, bytes_copied; /* to learners */
 };
 
@@ -113,6 +115,7 @@ struct shard {
         size_t count;
         uint32_t partition; /* any of those on that link */
         uint32_t link;      /* number of the link that is up, or was last */
+        struct buf waiting; /* frames that came on it, until the store has room for them */
         uint16_t member;
         bool up;
     } * outboxes, *outboxes_open;
@@ -172,6 +175,9 @@ struct group *shard_group(const struct shard *s, uint32_t partition);
 
 /* Whether the link is up that messages about a partition travel on to a member. */
 bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition);
+
+/* Whether something that came on that link waits until the store has room for it. */
+bool shard_waits(const struct shard *s, uint16_t member, uint32_t partition);
 
 /* Queues a signal for a member; goes out with the turn. */
 void shard_signal(struct shard *s, uint16_t member, const struct signal *signal);

@@ -39,15 +39,17 @@ static void move_boxes(struct shard *s, struct outboxes *to, const struct ring *
             struct outbox *from = &s->outboxes[s->outbox_base[i] + shard];
 
             to->all[to->base[index] + shard] = *from;
-            from->frame = (struct buf){0};
+            from->frame = from->waiting = (struct buf){0};
         }
     }
 }
 
 static void free_boxes(struct shard *s)
 {
-    for (size_t i = 0; i < s->outbox_count; i++)
+    for (size_t i = 0; i < s->outbox_count; i++) {
         buf_free(&s->outboxes[i].frame);
+        buf_free(&s->outboxes[i].waiting);
+    }
     free(s->outboxes);
     free(s->outbox_base);
     s->outboxes = s->outboxes_open = NULL;

@@ -73,6 +73,8 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("records_dropped", shard.records_dropped)         \
     X("steps_sent", shard.steps_sent)                   \
     X("steps_applied", shard.steps_applied)             \
+    X("steps_waited", shard.steps_waited)               \
+    X("steps_dropped", shard.steps_dropped)             \
     X("gaps", shard.gaps)                               \
     X("transfers", shard.transfers)                     \
     X("chunks_sent", shard.chunks_sent)                 \

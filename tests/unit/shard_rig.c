@@ -240,8 +240,8 @@ static void put_arg(struct buf *args, struct bytes arg)
     assert_int_equal(buf_append(args, size, 4) || buf_append(args, arg.data, arg.size), 0);
 }
 
-static struct reply ask(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
-                        struct bytes value, uint8_t flags)
+static void send_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+                         struct bytes value, uint8_t flags)
 {
     struct rig_node *n = &r->nodes[node];
     bool writes = operation_info(op)->writes, has_value = operation_info(op)->args[1] == 'v';
@@ -258,17 +258,25 @@ static struct reply ask(struct shard_rig *r, int node, enum operation op, uint8_
                         .arg_count = has_value ? 2 : 1};
     uint8_t room[STORE_KEY_SIZE_MAX];
     struct buf args = {0};
-    struct frame f;
-    struct reply reply;
 
     put_arg(&args, rig_key(key, room));
     if (has_value)
         put_arg(&args, value);
     m.args = buf_bytes(&args);
-    buf_truncate(&n->replies, 0);
     shard_request(n->shard, CLIENT, &m);
-    rig_deliver(r);
     buf_free(&args);
+}
+
+static struct reply ask(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+                        struct bytes value, uint8_t flags)
+{
+    struct rig_node *n = &r->nodes[node];
+    struct frame f;
+    struct reply reply;
+
+    rig_forget_replies(r, node);
+    send_request(r, node, op, level, key, value, flags);
+    rig_deliver(r);
     assert_true(frame_read(buf_bytes(&n->replies), FRAME_BODY_MAX, &f) > 0);
     assert_int_equal(message_get_reply(f.body, &reply), 0);
     return reply;
@@ -285,6 +293,33 @@ struct reply rig_request_again(struct shard_rig *r, int node, enum operation op,
                                struct bytes value)
 {
     return ask(r, node, op, LEVEL_LINEAR, key, value, REQUEST_RETRY | REQUEST_LEAD);
+}
+
+void rig_send_set(struct shard_rig *r, int node, int key, struct bytes value)
+{
+    r->requests++;
+    send_request(r, node, OP_SET, LEVEL_LINEAR, key, value, 0);
+}
+
+void rig_forget_replies(struct shard_rig *r, int node)
+{
+    buf_truncate(&r->nodes[node].replies, 0);
+}
+
+int rig_count_ok(const struct shard_rig *r, int node)
+{
+    struct bytes rest = buf_bytes(&r->nodes[node].replies);
+    struct frame f;
+    struct reply reply;
+    int64_t size;
+    int count = 0;
+
+    while ((size = frame_read(rest, FRAME_BODY_MAX, &f)) > 0) {
+        assert_int_equal(message_get_reply(f.body, &reply), 0);
+        count += reply.kind == REPLY_OK;
+        rest = bytes_of(rest.data + size, rest.size - (size_t)size);
+    }
+    return count;
 }
 
 void rig_set(struct shard_rig *r, int key, struct bytes value)

@@ -52,6 +52,11 @@ int rig_leader(const struct shard_rig *r);
  * The key is made from the number, so that numbers are in key order. */
 struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
                          struct bytes value);
+/* A SET under the next request's number, not waited for; and how many answers have come since
+ * rig_forget_replies that say OK. */
+void rig_send_set(struct shard_rig *r, int node, int key, struct bytes value);
+void rig_forget_replies(struct shard_rig *r, int node);
+int rig_count_ok(const struct shard_rig *r, int node);
 /* The last request once more, as a proxy repeats it that cannot reach the leader. */
 struct reply rig_request_again(struct shard_rig *r, int node, enum operation op, int key,
                                struct bytes value);

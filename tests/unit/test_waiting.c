@@ -1,0 +1,180 @@
+/* Backups whose stores have no room for a moment: nothing is lost, sent again or refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "tests/unit/shard_rig.h"
+#include <cmocka.h>
+
+enum { HISTORY_STEPS = 16, SETS = 100, TICKS = 200, LARGE = 1 << 20, KEYS = 5000 };
+
+static struct shard_rig rig;
+static uint8_t large[LARGE];
+
+static int start(void **state)
+{
+    (void)state;
+    rig_begin(&rig, 3, HISTORY_STEPS);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    rig_end(&rig);
+    return 0;
+}
+
+static struct shard *shard_of(int node)
+{
+    return rig.nodes[node].shard;
+}
+
+static void set_full(int node, bool full)
+{
+    store_memory_set_full(rig.nodes[node].store, full);
+}
+
+static void pass_time(int ticks)
+{
+    for (int i = 0; i < ticks; i++) {
+        rig_tick(&rig);
+        rig_deliver(&rig);
+    }
+}
+
+static void check_all_follow(void)
+{
+    const struct group *g = &shard_of(0)->groups[0];
+
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        assert_int_equal(g->peers[i].state, PEER_FOLLOWING);
+    assert_true(rig_leader(&rig) == 0);
+}
+
+/* For five seconds, with more steps than the primary remembers. */
+static void test_both_full(void **state)
+{
+    uint64_t gaps = shard_of(1)->counters.gaps + shard_of(2)->counters.gaps;
+    uint64_t sent = shard_of(0)->counters.steps_sent;
+
+    (void)state;
+    rig_forget_replies(&rig, 0);
+    set_full(1, true);
+    set_full(2, true);
+    for (int i = 0; i < SETS; i++)
+        rig_send_set(&rig, 0, i, bytes_from("value"));
+    pass_time(TICKS);
+    assert_int_equal(rig_count_ok(&rig, 0), 0);
+    check_all_follow();
+    set_full(1, false);
+    set_full(2, false);
+    pass_time(1);
+    assert_int_equal(rig_count_ok(&rig, 0), SETS);
+    check_all_follow();
+    rig_check_equal(&rig);
+    assert_int_equal(shard_of(0)->counters.steps_sent - sent, 2 * SETS);
+    assert_int_equal(shard_of(0)->counters.transfers, 0);
+    assert_int_equal(shard_of(0)->counters.refused_noquorum, 0);
+    assert_int_equal(shard_of(1)->counters.gaps + shard_of(2)->counters.gaps, gaps);
+    assert_int_equal(shard_of(1)->counters.steps_waited, SETS);
+    assert_int_equal(shard_of(1)->counters.steps_dropped, 0);
+}
+
+/* More than may wait: the rest is dropped, and brought once there is room. Writers go on meanwhile.
+ */
+static void test_too_much_waits(void **state)
+{
+    (void)state;
+    set_full(2, true);
+    for (int i = 0; i < 2 * WAITING_MAX / LARGE; i++)
+        rig_set(&rig, i, bytes_of(large, LARGE / 2 + (uint32_t)i));
+    pass_time(TICKS);
+    rig_set(&rig, 1, bytes_of(large, LARGE / 2));
+    rig_set(&rig, 2, bytes_of(large, LARGE / 2));
+    assert_true(shard_of(2)->counters.steps_dropped > 0);
+    set_full(2, false);
+    rig_settle(&rig);
+    check_all_follow();
+    rig_check_equal(&rig);
+}
+
+/* What waits belongs to its link. */
+static void test_link_breaks(void **state)
+{
+    (void)state;
+    set_full(2, true);
+    for (int i = 0; i < SETS; i++)
+        rig_set(&rig, i, bytes_from("value"));
+    assert_true(shard_waits(shard_of(2), 1, 0));
+    shard_peer_down(shard_of(2), 1, 0, 1);
+    assert_false(shard_waits(shard_of(2), 1, 0));
+    shard_peer_up(shard_of(2), 1, 0, 1);
+    shard_peer_down(shard_of(0), 3, 0, 1);
+    shard_peer_up(shard_of(0), 3, 0, 1);
+    set_full(2, false);
+    rig_settle(&rig);
+    check_all_follow();
+    rig_check_equal(&rig);
+}
+
+/* The store of a replica that is brought up is full again and again, at the end as well. */
+static void test_full_in_transfer(void **state)
+{
+    (void)state;
+    for (int i = 0; i < KEYS; i++)
+        rig_set(&rig, i, bytes_from("before"));
+    rig_kill(&rig, 2);
+    for (int i = 0; i < KEYS; i += 2)
+        rig_set(&rig, i, bytes_from("after"));
+    rig_start(&rig, 2);
+    for (int i = 0; i < TICKS; i++) {
+        set_full(2, i % 3);
+        rig_tick(&rig);
+        if (i < SETS)
+            rig_send_set(&rig, rig_leader(&rig), i, bytes_from("live"));
+        for (int turns = 0; turns < 3; turns++)
+            rig_deliver_once(&rig);
+    }
+    set_full(2, false);
+    rig_settle(&rig);
+    rig_check_equal(&rig);
+    assert_int_equal(shard_of(0)->counters.transfers, 1);
+}
+
+/* Replicas that are there and being brought up are worth waiting for at this primary. */
+static void test_refusals(void **state)
+{
+    struct group *g = &shard_of(0)->groups[0];
+    struct reply reply;
+
+    (void)state;
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        g->peers[i].state = PEER_WAITING;
+    reply = rig_request(&rig, 0, OP_SET, LEVEL_LINEAR, 1, bytes_from("value"));
+    assert_int_equal(reply.kind, REPLY_REFUSED);
+    assert_int_equal(reply.refusal, REFUSAL_BUSY);
+    rig_settle(&rig);
+    check_all_follow();
+    rig_set(&rig, 1, bytes_from("value"));
+    rig_kill(&rig, 1);
+    rig_kill(&rig, 2);
+    reply = rig_request(&rig, 0, OP_SET, LEVEL_LINEAR, 1, bytes_from("value"));
+    assert_int_equal(reply.kind, REPLY_REFUSED);
+    assert_int_equal(reply.refusal, REFUSAL_NOQUORUM);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_both_full, start, finish),
+        cmocka_unit_test_setup_teardown(test_too_much_waits, start, finish),
+        cmocka_unit_test_setup_teardown(test_link_breaks, start, finish),
+        cmocka_unit_test_setup_teardown(test_full_in_transfer, start, finish),
+        cmocka_unit_test_setup_teardown(test_refusals, start, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
