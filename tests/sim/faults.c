@@ -10,6 +10,7 @@ enum fault {
     FAULT_ISOLATE,
     FAULT_PAUSE,
     FAULT_FULL,
+    FAULT_MEMORY,
     FAULT_SYNC_FAIL,
     FAULT_SLOW,
     FAULT_PROXY_KILL,
@@ -27,6 +28,7 @@ static void weights(const struct shape *s, uint32_t out[FAULTS])
     out[FAULT_ISOLATE] = s->isolate;
     out[FAULT_PAUSE] = s->pause;
     out[FAULT_FULL] = s->full;
+    out[FAULT_MEMORY] = s->memory;
     out[FAULT_SYNC_FAIL] = s->sync_fail;
     out[FAULT_SLOW] = s->slow;
     out[FAULT_PROXY_KILL] = s->proxy_kill;
@@ -104,17 +106,21 @@ static void disk_fault(struct world *w, uint32_t node, enum fault fault)
     uint32_t shard = (uint32_t)sim_random_below(&w->random, n->shards);
 
     TRACE(w, "fault: n%u's disk %s", node + 1,
-          fault == FAULT_FULL   ? "is full"
-          : fault == FAULT_SLOW ? "is slow"
-                                : "will fail a sync");
+          fault == FAULT_FULL     ? "is full"
+          : fault == FAULT_MEMORY ? "is behind, its memory full"
+          : fault == FAULT_SLOW   ? "is slow"
+                                  : "will fail a sync");
     if (fault == FAULT_SYNC_FAIL) {
         w->places[n->first_place + shard].sync_fails = true;
         return;
     }
-    if (fault == FAULT_FULL)
-        for (uint32_t i = 0; i < n->shards; i++)
+    for (uint32_t i = 0; i < n->shards; i++) {
+        if (fault == FAULT_FULL)
             store_memory_set_nospace(w->places[n->first_place + i].store, true);
-    else
+        if (fault == FAULT_MEMORY)
+            store_memory_set_full(w->places[n->first_place + i].store, true);
+    }
+    if (fault == FAULT_SLOW)
         n->sync_factor = (uint32_t)sim_random_range(&w->random, 2, 30);
     events_put(&w->events, w->now_us + span(w), EVENT_DISK_FREE, node, 0, 0);
 }

@@ -366,5 +366,6 @@ void node_disk_free(struct world *w, uint32_t node)
     for (uint32_t i = 0; i < n->shards; i++) {
         w->places[n->first_place + i].sync_fails = false;
         store_memory_set_nospace(w->places[n->first_place + i].store, false);
+        store_memory_set_full(w->places[n->first_place + i].store, false);
     }
 }

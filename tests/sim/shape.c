@@ -113,6 +113,8 @@ void shape_draw(struct shape *s, struct sim_random *r, const char *settings)
     draw_times(s, r);
     draw_faults(s, r);
     draw_changes(s, r);
+    /* Younger than the seeds that are kept: drawn behind all that they drew. */
+    s->memory = weight(r);
     set_fields(s, settings);
     if (s->nodes < s->replicas)
         s->nodes = s->replicas;

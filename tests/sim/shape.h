@@ -40,6 +40,7 @@
     X(isolate, "weight: a node hears and is heard by nobody")                   \
     X(pause, "weight: a process stands still")                                  \
     X(full, "weight: a disk is full")                                           \
+    X(memory, "weight: a node's memory is full, until its disk has caught up")  \
     X(sync_fail, "weight: a sync fails")                                        \
     X(slow, "weight: a disk is slow")                                           \
     X(proxy_kill, "weight: a proxy dies")                                       \
