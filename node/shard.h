@@ -109,6 +109,7 @@ struct shard {
     struct verify verify;
     struct buf transfer_answers; /* held back while the store is slowed down */
     bool transfer_may_begin;     /* one that waits */
+    bool some_wait;              /* an outbox may have something waiting */
     struct outbox {              /* the signals of this turn to one shard of a member */
         struct outbox *next_open;
         struct buf frame;
@@ -154,6 +155,11 @@ void shard_synced(struct shard *s, uint64_t position);
 
 /* The clocks; to be called about every 50 ms, and wall_ms before requests of a turn. */
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms);
+
+/* Takes the steps that wait for the store, as far as it has room. Returns whether any was taken,
+ * and then there is something to submit. With every tick; and at once after store_submit, which may
+ * have made room, so that they come before newer writes. */
+bool shard_take_waiting(struct shard *s);
 
 /* Puts out the signals that gathered; at the end of every turn. */
 void shard_turn_end(struct shard *s);

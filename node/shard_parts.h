@@ -27,7 +27,4 @@ void shard_drop_ring(struct shard *s);
  * RK_CORRUPT. */
 int shard_take_in_order(struct shard *s, uint16_t member, uint8_t type, struct bytes body);
 
-/* Takes what waits, as far as there is room; with every tick. */
-void shard_take_waiting(struct shard *s);
-
 #endif

@@ -68,6 +68,7 @@ static void let_wait(struct shard *s, struct outbox *box, uint16_t member, const
     box->member = member;
     if (fits && buf_append(&box->waiting, m->frame.data, m->frame.size) == 0) {
         s->counters.steps_waited++;
+        s->some_wait = true;
         return;
     }
     s->counters.steps_dropped++;
@@ -108,9 +109,21 @@ static void take_from(struct shard *s, struct outbox *box)
     buf_trim(&box->waiting, WAITING_KEEP);
 }
 
-void shard_take_waiting(struct shard *s)
+bool shard_take_waiting(struct shard *s)
 {
-    for (size_t i = 0; i < s->outbox_count; i++)
-        if (buf_len(&s->outboxes[i].waiting))
+    bool taken = false, left = false;
+
+    if (!s->some_wait)
+        return false;
+    for (size_t i = 0; i < s->outbox_count; i++) {
+        struct buf *waiting = &s->outboxes[i].waiting;
+        size_t before = buf_len(waiting);
+
+        if (before)
             take_from(s, &s->outboxes[i]);
+        taken |= buf_len(waiting) < before;
+        left |= buf_len(waiting) > 0;
+    }
+    s->some_wait = left;
+    return taken;
 }

@@ -291,6 +291,8 @@ static void turn_end(void *arg)
     struct worker *w = arg;
 
     store_submit(w->store);
+    if (shard_take_waiting(w->shard))
+        store_submit(w->store);
     shard_turn_end(w->shard);
 }
 
