@@ -46,7 +46,7 @@ struct ring *rig_target(const struct ring *now, const char *plan, uint16_t heirs
 {
     char why[EDIT_WHY_SIZE] = "";
     struct edits edits = {0};
-    struct ring *target;
+    struct ring *target = NULL;
 
     if (edits_parse_text(&edits, bytes_from(plan), why, sizeof(why)) != 0 ||
         edits_apply(&edits, now, &target, heirs, why, sizeof(why)) != 0)

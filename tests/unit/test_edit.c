@@ -103,8 +103,9 @@ static void test_bad_text(void **state)
         "set replicas=3 weight=1",
         "rebalance now",
         "destroy n1",
-        "\xef\xbb\xbf"
-        "remove n1",
+        /* Two pieces, or the hex digits would not end where they shall. */
+        ("\xef\xbb\xbf"
+         "remove n1"),
         "remove n1\x01",
     };
     struct edits e;
