@@ -22,6 +22,20 @@ const char *failure_text(enum failure why)
     return failures[why];
 }
 
+static int put_error(struct router *r, struct buf *out, const char *text)
+{
+    error_count(r->counters, bytes_from(text));
+    return resp_put_error(out, text);
+}
+
+static int put_node_error(struct router *r, struct buf *out, struct bytes text)
+{
+    int size = (int)(text.size < ERROR_TEXT_MAX ? text.size : ERROR_TEXT_MAX);
+
+    error_count(r->counters, text);
+    return resp_put_errorf(out, "%.*s", size, (const char *)text.data);
+}
+
 /* Whether a node's answer is one that the operation can give. */
 static bool answer_fits(const struct call *c, const struct reply *reply)
 {
@@ -66,10 +80,8 @@ static int put_watched(struct router *r, struct buf *out, const struct reply *re
     int error = watch_add(&c->slot->session->watch, c->partition, c->arg_count,
                           bytes_of(c->args, c->args_size), reply->data);
 
-    if (error == RK_CORRUPT) {
-        counter_add(&r->counters->error_replies, 1);
-        return resp_put_error(out, failure_text(FAILURE_MISFIT));
-    }
+    if (error == RK_CORRUPT)
+        return put_error(r, out, failure_text(FAILURE_MISFIT));
     return error ? error : buf_append(out, "+OK\r\n", 5);
 }
 
@@ -89,8 +101,8 @@ static int put_shaped(struct router *r, struct buf *out, const struct reply *rep
     int error = answer_shape_put(out, &slot->shape, reply, slot->resp);
 
     if (slot->shape.kind == SHAPE_COMPLAINT && reply->integer)
-        counter_add(&r->counters->error_replies, 1);
-    return error == RK_INVALID ? resp_put_error(out, failure_text(FAILURE_MISFIT)) : error;
+        error_count(r->counters, bytes_from(slot->shape.complaint));
+    return error == RK_INVALID ? put_error(r, out, failure_text(FAILURE_MISFIT)) : error;
 }
 
 /* The answer of a slot's only call, straight from the node's frame. */
@@ -117,16 +129,12 @@ static int put_reply(struct router *r, struct buf *out, const struct reply *repl
     case REPLY_RESULTS:
         return parts_put_reply(r, c->slot->session, out, c->slot->parts, reply);
     case REPLY_ERROR:
-        counter_add(&r->counters->error_replies, 1);
-        return resp_put_errorf(
-            out, "%.*s",
-            (int)(reply->data.size < ERROR_TEXT_MAX ? reply->data.size : ERROR_TEXT_MAX),
-            (const char *)reply->data.data);
+        return put_node_error(r, out, reply->data);
     case REPLY_REFUSED:
     case REPLY_VERSION:
         break;
     }
-    return resp_put_error(out, failure_text(FAILURE_MISFIT));
+    return put_error(r, out, failure_text(FAILURE_MISFIT));
 }
 
 static int put_gathered_array(struct router *r, struct buf *out, struct slot *slot)
@@ -143,40 +151,22 @@ static int put_gathered_array(struct router *r, struct buf *out, struct slot *sl
     return error;
 }
 
-static void count_failure(struct router *r, const char *text)
+/* Some keys were written: that nothing was done, as `why` may say, is true of the others only. */
+static int put_partly_done(struct router *r, struct buf *out, struct bytes why)
 {
-    struct counters *counters = r->counters;
-
-    counter_add(&counters->error_replies, 1);
-    if (strncmp(text, "NOQUORUM", 8) == 0)
-        counter_add(&counters->refused_noquorum, 1);
-    else if (strncmp(text, "NOSPACE", 7) == 0)
-        counter_add(&counters->refused_nospace, 1);
-    else if (strncmp(text, "BUSY", 4) == 0)
-        counter_add(&counters->refused_busy, 1);
-    else if (strncmp(text, "UNCERTAIN", 9) == 0)
-        counter_add(&counters->uncertain, 1);
+    error_count(r->counters, bytes_from("UNCERTAIN"));
+    return resp_put_errorf(out, "UNCERTAIN it was done for some of the keys; for others: %.*s",
+                           (int)why.size, (const char *)why.data);
 }
 
 static int put_failure(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)
 {
-    const char *why = failure_text((enum failure)slot->failure);
-    int size = (int)strlen(why);
+    struct bytes why = slot->failure == FAILURE_NODE_ERROR
+                           ? node_text
+                           : bytes_from(failure_text((enum failure)slot->failure));
 
-    if (slot->failure == FAILURE_NODE_ERROR) {
-        why = (const char *)node_text.data;
-        size = (int)node_text.size;
-    }
-    if (slot->writes && slot->succeeded) {
-        /* Some keys were written: that nothing was done, as `why` may say, is true of the others
-         * only. */
-        counter_add(&r->counters->error_replies, 1);
-        counter_add(&r->counters->uncertain, 1);
-        return resp_put_errorf(out, "UNCERTAIN it was done for some of the keys; for others: %.*s",
-                               size, why);
-    }
-    count_failure(r, why);
-    return resp_put_errorf(out, "%.*s", size, why);
+    return slot->writes && slot->succeeded ? put_partly_done(r, out, why)
+                                           : put_node_error(r, out, why);
 }
 
 static int put_walked(struct router *r, struct buf *out, const struct slot *slot)
@@ -185,8 +175,7 @@ static int put_walked(struct router *r, struct buf *out, const struct slot *slot
 
     if (!w->error)
         return w->kind->put_reply(w, out, slot->resp);
-    counter_add(&r->counters->error_replies, 1);
-    return resp_put_error(out, w->error);
+    return put_error(r, out, w->error);
 }
 
 static int put_outcome(struct router *r, struct buf *out, struct slot *slot, struct bytes node_text)

@@ -2,6 +2,7 @@
 #ifndef RINGKV_PROXY_COUNTERS_H
 #define RINGKV_PROXY_COUNTERS_H
 
+#include "proxy/error_codes.h"
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -29,10 +30,6 @@
     X(late_replies, "replies of nodes that nobody waited for any more")         \
     X(kept_replies, "replies kept aside until earlier ones were there")         \
     X(timeouts, "commands that ended at request_timeout")                       \
-    X(refused_noquorum, "commands answered with -NOQUORUM")                     \
-    X(refused_nospace, "commands answered with -NOSPACE")                       \
-    X(refused_busy, "commands answered with -BUSY")                             \
-    X(uncertain, "commands answered with -UNCERTAIN")                           \
     X(protocol_errors, "client connections closed after a protocol violation")  \
     X(login_failures, "passwords that were wrong")                              \
     X(closed_for_logins, "client connections closed after too many of them")    \
@@ -48,9 +45,10 @@ struct counters {
 #define X(name, text) _Atomic uint64_t name;
     PROXY_COUNTERS(X)
 #undef X
-    _Atomic uint64_t clients; /* connected now */
-    _Atomic uint64_t pending; /* commands waiting for nodes now */
-    _Atomic uint64_t links;   /* connections to nodes that are up now */
+    _Atomic uint64_t errors[ERROR_CODE_COUNT]; /* of error_replies, by their codes */
+    _Atomic uint64_t clients;                  /* connected now */
+    _Atomic uint64_t pending;                  /* commands waiting for nodes now */
+    _Atomic uint64_t links;                    /* connections to nodes that are up now */
 };
 
 /* Only the owning thread writes, so a plain addition is enough. */

@@ -53,7 +53,7 @@ void reply_simple(struct execution *x, const char *text)
 
 void reply_error(struct execution *x, const char *text)
 {
-    counter_add(&x->router->counters->error_replies, 1);
+    error_count(x->router->counters, bytes_from(text));
     REPLY(x, resp_put_error(out, text));
 }
 

@@ -28,6 +28,7 @@ struct facts {
 #define X(name, text) uint64_t name;
     PROXY_COUNTERS(X)
 #undef X
+    uint64_t errors[ERROR_CODE_COUNT];
     uint64_t clients, pending, links;
 };
 

@@ -221,6 +221,18 @@ static void ringkv(struct report *r)
 #define X(name, text) number(r, #name, f->name);
     PROXY_COUNTERS(X)
 #undef X
+    number(r, "refused_noquorum", f->errors[ERROR_NOQUORUM]);
+    number(r, "refused_nospace", f->errors[ERROR_NOSPACE]);
+    number(r, "refused_busy", f->errors[ERROR_BUSY]);
+    number(r, "uncertain", f->errors[ERROR_UNCERTAIN]);
+}
+
+static void errorstats(struct report *r)
+{
+    for (int i = 0; i < ERROR_CODE_COUNT; i++)
+        if (r->facts->errors[i])
+            line(r, "errorstat_%s:count=%" PRIu64, error_code_name((enum error_code)i),
+                 r->facts->errors[i]);
 }
 
 static void put_stat(struct report *r, struct command_stats *sum, const struct command *c)
@@ -269,6 +281,7 @@ static const struct section {
     {"replication", "Replication", replication, false},
     {"cpu", "CPU", cpu, false},
     {"commandstats", "Commandstats", commandstats, true},
+    {"errorstats", "Errorstats", errorstats, false},
     {"cluster", "Cluster", cluster, false},
     {"keyspace", "Keyspace", keyspace, false},
     {"ringkv", "Ringkv", ringkv, false},

@@ -70,7 +70,6 @@ static enum login ask(struct execution *x, const struct password *hash, struct b
 
     if (!error)
         return LOGIN_WAITS;
-    counter_add(&x->router->counters->refused_busy, 1);
     reply_error(x, "BUSY too many passwords are being checked; try again");
     return LOGIN_REFUSED;
 }

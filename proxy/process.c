@@ -29,6 +29,8 @@ static void add_counters(const struct proxy *p, struct facts *out)
 #define X(name, text) out->name += counter_read(&c->name);
         PROXY_COUNTERS(X)
 #undef X
+        for (int code = 0; code < ERROR_CODE_COUNT; code++)
+            out->errors[code] += counter_read(&c->errors[code]);
         out->clients += counter_read(&c->clients);
         out->pending += counter_read(&c->pending);
         out->links += counter_read(&c->links);
@@ -180,6 +182,8 @@ static void subtract_base(struct proxy *p, struct facts *out)
 #define X(name, text) out->name -= p->base.name;
     PROXY_COUNTERS(X)
 #undef X
+    for (int code = 0; code < ERROR_CODE_COUNT; code++)
+        out->errors[code] -= p->base.errors[code];
     pthread_mutex_unlock(&p->base_lock);
 }
 

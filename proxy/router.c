@@ -445,7 +445,7 @@ void router_complain(struct router *r, struct session *s, const char *error)
 
     if (!out)
         return;
-    counter_add(&r->counters->error_replies, 1);
+    error_count(r->counters, bytes_from(error));
     if (resp_put_error(out, error) != 0)
         s->broken = true;
     router_reply_end(r, s, out, before);

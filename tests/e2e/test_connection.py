@@ -358,7 +358,7 @@ def test_info_for_dashboards(both):
                                       ["cpu", "nonsense"], ["nonsense"]], ids=str)  # fmt: skip
 def test_info_sections(both, sections):
     """Those of Redis that are about more than modules and scripts, in its order, and one of ringkv's."""
-    left_out = {"Modules", "Errorstats", "Latencystats"}
+    left_out = {"Modules", "Latencystats"}
     theirs, ours = (re.findall(r"^# (\w+)", elements(client.ask("INFO", *sections)).decode(), re.M) for client in both)
     assert [name for name in ours if name != "Ringkv"] == [name for name in theirs if name not in left_out]
 
@@ -392,6 +392,20 @@ def test_commandstats(both):
             key: value for key, value in theirs[name].items() if "usec" not in key
         }, name
     assert list(ours["get"]) == list(theirs["get"])
+
+
+def test_errorstats(both):
+    """Errors are counted by their codes as Redis counts them, those inside of EXEC too."""
+    for client in both:
+        assert client.ask("CONFIG", "RESETSTAT") == b"+OK\r\n"
+        assert info(client, "errorstats") == {}
+        client.ask("SET", "errors:{a}", "text")
+        for words in (("INCR", "errors:{a}"), ("NONSENSE",), ("GET",), ("HELLO", "9"), ("MULTI",), ("NONSENSE",), ("EXEC",),
+                      ("MULTI",), ("INCR", "errors:{a}"), ("EXEC",), ("AUTH", "nobody", "wrong"), ("PING",)):  # fmt: skip
+            client.ask(*words)
+    theirs, ours = (info(client, "errorstats") for client in both)
+    assert ours == theirs
+    assert ours["errorstat_EXECABORT"] == "count=1"
 
 
 def test_commandstats_of_all_threads(cluster):

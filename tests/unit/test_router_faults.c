@@ -48,8 +48,8 @@ static void test_final_refusals(void **state)
         rig_expect_prefix(&rig, cases[i].prefix);
         assert_false(rig_any_request(&rig, &m, &lane));
     }
-    assert_int_equal(counter_read(&rig.counters.refused_nospace), 1);
-    assert_int_equal(counter_read(&rig.counters.uncertain), 1);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_NOSPACE]), 1);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_UNCERTAIN]), 1);
 }
 
 static void test_error_of_the_node(void **state)
@@ -222,8 +222,8 @@ static void test_timeouts_of_what_waits(void **state)
                      "was done\r\n"
                      "-NOQUORUM the node that leads the key's partition cannot be reached; nothing "
                      "was done\r\n");
-    assert_int_equal(counter_read(&rig.counters.uncertain), 1);
-    assert_int_equal(counter_read(&rig.counters.refused_noquorum), 2);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_UNCERTAIN]), 1);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_NOQUORUM]), 2);
 }
 
 static void test_lost_lane(void **state)
@@ -294,7 +294,7 @@ static void test_full_lane(void **state)
     rig_after(&rig, ROUTER_RETRY_MS);
     assert_true(rig_request(&rig, lane, &m));
     rig_after(&rig, RIG_TIMEOUT_MS);
-    assert_true(counter_read(&rig.counters.refused_busy) > 50);
+    assert_true(counter_read(&rig.counters.errors[ERROR_BUSY]) > 50);
     buf_consume(&rig.out, buf_len(&rig.out));
     assert_null(rig.session.first);
 }

@@ -395,7 +395,7 @@ static void test_uncertain(void **state)
     rig_expect(&rig, "");
     rig_ok(&rig, lanes[2], second.id);
     rig_expect(&rig, "+OK\r\n");
-    assert_int_equal(counter_read(&rig.counters.uncertain), 0);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_UNCERTAIN]), 0);
 }
 
 static void test_forgotten(void **state)
@@ -410,7 +410,7 @@ static void test_forgotten(void **state)
     rig_refuse(&rig, lanes[1], m.id, REFUSAL_FORGOTTEN);
     rig_expect(&rig, "-UNCERTAIN the node does not know whether it was done\r\n");
     rig_nothing_sent(&rig);
-    assert_int_equal(counter_read(&rig.counters.uncertain), 1);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_UNCERTAIN]), 1);
 }
 
 /* What would be final is told as a doubt when an earlier attempt left one. */
@@ -469,7 +469,7 @@ static void test_nobody(void **state)
     rig_expect(&rig, "-NOQUORUM the node that leads the key's partition cannot be reached; nothing "
                      "was done\r\n");
     assert_int_equal(counter_read(&rig.counters.timeouts), 1);
-    assert_int_equal(counter_read(&rig.counters.uncertain), 0);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_UNCERTAIN]), 0);
 }
 
 static void test_nobody_any_more(void **state)

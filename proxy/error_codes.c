@@ -1,0 +1,31 @@
+#include "proxy/error_codes.h"
+#include "proxy/counters.h"
+#include <string.h>
+
+static const char *const names[ERROR_CODE_COUNT] = {
+#define X(name) #name,
+    ERROR_CODES(X)
+#undef X
+};
+
+const char *error_code_name(enum error_code code)
+{
+    return names[code];
+}
+
+enum error_code error_code_of(struct bytes text)
+{
+    const uint8_t *space = text.size ? memchr(text.data, ' ', text.size) : NULL;
+    size_t size = space ? (size_t)(space - text.data) : text.size;
+
+    for (int i = 0; i < ERROR_CODE_COUNT; i++)
+        if (strlen(names[i]) == size && memcmp(names[i], text.data, size) == 0)
+            return (enum error_code)i;
+    return ERROR_ERR;
+}
+
+void error_count(struct counters *c, struct bytes text)
+{
+    counter_add(&c->error_replies, 1);
+    counter_add(&c->errors[error_code_of(text)], 1);
+}
