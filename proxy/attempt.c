@@ -305,8 +305,25 @@ static void ask_one(struct router *r, struct call *c)
 
 /* --- attempts ------------------------------------------------------------------------------- */
 
-static void attempt(struct router *r, struct call *c)
+static enum call_way way_of(const struct router *r, const struct call *c)
 {
+    const struct session *s = c->slot->session;
+
+    if (operation_info(c->op)->writes || operation_is_range(c->op) || c->level == LEVEL_PRIMARY)
+        return CALL_TO_PRIMARY;
+    if (c->level == LEVEL_ANY)
+        return CALL_TO_ANY;
+    /* Behind a write of the same client a read goes where that goes, so that it sees it. While the
+     * replicas change it would take two majorities, and the primary knows both. */
+    return (s && s->writes_sent) || ring_joint(r->ring, c->partition) ? CALL_TO_PRIMARY
+                                                                      : CALL_TO_MAJORITY;
+}
+
+/* The way is chosen anew with each attempt: the ring may have changed since the last one. */
+void attempt_next(struct router *r, struct call *c)
+{
+    if (c->way != CALL_TO_PRIMARY)
+        c->way = (uint8_t)way_of(r, c);
     call_new_attempt(c);
     if (c->attempts)
         counter_add(&r->counters->retries, 1);
@@ -337,29 +354,8 @@ static void try_again(struct router *r, struct call *c, enum failure reason)
         r->retry_ms = r->now_ms;
     } else {
         c->reason = (uint8_t)reason;
-        attempt(r, c);
+        attempt_next(r, c);
     }
-}
-
-static enum call_way way_of(const struct router *r, const struct call *c)
-{
-    const struct session *s = c->slot->session;
-
-    if (operation_info(c->op)->writes || operation_is_range(c->op) || c->level == LEVEL_PRIMARY)
-        return CALL_TO_PRIMARY;
-    if (c->level == LEVEL_ANY)
-        return CALL_TO_ANY;
-    /* Behind a write of the same client a read goes where that goes, so that it sees it. While the
-     * replicas change it would take two majorities, and the primary knows both. */
-    return (s && s->writes_sent) || ring_joint(r->ring, c->partition) ? CALL_TO_PRIMARY
-                                                                      : CALL_TO_MAJORITY;
-}
-
-void attempt_next(struct router *r, struct call *c)
-{
-    if (c->way != CALL_TO_PRIMARY)
-        c->way = (uint8_t)way_of(r, c);
-    attempt(r, c);
 }
 
 /* The leg's request will get no answer: its node is silent, or gone. */

@@ -120,6 +120,29 @@ static void test_joint_read(void **state)
     rig_expect(&rig, "$1\r\n1\r\n");
 }
 
+/* A read that began while one majority sufficed: sent again, it must not be content with the one of
+ * the current set. */
+static void test_read_becomes_joint(void **state)
+{
+    struct rig_read read;
+    struct request m;
+    unsigned lane, lost;
+
+    (void)state;
+    rig_run_key(&rig, "GET %s", first_key);
+    rig_read(&rig, &read);
+    use_phase(RING_JOINT);
+    rig_nothing_sent(&rig);
+    lost = member_of(read.value_lane) == 0 ? read.version_lane : read.value_lane;
+    rig_lane_lost(&rig, lost);
+    m = only_request(&lane);
+    assert_int_equal(m.level, LEVEL_LINEAR);
+    assert_int_equal(member_of(lane), 0);
+    rig_bulk(&rig, lane, m.id, "1");
+    rig_expect(&rig, "$1\r\n1\r\n");
+    rig_lane_up(&rig, lost);
+}
+
 /* The primary that leaves is silent: one that stays, or joins, is asked to lead. */
 static void test_joint_candidates(void **state)
 {
@@ -187,11 +210,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
     const struct CMUnitTest tests[] = {
-        TEST(test_learning),
-        TEST(test_joint_read),
-        TEST(test_joint_candidates),
-        TEST(test_moved_primary),
-        TEST(test_in_flight_to_one_that_left),
+        TEST(test_learning),           TEST(test_joint_read),
+        TEST(test_read_becomes_joint), TEST(test_joint_candidates),
+        TEST(test_moved_primary),      TEST(test_in_flight_to_one_that_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
