@@ -145,6 +145,14 @@ void group_not_written(struct group *g)
     g->gap_told = g->write_failed = true;
 }
 
+/* A message of a view tells who leads, unless its primary has said since that the view is over:
+ * signals overtake steps and chunks that wait for room. */
+static void hear_leader(struct group *g, const struct group_peer *peer, uint64_t view)
+{
+    if (view >= peer->over)
+        g->leader = view;
+}
+
 static void on_leading(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
 {
     if (admit(s, g, from, m->view) != 0)
@@ -202,7 +210,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
         group_promise(s, g, peer, m);
         break;
     case SIGNAL_REFUSED:
-        group_refused(s, g, from, m);
+        group_refused(s, g, peer, m);
         break;
     case SIGNAL_LEADING:
         on_leading(s, g, from, m);
@@ -300,13 +308,14 @@ static int step_within_transfer(struct shard *s, struct group *g, const struct s
 int group_step(struct shard *s, struct group *g, uint16_t from, const struct step *m,
                struct bytes frame)
 {
+    const struct group_peer *peer = group_peer(g, from);
     struct version before = g->last;
     uint64_t position;
-    int error = group_peer(g, from) ? admit(s, g, from, m->view) : RK_MEMBER;
+    int error = peer ? admit(s, g, from, m->view) : RK_MEMBER;
 
     if (error)
         return error == RK_FULL ? error : 0;
-    g->leader = m->view;
+    hear_leader(g, peer, m->view);
     if (g->incoming.id && g->incoming.view == m->view && g->incoming.next > 1)
         return step_within_transfer(s, g, m);
     if ((g->partial || version_compare(g->last, m->from) != 0) &&
@@ -365,13 +374,14 @@ static int end_transfer(struct shard *s, struct group *g, uint16_t from, const s
 
 int group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m)
 {
+    const struct group_peer *peer = group_peer(g, from);
     struct transfer_in incoming = g->incoming;
     bool whole = false;
-    int error = group_peer(g, from) ? admit(s, g, from, m->view) : RK_MEMBER;
+    int error = peer ? admit(s, g, from, m->view) : RK_MEMBER;
 
     if (error)
         return error == RK_FULL ? error : 0;
-    g->leader = m->view;
+    hear_leader(g, peer, m->view);
     if (m->flags & CHUNK_COMPARE) {
         transfer_take_compare(s, g, from, m);
         return 0;
@@ -413,6 +423,7 @@ void group_peer_down(struct shard *s, struct group *g, uint16_t member)
         return;
     transfer_stop(s, peer);
     peer->state = PEER_DOWN;
+    peer->over = 0;
     if (view_member(g->leader) == member) {
         g->leader = 0;
         g->gap_told = false;

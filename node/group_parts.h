@@ -42,7 +42,8 @@ void group_step_down(struct shard *s, struct group *g, uint64_t above);
 void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
                    const struct signal *m);
 /* A higher view than its own was promised there, or the leader leads no more because of it. */
-void group_refused(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
+void group_refused(struct shard *s, struct group *g, struct group_peer *peer,
+                   const struct signal *m);
 
 /* --- group_primary.c --- */
 

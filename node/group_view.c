@@ -168,11 +168,14 @@ void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
         group_catch_up(s, g, peer, m->last, peer->partial);
 }
 
-void group_refused(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
+void group_refused(struct shard *s, struct group *g, struct group_peer *peer,
+                   const struct signal *m)
 {
+    if (m->view > peer->over)
+        peer->over = m->view;
     if (view_number(m->view) > g->highest)
         g->highest = view_number(m->view);
-    if (view_member(g->leader) == from && m->view > g->leader)
+    if (view_member(g->leader) == peer->member && m->view > g->leader)
         g->leader = 0;
     if (g->role != GROUP_BACKUP && m->view > g->view) {
         group_step_down(s, g, m->view);

@@ -7,7 +7,8 @@
  * which they were said. Acknowledgements wait with them, and that slows the writers down.
  *
  * Signals do not wait. They change nothing that waits: a step of a view that is over by its turn is
- * refused, one that was brought by other means is known by its version.
+ * refused, or tells nothing of who leads; one that was brought by other means is known by its
+ * version.
  */
 #include "node/shard_parts.h"
 #include "shared/error.h"

@@ -120,6 +120,35 @@ static void test_link_breaks(void **state)
     rig_check_equal(&rig);
 }
 
+/* The primary steps down for a view that comes to nothing, and says so before its last steps are
+ * taken: they must not make it the leader again, or this replica would relay requests to it for
+ * ever. */
+static void test_view_ends_meanwhile(void **state)
+{
+    const struct signal higher = {.kind = SIGNAL_REFUSED, .view = view_of(9, 0)};
+    struct group *backup = &shard_of(2)->groups[0];
+    struct version before = backup->last;
+
+    (void)state;
+    set_full(2, true);
+    rig_set(&rig, 1, bytes_from("value"));
+    rig_set(&rig, 2, bytes_from("value"));
+    assert_true(backup->leader == shard_of(0)->groups[0].view);
+    group_signal(shard_of(0), &shard_of(0)->groups[0], 2, &higher);
+    shard_turn_end(shard_of(0));
+    rig_deliver(&rig);
+    assert_true(backup->leader == 0);
+    assert_true(shard_waits(shard_of(2), 1, 0));
+    set_full(2, false);
+    pass_time(1);
+    assert_true(version_compare(backup->last, before) > 0);
+    assert_true(backup->leader == 0);
+    rig_settle(&rig);
+    check_all_follow();
+    assert_true(view_number(backup->leader) > 9);
+    rig_check_equal(&rig);
+}
+
 /* The store of a replica that is brought up is full again and again, at the end as well. */
 static void test_full_in_transfer(void **state)
 {
@@ -172,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_full, start, finish),
         cmocka_unit_test_setup_teardown(test_too_much_waits, start, finish),
         cmocka_unit_test_setup_teardown(test_link_breaks, start, finish),
+        cmocka_unit_test_setup_teardown(test_view_ends_meanwhile, start, finish),
         cmocka_unit_test_setup_teardown(test_full_in_transfer, start, finish),
         cmocka_unit_test_setup_teardown(test_refusals, start, finish),
     };
