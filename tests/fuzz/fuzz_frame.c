@@ -8,6 +8,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/message.h"
+#include "shared/message_ring.h"
 #include "shared/operation.h"
 #include "shared/transaction.h"
 #include "shared/wire.h"
@@ -55,6 +56,27 @@ static bool welcome(struct bytes body)
         return false;
     CHECK(m.shards >= 1 && m.shards <= SHARDS_MAX);
     CHECK(message_put_welcome(&again, &m) == 0);
+    return true;
+}
+
+static bool challenge(struct bytes body)
+{
+    uint8_t nonce[HANDSHAKE_NONCE_SIZE];
+
+    if (message_get_challenge(body, nonce) != 0)
+        return false;
+    CHECK(message_put_challenge(&again, nonce) == 0);
+    return true;
+}
+
+static bool proof(struct bytes body)
+{
+    uint8_t nonce[HANDSHAKE_NONCE_SIZE];
+    uint8_t proof[HANDSHAKE_PROOF_SIZE];
+
+    if (message_get_proof(body, nonce, proof) != 0)
+        return false;
+    CHECK(message_put_proof(&again, nonce, proof) == 0);
     return true;
 }
 
@@ -117,6 +139,69 @@ static bool done(struct bytes body)
         return false;
     check_inside(m.text, body);
     CHECK(message_put_done(&again, &m) == 0);
+    return true;
+}
+
+static bool ring_prepare(struct bytes body)
+{
+    struct ring_prepare m;
+
+    if (message_get_ring_prepare(body, &m) != 0)
+        return false;
+    CHECK(message_put_ring_prepare(&again, &m) == 0);
+    return true;
+}
+
+static bool ring_promise(struct bytes body)
+{
+    struct ring_promise m;
+
+    if (message_get_ring_promise(body, &m) != 0)
+        return false;
+    check_inside(m.ring, body);
+    CHECK(message_put_ring_promise(&again, &m) == 0);
+    return true;
+}
+
+static bool ring_accept(struct bytes body)
+{
+    struct ring_accept m;
+
+    if (message_get_ring_accept(body, &m) != 0)
+        return false;
+    check_inside(m.ring, body);
+    CHECK(message_put_ring_accept(&again, &m) == 0);
+    return true;
+}
+
+static bool progress(struct bytes body)
+{
+    struct progress m;
+    struct progress_entry e;
+    struct buf entries = {0};
+    uint32_t found = 0;
+
+    if (message_get_progress(body, &m) != 0)
+        return false;
+    check_inside(m.entries, body);
+    for (struct bytes rest = m.entries; message_next_progress(&rest, &e); found++)
+        CHECK(message_add_progress(&entries, &e) == 0);
+    CHECK(found == m.count);
+    m.entries = buf_bytes(&entries);
+    CHECK(message_put_progress(&again, &m) == 0);
+    buf_free(&entries);
+    return true;
+}
+
+static bool verify(struct bytes body)
+{
+    uint64_t number, run;
+    uint8_t flags;
+
+    if (message_get_verify(body, &number, &run, &flags) != 0)
+        return false;
+    CHECK(!(flags & VERIFY_REPAIR) || (flags & VERIFY_BEGIN));
+    CHECK(message_put_verify(&again, number, run, flags) == 0);
     return true;
 }
 
@@ -264,6 +349,26 @@ static struct store_change *read_changes(struct bytes rest, uint16_t count, stru
     return changes;
 }
 
+/* Stamped with another epoch and view and then with its own, a step is what it was; between, it is
+ * a whole frame with all else as it was. */
+static void restamp(const struct step *s)
+{
+    struct frame f;
+    struct step stamped;
+    uint8_t *frame = malloc(buf_len(&again));
+
+    CHECK(frame);
+    memcpy(frame, buf_bytes(&again).data, buf_len(&again));
+    peer_restamp_step(frame, s->epoch + 1, UINT64_MAX);
+    CHECK(frame_read(bytes_of(frame, buf_len(&again)), FRAME_BODY_MAX, &f) ==
+          (int64_t)buf_len(&again));
+    CHECK(peer_get_step(f.body, &stamped) == 0);
+    CHECK(stamped.epoch == s->epoch + 1 && stamped.view == UINT64_MAX);
+    peer_restamp_step(frame, s->epoch, s->view);
+    CHECK(memcmp(frame, buf_bytes(&again).data, buf_len(&again)) == 0);
+    free(frame);
+}
+
 static bool step(struct bytes body)
 {
     struct store_change *changes;
@@ -276,6 +381,25 @@ static bool step(struct bytes body)
     changes = read_changes(s.changes, s.change_count, body);
     CHECK(peer_put_step(&again, &s, changes, s.change_count) == 0);
     free(changes);
+    restamp(&s);
+    return true;
+}
+
+/* A PAST is a STEP under another name. */
+static bool past(struct bytes body)
+{
+    struct buf named = {0};
+    size_t begun;
+
+    if (!step(body))
+        return false;
+    begun = frame_begin(&named, MESSAGE_PAST);
+    CHECK(begun != SIZE_MAX);
+    CHECK(buf_append(&named, buf_bytes(&again).data + FRAME_HEADER_SIZE,
+                     buf_len(&again) - FRAME_HEADER_SIZE) == 0);
+    CHECK(frame_end(&named, begun) == 0);
+    buf_free(&again);
+    again = named;
     return true;
 }
 
@@ -319,9 +443,10 @@ static bool difference(struct bytes body)
 
 /* --- frames --------------------------------------------------------------------------------- */
 
+/* Without a default, so that the compiler misses a message that is not here. */
 static bool decode(const struct frame *f)
 {
-    switch (f->type) {
+    switch ((enum message_type)f->type) {
     case MESSAGE_HELLO:
         return hello(f->body);
     case MESSAGE_WELCOME:
@@ -332,6 +457,10 @@ static bool decode(const struct frame *f)
         return tag(f->body, message_put_ping);
     case MESSAGE_PONG:
         return tag(f->body, message_put_pong);
+    case MESSAGE_CHALLENGE:
+        return challenge(f->body);
+    case MESSAGE_PROOF:
+        return proof(f->body);
     case MESSAGE_REQUEST:
         return request(f->body);
     case MESSAGE_REPLY:
@@ -348,6 +477,18 @@ static bool decode(const struct frame *f)
         return tag(f->body, message_put_status_get);
     case MESSAGE_STATUS:
         return tagged(f->body, message_put_status);
+    case MESSAGE_RING_PREPARE:
+        return ring_prepare(f->body);
+    case MESSAGE_RING_PROMISE:
+        return ring_promise(f->body);
+    case MESSAGE_RING_ACCEPT:
+        return ring_accept(f->body);
+    case MESSAGE_PROGRESS_GET:
+        return tag(f->body, message_put_progress_get);
+    case MESSAGE_PROGRESS:
+        return progress(f->body);
+    case MESSAGE_VERIFY:
+        return verify(f->body);
     case MESSAGE_SIGNALS:
         return signals(f->body);
     case MESSAGE_STEP:
@@ -356,9 +497,10 @@ static bool decode(const struct frame *f)
         return chunk(f->body);
     case MESSAGE_DIFFERENCE:
         return difference(f->body);
-    default:
-        return false;
+    case MESSAGE_PAST:
+        return past(f->body);
     }
+    return false;
 }
 
 /* Reads frames, from a block of exactly this size, as long as there are any. */
@@ -390,18 +532,13 @@ static void run_stream(struct bytes in)
     free(copy);
 }
 
+enum { TYPES_TRIED = 64 }; /* those of all messages, and some of none */
+
 /* Puts bodies into frames. */
 static void make_stream(const uint8_t *data, size_t size, struct buf *stream)
 {
-    static const uint8_t types[] = {
-        MESSAGE_HELLO,   MESSAGE_WELCOME,    MESSAGE_GOODBYE,  MESSAGE_PING,    MESSAGE_PONG,
-        MESSAGE_REQUEST, MESSAGE_REPLY,      MESSAGE_RING_GET, MESSAGE_RING,    MESSAGE_RING_PUT,
-        MESSAGE_DONE,    MESSAGE_STATUS_GET, MESSAGE_STATUS,   MESSAGE_SIGNALS, MESSAGE_STEP,
-        MESSAGE_CHUNK,   MESSAGE_DIFFERENCE,
-    };
-
     while (size > 3) {
-        size_t begun = frame_begin(stream, types[data[0] % sizeof(types)]);
+        size_t begun = frame_begin(stream, data[0] % TYPES_TRIED);
         size_t body = wire_get_u16(data + 1);
 
         if (body > size - 3)

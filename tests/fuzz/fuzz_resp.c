@@ -18,10 +18,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct resp_limits limits_choice[] = {
-    {1024 * 1024, 16u << 20, 64 * 1024, 64u << 20},
-    {10, 16 * 1024, 1024, 64 * 1024}, /* before AUTH */
-    {3, 5, 40, 50},
-    {0, 0, 0, 0},
+    {1024 * 1024, 16u << 20, 64 * 1024, 64u << 20, false},
+    {10, 16 * 1024, 1024, 64 * 1024, true}, /* before AUTH */
+    {3, 5, 40, 50, false},
+    {0, 0, 0, 0, false},
 };
 
 static void log_add(struct buf *log, const void *data, size_t size)
@@ -39,7 +39,8 @@ static bool lies_in(struct bytes part, const uint8_t *data, size_t size)
 /* What the parser gave is read again when it is written as an array. */
 static void check_round_trip(const struct resp_parser *p)
 {
-    static const struct resp_limits limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX};
+    static const struct resp_limits limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,
+                                              false};
     struct resp_parser again = {0};
     struct buf out = {0};
 
