@@ -35,6 +35,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("keys", store.keys)                               \
     X("tombstones", store.tombstones)                   \
     X("live_bytes", store.live_bytes)                   \
+    X("expiring", store.expiring)                       \
     X("file_bytes", store.file_bytes)                   \
     X("log_bytes", store.log_bytes)                     \
     X("memory_bytes", store.memory_bytes)               \

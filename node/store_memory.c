@@ -53,6 +53,8 @@ static void count_row(struct store_memory *m, const struct skip_entry *entry, co
 {
     if (!row || row->forgotten)
         return;
+    if (row->expire_ms)
+        m->stats.expiring += (uint64_t)(int64_t)by;
     if (row->deleted) {
         m->stats.tombstones += (uint64_t)(int64_t)by;
         return;

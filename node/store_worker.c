@@ -323,6 +323,7 @@ void store_worker_stats(struct store_worker *w, struct store_stats *out)
     out->keys = w->counts.keys;
     out->tombstones = w->counts.tombstones;
     out->live_bytes = w->counts.live_bytes;
+    out->expiring = w->counts.expiring;
     out->checkpoints = w->checkpoints;
     out->written_down = w->written_down;
     out->scrub_records = w->scrub_records;

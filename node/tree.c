@@ -94,6 +94,7 @@ static int read_meta(struct tree *t, MDB_txn *txn)
     MDB_val key = {5, (void *)"store"}, value;
     struct tree_meta meta = {0};
     uint8_t row[TREE_META_SIZE];
+    MDB_stat expiry;
     int error, result = mdb_get(txn, t->meta, &key, &value);
 
     if (result == MDB_NOTFOUND) {
@@ -105,7 +106,13 @@ static int read_meta(struct tree *t, MDB_txn *txn)
         return tree_error(result);
     error = tree_meta_read(bytes_of(value.mv_data, value.mv_size), &meta);
     t->position = meta.position;
-    t->counts = (struct tree_counts){meta.keys, meta.tombstones, meta.live_bytes};
+    if (!error)
+        error = tree_error(mdb_stat(txn, t->expiry, &expiry));
+    if (!error)
+        t->counts = (struct tree_counts){.keys = meta.keys,
+                                         .tombstones = meta.tombstones,
+                                         .live_bytes = meta.live_bytes,
+                                         .expiring = expiry.ms_entries};
     return error;
 }
 

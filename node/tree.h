@@ -18,7 +18,7 @@
 #include <lmdb.h>
 
 struct tree_counts {
-    uint64_t keys, tombstones, live_bytes; /* as struct store_stats has them */
+    uint64_t keys, tombstones, live_bytes, expiring; /* as struct store_stats has them */
 };
 
 struct tree {

@@ -292,7 +292,11 @@ static int put_meta(struct tree_writer *w, uint64_t position)
     struct tree_meta meta = {position, w->counts.keys, w->counts.tombstones, w->counts.live_bytes};
     uint8_t row[TREE_META_SIZE];
     MDB_val key = {5, (void *)"store"}, value = {sizeof(row), row};
+    MDB_stat expiry;
 
+    if (mdb_stat(w->txn, w->tree->expiry, &expiry) != 0)
+        return RK_IO;
+    w->counts.expiring = expiry.ms_entries;
     tree_meta_write(&meta, row);
     return write_error(mdb_put(w->txn, w->tree->meta, &key, &value, 0));
 }

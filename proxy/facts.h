@@ -3,6 +3,7 @@
 #define RINGKV_PROXY_FACTS_H
 
 #include "proxy/counters.h"
+#include "proxy/keyspace.h"
 #include <stdint.h>
 
 /* The Redis version whose replies ringkv gives; clients choose their commands by it. */
@@ -30,6 +31,7 @@ struct facts {
 #undef X
     uint64_t errors[ERROR_CODE_COUNT];
     uint64_t clients, pending, links;
+    struct keyspace keyspace;
 };
 
 #endif

@@ -200,10 +200,13 @@ static void cluster(struct report *r)
     number(r, "cluster_enabled", 0);
 }
 
-/* The nodes know the keys; ringctl status tells of them. */
 static void keyspace(struct report *r)
 {
-    (void)r;
+    const struct keyspace *k = &r->facts->keyspace;
+
+    /* Redis too says nothing of a database without keys. */
+    if (k->keys)
+        line(r, "db0:keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=0", k->keys, k->expiring);
 }
 
 static void ringkv(struct report *r)

@@ -203,6 +203,7 @@ void process_facts(struct proxy *p, struct facts *out)
         .in_bytes_per_s = atomic_load(&p->rates->in_bytes_per_s),
         .out_bytes_per_s = atomic_load(&p->rates->out_bytes_per_s),
     };
+    out->keyspace = (struct keyspace){atomic_load(&p->keys), atomic_load(&p->expiring)};
     name_executable(out);
     snprintf(out->bind, sizeof(out->bind), "%.*s", host_size(p->options->listen),
              p->options->listen);

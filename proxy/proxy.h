@@ -38,6 +38,7 @@ struct proxy {
     char run_id[RUN_ID_SIZE + 1];
     char system[sizeof((struct facts){0}.system)];
     struct rates *rates;
+    _Atomic uint64_t keys, expiring; /* struct keyspace, as the ring watch heard of it */
     _Atomic uint64_t clients;        /* connected, in all threads */
     _Atomic uint64_t last_client_id; /* given out */
 };

@@ -1,4 +1,5 @@
 #include "proxy/ring_watch.h"
+#include "proxy/keyspace.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
 #include "shared/config.h"
@@ -109,7 +110,9 @@ static void watch_rest(struct ring_watch *w)
 
 static void watch_ask(struct ring_watch *w)
 {
-    if (message_put_ring_get(conn_out(w->conn), ++w->tag) != 0) {
+    struct buf *out = conn_out(w->conn);
+
+    if (message_put_ring_get(out, ++w->tag) != 0 || message_put_status_get(out, w->tag) != 0) {
         watch_next(w, rk_error_text(RK_NOMEM));
         return;
     }
@@ -198,6 +201,23 @@ static void read_ring(struct ring_watch *w, struct bytes body)
         take_ring(w, ring);
 }
 
+/* What the node says of its keys, for INFO keyspace. */
+static void read_status(struct ring_watch *w, struct bytes body)
+{
+    struct keyspace keyspace;
+    struct bytes text;
+    uint64_t tag;
+
+    if (message_get_tagged(body, &tag, &text) != 0) {
+        watch_next(w, "damaged message");
+        return;
+    }
+    if (!w->ring || !keyspace_estimate(text, ring_partitions(w->ring->ring), &keyspace))
+        return;
+    atomic_store(&w->proxy->keys, keyspace.keys);
+    atomic_store(&w->proxy->expiring, keyspace.expiring);
+}
+
 static void read_goodbye(struct ring_watch *w, struct bytes body)
 {
     struct goodbye goodbye;
@@ -237,6 +257,8 @@ static void take_frame(struct ring_watch *w, const struct frame *f)
         read_goodbye(w, f->body);
     else if (w->state != WATCH_CONNECTS && f->type == MESSAGE_RING)
         read_ring(w, f->body);
+    else if (w->state != WATCH_CONNECTS && f->type == MESSAGE_STATUS)
+        read_status(w, f->body);
     else if (w->state == WATCH_CONNECTS && f->type == MESSAGE_CHALLENGE)
         read_challenge(w, f->body);
     else if (w->state == WATCH_CONNECTS && f->type == MESSAGE_WELCOME &&

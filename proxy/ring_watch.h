@@ -2,7 +2,7 @@
  *
  * It asks one node at a time, first those of the configuration, later all members of the ring that
  * it knows, goes to the next when one fails, has no ring or is behind, and hands every newer ring
- * to all workers.
+ * to all workers. With the ring it asks what the node says of its keys, for INFO keyspace.
  */
 #ifndef RINGKV_PROXY_RING_WATCH_H
 #define RINGKV_PROXY_RING_WATCH_H

@@ -2,10 +2,10 @@
 #ifndef RINGKV_TOOLS_SURVEY_H
 #define RINGKV_TOOLS_SURVEY_H
 
+#include "shared/status_lines.h"
 #include "tools/estimate.h"
 #include "tools/fleet.h"
 #include "tools/ringctl.h"
-#include "tools/status_lines.h"
 
 struct survey {
     struct fleet *fleet;

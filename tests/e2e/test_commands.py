@@ -9,7 +9,7 @@ import re
 
 import pytest
 import redis
-from harness import HOST, SANITIZE, array, bulk, elements, run
+from harness import HOST, SANITIZE, array, bulk, elements, run, wait_for
 
 INTEGERS = [
     *("0", "1", "-1", "-0", "+1", "01", "00", "", " 1", "1 ", "1e3", "0x10", "1.0", "--1", "-", "abc"),
@@ -276,6 +276,21 @@ def test_info(cluster):
         section = elements(client.ask("INFO", "server")).decode()
         assert re.findall(r"^# (\w+)\r$", section, re.M) == ["Server"]
         assert elements(client.ask("INFO", "nonsense")).strip() == b""
+
+
+def test_info_keyspace(make_cluster):
+    """As of the last checkpoint, and exact where every node has every partition."""
+    with make_cluster("--node", "storage.checkpoint=100ms", "--proxy", "cluster.ring_poll=50ms").client() as client:
+        client.ask("FLUSHALL")
+        wait_for(lambda: elements(client.ask("INFO", "keyspace")).decode() == "# Keyspace\r\n", "an empty database")
+        for number in range(100):
+            client.ask("SET", f"keyspace:{number}", "x", *(("EX", "1000") if number < 30 else ()))
+        wanted = "# Keyspace\r\ndb0:keys=100,expires=30,avg_ttl=0\r\n"
+        wait_for(lambda: elements(client.ask("INFO", "keyspace")).decode() == wanted, "100 keys in INFO keyspace")
+        client.ask("DEL", "keyspace:0")
+        client.ask("PERSIST", "keyspace:1")
+        wanted = "# Keyspace\r\ndb0:keys=99,expires=28,avg_ttl=0\r\n"
+        wait_for(lambda: elements(client.ask("INFO", "keyspace")).decode() == wanted, "one key less")
 
 
 def test_config_get(cluster):

@@ -298,13 +298,14 @@ void model_check(const struct model *m, struct store *s)
 
 void model_check_counts(const struct model *m, struct store *s)
 {
-    uint64_t keys = 0, tombstones = 0, bytes = 0;
+    uint64_t keys = 0, tombstones = 0, bytes = 0, expiring = 0;
     uint8_t key[STORE_KEY_SIZE_MAX];
     struct store_stats stats;
 
     for (size_t i = 0; i < MODEL_KEYS; i++) {
         if (!m->keys[i].there)
             continue;
+        expiring += m->keys[i].expire_ms != 0;
         if (m->keys[i].deleted) {
             tombstones++;
             continue;
@@ -316,4 +317,5 @@ void model_check_counts(const struct model *m, struct store *s)
     assert_int_equal(stats.keys, keys);
     assert_int_equal(stats.tombstones, tombstones);
     assert_int_equal(stats.live_bytes, bytes);
+    assert_int_equal(stats.expiring, expiring);
 }

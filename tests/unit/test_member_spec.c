@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "shared/error.h"
+#include "shared/status_lines.h"
 #include "tools/member_spec.h"
-#include "tools/status_lines.h"
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The lines "name=value" in which a node tells its status. */
-#ifndef RINGKV_TOOLS_STATUS_LINES_H
-#define RINGKV_TOOLS_STATUS_LINES_H
+#ifndef RINGKV_SHARED_STATUS_LINES_H
+#define RINGKV_SHARED_STATUS_LINES_H
 
 #include "shared/bytes.h"
 #include <stdint.h>

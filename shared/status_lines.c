@@ -1,4 +1,4 @@
-#include "tools/status_lines.h"
+#include "shared/status_lines.h"
 
 struct bytes status_text(struct bytes status, const char *name)
 {
