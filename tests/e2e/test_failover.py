@@ -8,10 +8,11 @@ import time
 import frames
 import pytest
 from frames import Peer
-from harness import SANITIZE, array, bulk, wait_for
+from harness import REPLY_SECONDS, SANITIZE, array, bulk, wait_for
 from load import Load, mixed
 
 CLIENTS = 50
+CLIENTS_ALONE = 20
 REQUEST_SECONDS = 10 if SANITIZE else 2  # request_timeout
 MARGIN_SECONDS = 10 if SANITIZE else 1
 LATENCY_SECONDS_MAX = 12 if SANITIZE else 1
@@ -53,8 +54,8 @@ def is_even(cluster):
     return None not in found.values() and all(abs(count - share) < 2 for count in found.values())
 
 
-def after(load, count):
-    wait_for(lambda: load.count() >= count or not load.is_alive(), f"{count} commands")
+def after(load, count, seconds=REPLY_SECONDS):
+    wait_for(lambda: load.count() >= count or not load.is_alive(), f"{count} commands", seconds)
 
 
 def test_kill_one_of_three(settled):
@@ -83,13 +84,14 @@ def test_majority_gone(settled):
         for number in range(100):
             assert client.ask("SET", f"failover:old:{number}", number) == b"+OK\r\n"
     wait_for(lambda: behind(cluster) == 0, "all replicas to be up to date")
-    with Load([cluster.port], 20, mixed("failover")) as load:
+    with Load([cluster.port], CLIENTS_ALONE, mixed("failover")) as load:
         after(load, 500)
         for name in ("n2", "n3"):
             os.kill(cluster.pid(name), signal.SIGKILL)
         wait_for(lambda: not any(cluster.pids()[name] for name in ("n2", "n3")), "both to be gone")
         gone = time.monotonic_ns()
-        after(load, load.count() + 100)
+        rounds = 3  # each takes as long as a request may
+        after(load, load.count() + rounds * CLIENTS_ALONE, (rounds + 1) * REQUEST_SECONDS)
         with cluster.client() as client:
             assert client.ask("READONLY") == b"+OK\r\n"
             for number in range(100):
