@@ -10,23 +10,40 @@ struct configuration {
     uint32_t state[LINEAR_KEYS_MAX];
     /* 1 + the operation without an answer that came last: what follows must need it (0: none). */
     uint32_t guess;
+    uint32_t guesses; /* how many without an answer have taken effect */
+};
+
+/* What the search wants to know of an operation again and again. */
+struct known {
+    const struct linear_op *op;
+    uint16_t mask;                     /* its keys, as bits */
+    uint8_t slots[LINEAR_OP_KEYS_MAX]; /* where in the state they are */
+    bool reads;                        /* it is no write */
+    uint32_t twin; /* 1 + the last one before it without an answer and alike (0: none) */
+};
+
+/* The configurations seen: packed, found through a table of their indexes. An entry counts when it
+ * has the present stamp, so a search begins with an empty table for nothing. */
+struct memory {
+    uint8_t *seen;
+    size_t seen_count, seen_size; /* bytes */
+    struct memory_slot {
+        uint32_t stamp, index;
+    } * table;
+    size_t table_size;
+    uint32_t stamp;
 };
 
 struct search {
     struct model *model;
-    const struct linear_op **ops; /* those with an answer by invocation, then those without */
+    struct memory *memory;
+    struct known *ops; /* those with an answer by invocation, then those without */
     size_t count, answered;
-    uint16_t *masks; /* per operation: its keys, as bits */
     uint16_t keys[LINEAR_KEYS_MAX];
-    size_t key_count, words;
+    size_t key_count, words, packed_size;
     size_t left; /* configurations that may still be looked at */
     size_t guesses_max;
     bool guesses_missed; /* more guesses would have been tried */
-    /* The configurations seen: packed, found through a table of their indexes. */
-    uint8_t *seen;
-    size_t seen_count, seen_room, packed_size;
-    uint32_t *table;
-    size_t table_size;
 };
 
 static void *grow(void *array, size_t size)
@@ -54,47 +71,60 @@ static uint64_t hash_bytes(const uint8_t *at, size_t size)
     return h;
 }
 
-static void table_put(struct search *s, uint32_t index)
+/* Where a packed configuration stands in the table, or could stand. */
+static struct memory_slot *find_slot(const struct search *s, const uint8_t *packed)
 {
-    size_t at = hash_bytes(s->seen + index * s->packed_size, s->packed_size) % s->table_size;
+    const struct memory *m = s->memory;
+    size_t at = hash_bytes(packed, s->packed_size) % m->table_size;
 
-    while (s->table[at])
-        at = (at + 1) % s->table_size;
-    s->table[at] = index + 1;
+    while (m->table[at].stamp == m->stamp &&
+           memcmp(m->seen + m->table[at].index * s->packed_size, packed, s->packed_size) != 0)
+        at = (at + 1) % m->table_size;
+    return &m->table[at];
 }
 
-static void table_grow(struct search *s)
+static void table_grow(const struct search *s)
 {
-    s->table_size = s->table_size ? s->table_size * 2 : 1024;
-    free(s->table);
-    s->table = calloc(s->table_size, sizeof(*s->table));
-    if (!s->table)
+    struct memory *m = s->memory;
+
+    m->table_size = m->table_size ? m->table_size * 2 : 1024;
+    free(m->table);
+    m->table = calloc(m->table_size, sizeof(*m->table));
+    if (!m->table)
         abort();
-    for (size_t i = 0; i < s->seen_count; i++)
-        table_put(s, (uint32_t)i);
+    m->stamp = 1;
+    for (size_t i = 0; i < m->seen_count; i++)
+        *find_slot(s, m->seen + i * s->packed_size) = (struct memory_slot){m->stamp, (uint32_t)i};
+}
+
+static void forget_all(struct memory *m)
+{
+    m->seen_count = 0;
+    m->stamp++;
 }
 
 /* True when it is new. */
-static bool remember(struct search *s, const struct configuration *c)
+static bool remember(const struct search *s, const struct configuration *c)
 {
+    struct memory *m = s->memory;
     uint8_t packed[sizeof(*c)];
-    size_t done_size = s->words * 8, at;
+    size_t done_size = s->words * 8, end = m->seen_count * s->packed_size;
+    struct memory_slot *slot;
 
     memcpy(packed, c->done, done_size);
     memcpy(packed + done_size, &c->guess, 4);
     memcpy(packed + done_size + 4, c->state, s->key_count * 4);
-    if ((s->seen_count + 1) * 2 > s->table_size)
+    if ((m->seen_count + 1) * 2 > m->table_size)
         table_grow(s);
-    at = hash_bytes(packed, s->packed_size) % s->table_size;
-    for (; s->table[at]; at = (at + 1) % s->table_size)
-        if (memcmp(s->seen + (s->table[at] - 1) * s->packed_size, packed, s->packed_size) == 0)
-            return false;
-    if (s->seen_count == s->seen_room) {
-        s->seen_room = s->seen_room ? s->seen_room * 2 : 256;
-        s->seen = grow(s->seen, s->seen_room * s->packed_size);
+    slot = find_slot(s, packed);
+    if (slot->stamp == m->stamp)
+        return false;
+    if (end + s->packed_size > m->seen_size) {
+        m->seen_size = 2 * (end + s->packed_size) + (1 << 14);
+        m->seen = grow(m->seen, m->seen_size);
     }
-    memcpy(s->seen + s->seen_count * s->packed_size, packed, s->packed_size);
-    s->table[at] = (uint32_t)++s->seen_count;
+    memcpy(m->seen + end, packed, s->packed_size);
+    *slot = (struct memory_slot){m->stamp, (uint32_t)m->seen_count++};
     return true;
 }
 
@@ -113,7 +143,7 @@ static void set_done(struct configuration *c, size_t i)
 /* Its effect does not depend on what was there, nor does its answer. */
 static bool is_blind(const struct search *s, size_t i)
 {
-    switch (s->ops[i]->op) {
+    switch (s->ops[i].op->op) {
     case OP_SET:
     case OP_MSET:
         return true;
@@ -135,11 +165,11 @@ static bool needs_guess(const struct search *s, const struct configuration *c, s
 
     if (!c->guess)
         return true;
-    guessed = s->masks[c->guess - 1];
+    guessed = s->ops[c->guess - 1].mask;
     /* Guesses side by side that do not touch each other come in one order. */
-    if (i >= s->answered && (guessed & s->masks[i]) == 0)
+    if (i >= s->answered && (guessed & s->ops[i].mask) == 0)
         return i >= c->guess;
-    return (guessed & s->masks[i]) && !(is_blind(s, i) && (guessed & ~s->masks[i]) == 0);
+    return (guessed & s->ops[i].mask) && !(is_blind(s, i) && (guessed & ~s->ops[i].mask) == 0);
 }
 
 static bool are_alike(const struct linear_op *a, const struct linear_op *b)
@@ -159,34 +189,17 @@ static bool are_alike(const struct linear_op *a, const struct linear_op *b)
 /* Of several alike without an answer only the first has to be tried. */
 static bool has_twin(const struct search *s, const struct configuration *c, size_t i)
 {
-    for (size_t j = s->answered; j < i; j++)
-        if (!is_done(c, j) && are_alike(s->ops[i], s->ops[j]))
-            return true;
-    return false;
-}
-
-/* How many operations without an answer have taken effect. */
-static size_t guesses(const struct search *s, const struct configuration *c)
-{
-    size_t count = 0;
-
-    for (size_t i = s->answered; i < s->count; i++)
-        count += is_done(c, i);
-    return count;
-}
-
-static bool is_read(const struct linear_op *op)
-{
-    return !operation_info(op->op)->writes;
+    return s->ops[i].twin && !is_done(c, s->ops[i].twin - 1);
 }
 
 /* Whether one of its line has to take effect before it, and has not; all from `first` on. */
 static bool is_behind(const struct search *s, const struct configuration *c, size_t first, size_t i)
 {
-    const struct linear_op *op = s->ops[i];
+    const struct known *known = &s->ops[i];
 
-    for (size_t j = first; op->line && j < i; j++)
-        if (s->ops[j]->line == op->line && !is_done(c, j) && !(is_read(op) && is_read(s->ops[j])))
+    for (size_t j = first; known->op->line && j < i; j++)
+        if (s->ops[j].op->line == known->op->line && !is_done(c, j) &&
+            !(known->reads && s->ops[j].reads))
             return true;
     return false;
 }
@@ -196,27 +209,27 @@ static bool is_behind(const struct search *s, const struct configuration *c, siz
 static size_t candidates(struct search *s, const struct configuration *c, size_t first,
                          uint16_t *out)
 {
+    bool may_guess = c->guesses < s->guesses_max;
     uint64_t end = LINEAR_NEVER;
     size_t count = 0;
 
-    for (size_t i = first; i < s->answered && s->ops[i]->invoked < end; i++) {
+    for (size_t i = first; i < s->answered && s->ops[i].op->invoked < end; i++) {
+        uint64_t returned = s->ops[i].op->returned;
         size_t at = count;
 
         if (is_done(c, i))
             continue;
-        if (s->ops[i]->returned < end)
-            end = s->ops[i]->returned;
+        if (returned < end)
+            end = returned;
         if (is_behind(s, c, first, i))
             continue;
-        for (; at && s->ops[out[at - 1]]->returned > s->ops[i]->returned; at--)
+        for (; at && s->ops[out[at - 1]].op->returned > returned; at--)
             out[at] = out[at - 1];
         out[at] = (uint16_t)i;
         count++;
     }
-    bool may_guess = guesses(s, c) < s->guesses_max;
-
     for (size_t i = s->answered; i < s->count; i++) {
-        if (is_done(c, i) || s->ops[i]->invoked > end || has_twin(s, c, i))
+        if (is_done(c, i) || s->ops[i].op->invoked > end || has_twin(s, c, i))
             continue;
         if (may_guess)
             out[count++] = (uint16_t)i;
@@ -231,22 +244,28 @@ enum taken { TAKEN_IMPOSSIBLE, TAKEN_UNCHANGED, TAKEN_CHANGED };
 static enum taken take(const struct search *s, const struct configuration *c, size_t i,
                        struct configuration *next)
 {
-    memcpy(next->done, c->done, s->words * 8);
-    memcpy(next->state, c->state, s->key_count * 4);
-    next->guess = i < s->answered ? 0 : (uint32_t)i + 1;
+    bool answered = i < s->answered;
+
     if (!needs_guess(s, c, i))
         return TAKEN_IMPOSSIBLE;
-    if (!model_step(s->model, s->ops[i], s->keys, s->key_count, next->state, i < s->answered))
+    memcpy(next->state, c->state, s->key_count * 4);
+    if (!model_step(s->model, s->ops[i].op, s->ops[i].slots, next->state, answered))
         return TAKEN_IMPOSSIBLE;
+    memcpy(next->done, c->done, s->words * 8);
     set_done(next, i);
+    next->guess = answered ? 0 : (uint32_t)i + 1;
+    next->guesses = c->guesses + !answered;
     return memcmp(next->state, c->state, s->key_count * 4) ? TAKEN_CHANGED : TAKEN_UNCHANGED;
 }
 
 /* By its answer it had no effect, whatever was there. */
-static bool only_looked(const struct linear_op *op)
+static bool only_looked(const struct known *known)
 {
-    return is_read(op) || op->kind == REPLY_ERROR ||
-           ((op->op == OP_SETNX || op->op == OP_DEL) && op->integer == 0);
+    const struct linear_op *op = known->op;
+
+    return known->reads || op->kind == REPLY_ERROR ||
+           ((op->op == OP_SETNX || op->op == OP_DEL) && op->integer == 0) ||
+           (op->op == OP_CAS && op->integer != 1);
 }
 
 static enum linear_verdict search_from(struct search *s, const struct configuration *c,
@@ -270,7 +289,7 @@ static enum linear_verdict search_from(struct search *s, const struct configurat
 
     /* One that only looks, and fits, can come now as well as later: no need to try others. */
     for (size_t i = 0; i < count && order[i] < s->answered; i++)
-        if (only_looked(s->ops[order[i]]) && take(s, c, order[i], &next) == TAKEN_UNCHANGED)
+        if (only_looked(&s->ops[order[i]]) && take(s, c, order[i], &next) == TAKEN_UNCHANGED)
             return search_from(s, &next, first);
     for (size_t i = 0; i < count; i++) {
         enum taken taken = take(s, c, order[i], &next);
@@ -324,8 +343,8 @@ static uint16_t *tie_keys(const struct linear_op *ops, size_t count)
 
 static int by_invocation(const void *a, const void *b)
 {
-    const struct linear_op *x = *(const struct linear_op *const *)a;
-    const struct linear_op *y = *(const struct linear_op *const *)b;
+    const struct linear_op *x = ((const struct known *)a)->op;
+    const struct linear_op *y = ((const struct known *)b)->op;
     bool x_never = x->returned == LINEAR_NEVER, y_never = y->returned == LINEAR_NEVER;
 
     if (x_never != y_never)
@@ -333,25 +352,36 @@ static int by_invocation(const void *a, const void *b)
     return (x->invoked > y->invoked) - (x->invoked < y->invoked);
 }
 
-static void add_key(struct search *s, uint16_t key)
+/* Where in the state a key is. */
+static uint8_t slot_of(struct search *s, uint16_t key)
 {
     for (size_t i = 0; i < s->key_count; i++)
         if (s->keys[i] == key)
-            return;
+            return (uint8_t)i;
     if (s->key_count == LINEAR_KEYS_MAX)
         abort();
-    s->keys[s->key_count++] = key;
+    s->keys[s->key_count] = key;
+    return (uint8_t)s->key_count++;
 }
 
-static uint16_t mask_of(const struct search *s, const struct linear_op *op)
+static void know(struct search *s, const struct linear_op *op)
 {
-    unsigned mask = 0;
+    struct known *known = &s->ops[s->count++];
 
-    for (uint8_t k = 0; k < op->key_count; k++)
-        for (size_t i = 0; i < s->key_count; i++)
-            if (s->keys[i] == op->keys[k])
-                mask |= 1u << i;
-    return (uint16_t)mask;
+    *known = (struct known){.op = op, .reads = !operation_info(op->op)->writes};
+    for (uint8_t k = 0; k < op->key_count; k++) {
+        known->slots[k] = slot_of(s, op->keys[k]);
+        known->mask |= (uint16_t)(1u << known->slots[k]);
+    }
+    s->answered += op->returned != LINEAR_NEVER;
+}
+
+static void find_twins(struct search *s)
+{
+    for (size_t i = s->answered; i < s->count; i++)
+        for (size_t j = s->answered; j < i; j++)
+            if (are_alike(s->ops[i].op, s->ops[j].op))
+                s->ops[i].twin = (uint32_t)j + 1;
 }
 
 /* Gathers the operations on the keys tied to `root`. */
@@ -361,48 +391,37 @@ static void gather(struct search *s, const struct linear_op *ops, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (root_of(parents, ops[i].keys[0]) != root)
             continue;
-        if (ops[i].returned == LINEAR_NEVER && is_read(&ops[i]))
+        if (ops[i].returned == LINEAR_NEVER && !operation_info(ops[i].op)->writes)
             continue;
         if (s->count == LINEAR_OPS_MAX)
             abort();
-        s->ops[s->count++] = &ops[i];
-        s->answered += ops[i].returned != LINEAR_NEVER;
-        for (uint8_t k = 0; k < ops[i].key_count; k++)
-            add_key(s, ops[i].keys[k]);
+        know(s, &ops[i]);
     }
     if (s->count)
-        qsort(s->ops, s->count, sizeof(const struct linear_op *), by_invocation);
-    for (size_t i = 0; i < s->count; i++)
-        s->masks[i] = mask_of(s, s->ops[i]);
+        qsort(s->ops, s->count, sizeof(*s->ops), by_invocation);
+    find_twins(s);
     s->words = (s->count + 63) / 64;
     s->packed_size = s->words * 8 + 4 + s->key_count * 4;
 }
 
-static enum linear_verdict check_tied(struct model *model, const struct linear_op *ops,
-                                      size_t count, const uint16_t *parents, uint16_t root,
-                                      size_t max)
+static enum linear_verdict check_tied(struct search *s, const struct linear_op *ops, size_t count,
+                                      const uint16_t *parents, uint16_t root, size_t max)
 {
-    const struct linear_op *gathered[LINEAR_OPS_MAX];
-    uint16_t masks[LINEAR_OPS_MAX];
-    struct search s = {.model = model, .ops = gathered, .masks = masks};
     struct configuration start = {0};
     enum linear_verdict verdict;
 
-    gather(&s, ops, count, parents, root);
+    s->count = s->answered = s->key_count = 0;
+    gather(s, ops, count, parents, root);
     /* Few of the operations without an answer are needed, mostly: those with few guesses are looked
      * for first. */
-    s.guesses_max = 1;
+    s->guesses_max = 1;
     do {
-        s.guesses_max *= 2;
-        s.guesses_missed = false;
-        s.left = max;
-        s.seen_count = 0;
-        if (s.table_size)
-            memset(s.table, 0, s.table_size * sizeof(*s.table));
-        verdict = search_from(&s, &start, 0);
-    } while (verdict != LINEAR_YES && s.guesses_missed);
-    free(s.seen);
-    free(s.table);
+        s->guesses_max *= 2;
+        s->guesses_missed = false;
+        s->left = max;
+        forget_all(s->memory);
+        verdict = search_from(s, &start, 0);
+    } while (verdict != LINEAR_YES && s->guesses_missed);
     return verdict;
 }
 
@@ -411,7 +430,9 @@ enum linear_verdict linear_check(const struct linear_op *ops, size_t count,
 {
     uint16_t *parents = tie_keys(ops, count);
     uint8_t *checked = calloc((size_t)key_max(ops, count) + 1, 1);
-    struct model *model = model_new();
+    struct known known[LINEAR_OPS_MAX];
+    struct memory memory = {0};
+    struct search s = {.model = model_new(), .memory = &memory, .ops = known};
     enum linear_verdict verdict = LINEAR_YES;
 
     if (!checked)
@@ -422,10 +443,12 @@ enum linear_verdict linear_check(const struct linear_op *ops, size_t count,
         if (checked[root])
             continue;
         checked[root] = 1;
-        verdict = check_tied(model, ops, count, parents, root, configurations_max);
+        verdict = check_tied(&s, ops, count, parents, root, configurations_max);
         *key = ops[i].keys[0];
     }
-    model_free(model);
+    model_free(s.model);
+    free(memory.seen);
+    free(memory.table);
     free(parents);
     free(checked);
     return verdict;

@@ -1,10 +1,14 @@
 #include "tests/sim/linear_model.h"
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+struct value {
+    struct bytes bytes;
+    bool is_integer;
+    int64_t integer;
+};
+
 struct model {
-    struct bytes *values;
+    struct value *values;
     uint32_t count, size;
     uint32_t *table; /* of twice the size; finds values by their hash */
 };
@@ -27,7 +31,7 @@ static void grow(struct model *m)
     if (!m->table || !m->values)
         abort();
     for (uint32_t i = 1; i < m->count; i++) {
-        size_t at = hash_value(m->values[i]) % (2 * m->size);
+        size_t at = hash_value(m->values[i].bytes) % (2 * m->size);
 
         while (m->table[at])
             at = (at + 1) % (2 * m->size);
@@ -49,10 +53,42 @@ struct model *model_new(void)
 void model_free(struct model *m)
 {
     for (uint32_t i = 1; i < m->count; i++)
-        free((void *)m->values[i].data);
+        free((void *)m->values[i].bytes.data);
     free(m->values);
     free(m->table);
     free(m);
+}
+
+enum { DIGITS_MAX = 20 }; /* of an int64, its sign among them */
+
+/* The decimal form of an integer; points into `text`. */
+static struct bytes text_of(int64_t integer, uint8_t text[DIGITS_MAX])
+{
+    uint64_t left = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    size_t at = DIGITS_MAX;
+
+    do {
+        text[--at] = (uint8_t)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (integer < 0)
+        text[--at] = '-';
+    return bytes_of(text + at, DIGITS_MAX - at);
+}
+
+/* Whether a value is an int64 without leading zeros: strtoll's idea of one, narrowed by writing it
+ * again. */
+static bool integer_of(struct bytes value, int64_t *out)
+{
+    char text[DIGITS_MAX + 1];
+    uint8_t again[DIGITS_MAX];
+
+    if (value.size == 0 || value.size >= sizeof(text))
+        return false;
+    memcpy(text, value.data, value.size);
+    text[value.size] = 0;
+    *out = strtoll(text, NULL, 10);
+    return bytes_equal(text_of(*out, again), value);
 }
 
 /* The number of a value; new ones are copied. */
@@ -66,60 +102,51 @@ static uint32_t value_number(struct model *m, struct bytes value)
     size_t at = hash_value(value) % (2 * m->size);
 
     for (; m->table[at]; at = (at + 1) % (2 * m->size))
-        if (bytes_equal(m->values[m->table[at]], value))
+        if (bytes_equal(m->values[m->table[at]].bytes, value))
             return m->table[at];
     copy = malloc(value.size + 1);
     if (!copy)
         abort();
     if (value.size)
         memcpy(copy, value.data, value.size);
-    m->values[m->count] = bytes_of(copy, value.size);
+
+    struct value *new = &m->values[m->count];
+
+    new->bytes = bytes_of(copy, value.size);
+    new->is_integer = integer_of(new->bytes, &new->integer);
     m->table[at] = m->count;
     return m->count++;
-}
-
-/* The decimal form without leading zeros of an int64; strtoll's idea of one, narrowed by printing
- * it again. */
-static bool integer_of(struct bytes value, int64_t *out)
-{
-    char text[24], again[24];
-
-    if (value.size == 0 || value.size >= sizeof(text))
-        return false;
-    memcpy(text, value.data, value.size);
-    text[value.size] = 0;
-    *out = strtoll(text, NULL, 10);
-    snprintf(again, sizeof(again), "%" PRId64, *out);
-    return strcmp(text, again) == 0;
 }
 
 static bool is_value(struct model *m, uint32_t value, uint8_t kind, struct bytes result)
 {
     if (value == 0)
         return kind == REPLY_NIL;
-    return kind == REPLY_BULK && bytes_equal(m->values[value], result);
+    return kind == REPLY_BULK && bytes_equal(m->values[value].bytes, result);
 }
 
 static bool step_incrby(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
 {
-    int64_t value = 0;
-    char text[24];
-    int size;
+    int64_t value = *slot ? m->values[*slot].integer : 0;
+    uint8_t text[DIGITS_MAX];
 
-    if ((*slot && !integer_of(m->values[*slot], &value)) ||
-        __builtin_add_overflow(value, op->by, &value))
+    if ((*slot && !m->values[*slot].is_integer) || __builtin_add_overflow(value, op->by, &value))
         return !answered || op->kind == REPLY_ERROR;
-    size = snprintf(text, sizeof(text), "%" PRId64, value);
-    *slot = value_number(m, bytes_of(text, (size_t)size));
-    return !answered || (op->kind == REPLY_INTEGER && op->integer == value);
+    if (answered && (op->kind != REPLY_INTEGER || op->integer != value))
+        return false;
+    *slot = value_number(m, text_of(value, text));
+    return true;
 }
 
 static bool step_append(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
 {
-    struct bytes old = *slot ? m->values[*slot] : (struct bytes){0};
+    struct bytes old = *slot ? m->values[*slot].bytes : (struct bytes){0};
     size_t size = old.size + op->values[0].size;
-    uint8_t *joined = malloc(size + 1);
+    uint8_t *joined;
 
+    if (answered && (op->kind != REPLY_INTEGER || op->integer != (int64_t)size))
+        return false;
+    joined = malloc(size + 1);
     if (!joined)
         abort();
     if (old.size)
@@ -128,12 +155,12 @@ static bool step_append(struct model *m, const struct linear_op *op, uint32_t *s
         memcpy(joined + old.size, op->values[0].data, op->values[0].size);
     *slot = value_number(m, bytes_of(joined, size));
     free(joined);
-    return !answered || (op->kind == REPLY_INTEGER && op->integer == (int64_t)size);
+    return true;
 }
 
 static bool step_cas(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
 {
-    int64_t result = !*slot ? -1 : bytes_equal(m->values[*slot], op->values[0]);
+    int64_t result = !*slot ? -1 : bytes_equal(m->values[*slot].bytes, op->values[0]);
 
     if (result == 1)
         *slot = value_number(m, op->values[1]);
@@ -141,13 +168,14 @@ static bool step_cas(struct model *m, const struct linear_op *op, uint32_t *slot
 }
 
 /* Operations on several keys: DEL and EXISTS count, MGET shows, MSET sets, EXEC does both. */
-static bool step_many(struct model *m, const struct linear_op *op, uint32_t **slots, bool answered)
+static bool step_many(struct model *m, const struct linear_op *op, const uint8_t *slots,
+                      uint32_t *state, bool answered)
 {
     int64_t count = 0;
     bool fits = true;
 
     for (uint8_t k = 0; k < op->key_count; k++) {
-        uint32_t *slot = slots[k];
+        uint32_t *slot = &state[slots[k]];
 
         count += *slot != 0;
         if (op->op == OP_MGET || op->op == OP_EXEC)
@@ -176,7 +204,7 @@ static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot
         return !answered || is_value(m, old, op->kind, op->results[0]);
     case OP_STRLEN:
         return !answered || (op->kind == REPLY_INTEGER &&
-                             op->integer == (old ? (int64_t)m->values[old].size : 0));
+                             op->integer == (old ? (int64_t)m->values[old].bytes.size : 0));
     case OP_SET:
         *slot = value_number(m, op->values[0]);
         return !answered || op->kind == REPLY_OK;
@@ -201,17 +229,17 @@ static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot
     }
 }
 
-bool model_step(struct model *m, const struct linear_op *op, const uint16_t *keys, size_t key_count,
-                uint32_t *state, bool answered)
+bool model_step(struct model *m, const struct linear_op *op, const uint8_t *slots, uint32_t *state,
+                bool answered)
 {
-    uint32_t *slots[LINEAR_OP_KEYS_MAX] = {0};
-
-    for (uint8_t k = 0; k < op->key_count; k++)
-        for (size_t i = 0; i < key_count; i++)
-            if (keys[i] == op->keys[k])
-                slots[k] = &state[i];
-    if (op->op == OP_MGET || op->op == OP_MSET || op->op == OP_DEL || op->op == OP_EXISTS ||
-        op->op == OP_EXEC)
-        return step_many(m, op, slots, answered);
-    return step_one(m, op, slots[0], answered);
+    switch (op->op) {
+    case OP_MGET:
+    case OP_MSET:
+    case OP_DEL:
+    case OP_EXISTS:
+    case OP_EXEC:
+        return step_many(m, op, slots, state, answered);
+    default:
+        return step_one(m, op, &state[slots[0]], answered);
+    }
 }

@@ -12,9 +12,9 @@ struct model;
 struct model *model_new(void);
 void model_free(struct model *m);
 
-/* Lets an operation take effect on `state` (per key of `keys` the number of its value). False, when
- * `answered`: its answer could not be this one. */
-bool model_step(struct model *m, const struct linear_op *op, const uint16_t *keys, size_t key_count,
-                uint32_t *state, bool answered);
+/* Lets an operation take effect on `state`, in which slots[k] is where the number of the value of
+ * its kth key stands. False, when `answered`: its answer could not be this one. */
+bool model_step(struct model *m, const struct linear_op *op, const uint8_t *slots, uint32_t *state,
+                bool answered);
 
 #endif
