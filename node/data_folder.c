@@ -150,8 +150,10 @@ int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, c
         return RK_NOMEM;
     error = file_make_folder(path, 0700);
     if (error)
-        snprintf(why, why_size, "data folder %s: cannot make it: %s", path,
-                 error == RK_IO ? strerror(errno) : rk_error_text(error));
+        snprintf(why, why_size,
+                 "data folder %s: cannot make it: %s; the folder that it lies in must be there, "
+                 "and this process must be allowed to write in it",
+                 path, error == RK_IO ? strerror(errno) : rk_error_text(error));
     if (!error)
         error = lock(d, why, why_size);
     if (!error)

@@ -7,6 +7,7 @@
 #include "shared/frame.h"
 #include "shared/listener.h"
 #include "shared/log.h"
+#include "shared/log_quota.h"
 #include "shared/secret.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ struct front {
     struct ring_keeper *keeper;
     uint64_t started_ms;
     struct status_front counters;
+    struct log_quota refusals;
 };
 
 static void visitor_end(struct visitor *v)
@@ -51,6 +53,21 @@ static void visitor_end(struct visitor *v)
         v->next->at = v->at;
     v->front->counters.connections--;
     free(v);
+}
+
+/* Whoever is refused tries again every second. */
+static void tell_refused(struct visitor *v, const char *why)
+{
+    struct front *f = v->front;
+    uint64_t unsaid;
+
+    if (!log_quota_take(&f->refusals, loop_now_ms(f->loop), &unsaid))
+        log_debug("front: refused address=%s: %s", conn_peer(v->conn), why);
+    else if (unsaid)
+        log_warn("front: refused address=%s: %s (and %llu more since the last such line)",
+                 conn_peer(v->conn), why, (unsigned long long)unsaid);
+    else
+        log_warn("front: refused address=%s: %s", conn_peer(v->conn), why);
 }
 
 static void say_goodbye(struct visitor *v, int error, const char *format, ...)
@@ -65,7 +82,7 @@ static void say_goodbye(struct visitor *v, int error, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     v->front->counters.handshake_failures++;
-    log_warn("front: refused address=%s: %s", conn_peer(v->conn), text);
+    tell_refused(v, text);
     message_put_goodbye(conn_out(v->conn), error, text);
     conn_close_after_flush(v->conn);
 }
@@ -91,7 +108,7 @@ static int answer_status(struct visitor *v, uint64_t tag)
     struct buf text = {0};
     int error;
 
-    f->counters.newer_epoch_heard = ring_keeper_heard(f->keeper);
+    f->counters.epoch_heard = ring_keeper_heard(f->keeper);
     f->counters.uptime_s = (loop_now_ms(f->loop) - f->started_ms) / 1000;
     error = status_write(f->node, ring_keeper_ring(f->keeper), &f->counters, &text);
     if (!error)

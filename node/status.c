@@ -155,6 +155,7 @@ int status_write(const struct node *node, const struct ring *ring, const struct 
     }
     error = error ? error : put_hex(out, "identity", node->folder.identity);
     error = error ? error : put_ring(out, node, ring);
+    error = error ? error : put_number(out, "epoch_heard", front->epoch_heard);
     error = error ? error : put_number(out, "shards", node->folder.shards);
     error = error ? error : put_number(out, "uptime_s", front->uptime_s);
     error = error ? error : put_disk(out, node);

@@ -8,7 +8,7 @@
 
 struct status_front {
     uint64_t uptime_s, connections, accepted, refused, handshake_failures;
-    uint64_t newer_epoch_heard;
+    uint64_t epoch_heard;
 };
 
 /* Appends the lines. `ring` may be NULL. 0 or RK_NOMEM. */

@@ -1,6 +1,7 @@
 #include "proxy/link.h"
 #include "proxy/worker.h"
 #include "shared/conn.h"
+#include "shared/crc32c.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/log.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     BACKOFF_MIN_MS = 10,
@@ -34,13 +36,15 @@ static uint64_t backoff_ms(const struct link *l)
 static void link_down(struct link *l, const char *why)
 {
     bool was_up = l->lane.state == LANE_UP;
+    uint32_t reason = crc32c(0, why, strlen(why));
 
     if (l->conn)
         conn_close(l->conn);
     l->conn = NULL;
-    if (was_up || l->failures == 0)
+    if (was_up || l->failures == 0 || l->told != reason)
         log_warn("link: %s node=%s shard=%u address=%s:%u why=\"%s\"", was_up ? "lost" : "failed",
                  l->name, l->shard, l->host, l->port, why);
+    l->told = reason;
     if (was_up) {
         l->failures = 0;
         router_lane_lost(&l->worker->router, &l->lane);

@@ -7,6 +7,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/log.h"
+#include "shared/log_quota.h"
 #include "shared/message.h"
 #include "shared/ring.h"
 #include "shared/ring_ref.h"
@@ -46,6 +47,7 @@ struct ring_watch {
     uint32_t failures;  /* nodes in a row that could not help */
     uint32_t wanted; /* nodes to be asked before a refusal is put down to a node that is behind */
     enum watch_state state;
+    struct log_quota told;
     uint64_t tag;
     _Atomic bool hurried; /* watch_hurry is posted */
     struct handshake handshake;
@@ -82,21 +84,27 @@ static void watch_pause(struct ring_watch *w, uint64_t after_ms)
     loop_timer_set(w->timer, after_ms);
 }
 
+static void watch_move(struct ring_watch *w)
+{
+    w->candidate = (w->candidate + 1) % candidates(w);
+}
+
 /* The present node cannot help. */
 static void watch_next(struct ring_watch *w, const char *why)
 {
     uint32_t count = candidates(w);
     uint32_t rounds = ++w->failures / count;
     uint64_t wait = (uint64_t)ROUND_MS << (rounds < 4 ? rounds : 4);
+    uint64_t unsaid;
     uint16_t port;
     const char *host = candidate_host(w, &port);
 
     /* Every node once, then only when nothing has changed for a while. */
-    if (w->failures <= count)
+    if (w->failures <= count && log_quota_take(&w->told, loop_now_ms(w->proxy->loop), &unsaid))
         log_warn("ring: no answer node=%s:%u why=\"%s\"", host, port, why);
     if (w->failures == count)
         log_warn("ring: none of %u nodes could be asked; trying on", count);
-    w->candidate = (w->candidate + 1) % count;
+    watch_move(w);
     if (w->failures % count)
         wait = NEXT_MS;
     watch_pause(w, wait < ROUND_MAX_MS ? wait : ROUND_MAX_MS);
@@ -147,6 +155,20 @@ static bool ring_follows(const struct ring *known, const struct ring *next, cons
     return !*why && next->epoch > known->epoch;
 }
 
+/* The node has answered, with no newer ring. When one is wanted, it may be this node that is
+ * behind.
+ */
+static void keep_ring(struct ring_watch *w)
+{
+    w->failures = 0;
+    if (w->wanted && --w->wanted) {
+        watch_move(w);
+        watch_pause(w, NEXT_MS);
+    } else {
+        watch_rest(w);
+    }
+}
+
 static void take_ring(struct ring_watch *w, struct ring *ring)
 {
     struct ring_ref *ref;
@@ -156,11 +178,8 @@ static void take_ring(struct ring_watch *w, struct ring *ring)
         ring_free(ring);
         if (why)
             watch_next(w, why);
-        else if (w->wanted && --w->wanted)
-            /* It may be this node that is behind. */
-            watch_next(w, "it knows no newer ring");
         else
-            watch_rest(w);
+            keep_ring(w);
         return;
     }
     ref = ring_ref_new(ring);

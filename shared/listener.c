@@ -96,6 +96,22 @@ static uint16_t bound_port(int fd)
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* What would be right, where the error alone leaves one to guess. */
+static const char *advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; another process listens there ('ss -ltnp' shows which): stop it, or listen at "
+               "another port";
+    case EADDRNOTAVAIL:
+        return "; this machine has no such address ('ip address' shows what it has)";
+    case EACCES:
+        return "; ports below 1024 are for root";
+    default:
+        return "";
+    }
+}
+
 struct listener *listener_new(struct loop *loop, const char *host, uint16_t port, bool reuse_port,
                               void (*on_accept)(void *arg, int fd), void *arg, char *why,
                               size_t why_size)
@@ -130,7 +146,8 @@ struct listener *listener_new(struct loop *loop, const char *host, uint16_t port
         if (l->event && l->pause && event_add(l->event, NULL) == 0)
             return l;
     }
-    snprintf(why, why_size, "%s:%u: %s", host, port, l ? strerror(error) : "out of memory");
+    snprintf(why, why_size, "%s:%u: %s%s", host, port, l ? strerror(error) : "out of memory",
+             l ? advice(error) : "");
     listener_free(l);
     return NULL;
 }

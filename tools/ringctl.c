@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (strcmp(argv[0], "-V") == 0 || strcmp(argv[0], "--version") == 0) {
-        puts("ringctl " PACKAGE_VERSION);
+        puts("ringctl (ringkv) " PACKAGE_VERSION);
         return EXIT_DONE;
     }
     for (int i = 0; i < COMMAND_COUNT; i++)

@@ -174,9 +174,9 @@ static void test_in_use(void **state)
 
         assert_non_null(l);
         assert_null(listen_at(names[i], listener_port(l), false));
-        snprintf(wanted, sizeof(wanted), "%s:%u: Address already in use", names[i],
+        snprintf(wanted, sizeof(wanted), "%s:%u: Address already in use; another process", names[i],
                  listener_port(l));
-        assert_string_equal(why, wanted);
+        assert_memory_equal(why, wanted, strlen(wanted));
         listener_free(l);
     }
 }
@@ -188,6 +188,7 @@ static void test_bad_hosts(void **state)
     assert_non_null(strstr(why, "no such host:1: "));
     /* An address of nobody here. */
     assert_null(listen_at("192.0.2.1", 0, false));
+    assert_non_null(strstr(why, "this machine has no such address"));
     assert_non_null(strstr(why, "192.0.2.1:0: "));
 }
 
