@@ -394,6 +394,10 @@ void worker_free(struct worker *w)
         return;
     while (w->clients)
         client_close(w->clients);
+    /* What is in flight for clients that left is tried again at other nodes when a link is lost, so
+     * none may be freed before all are lost. */
+    for (struct link *l = w->links; l; l = l->next)
+        router_lane_lost(&w->router, &l->lane);
     while (w->links) {
         struct link *l = w->links;
 

@@ -3,11 +3,15 @@
 import json
 import re
 import signal
+import socket
+import struct
 import threading
 
 import pytest
 import redis
 from harness import BIN, HOST, ROOT, PortBlock, Program, RawClient, array, bulk, run, wait_for
+
+RESET_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER of a client that breaks off
 
 PROGRAMS = ["ringnode", "ringproxy", "ringctl"]
 DAEMONS = ["ringnode", "ringproxy"]
@@ -226,6 +230,30 @@ def test_term_answers_what_is_in_flight(make_cluster):
     cluster.start("proxy1")
     with redis.Redis(port=cluster.port) as after:
         assert after.exists(*(f"term:{number}" for number in range(answered))) == answered
+
+
+def test_term_while_clients_that_left_wait(make_cluster):
+    """Commands whose clients are gone, and whose nodes do not answer, keep the proxy from nothing."""
+    cluster = make_cluster()
+    path = cluster.folder / "cluster" / "proxy1" / "ringproxy.conf"
+    cluster.kill("proxy1")
+    with Program("ringproxy", "-c", path) as program:
+        client = wait_for(lambda: connect(cluster.port), "the proxy to listen")
+        wait_for(lambda: client.ask("SET", "left:a", "1") == b"+OK\r\n", "the proxy to serve")
+        for name in cluster.nodes():
+            cluster.kill(name, "STOP")
+        for number in range(50):
+            left = RawClient(cluster.port)
+            left.send(array("GET", f"left:{number}") + array("SET", f"left:{number}", "1"))
+            left.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
+            left.close()
+        wait_for(lambda: b"connected_clients:1\r\n" in client.ask("INFO", "clients"), "the others to be gone")
+        client.close()
+        program.process.send_signal(signal.SIGTERM)
+        status, output = program.wait()
+        for name in cluster.nodes():
+            cluster.kill(name, "CONT")
+    assert status == 0, output
 
 
 def connect(port):
