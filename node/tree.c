@@ -18,6 +18,8 @@ enum {
     ENVIRONMENT_FLAGS = MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS,
 };
 
+#define RECORDS "records"
+
 int tree_error(int result)
 {
     switch (result) {
@@ -121,10 +123,8 @@ static int open_tables(struct tree *t)
     const struct {
         const char *name;
         MDB_dbi *table;
-    } tables[TABLES] = {{"records", &t->records},
-                        {"expiry", &t->expiry},
-                        {"states", &t->states},
-                        {"meta", &t->meta}};
+    } tables[TABLES] = {
+        {RECORDS, &t->records}, {"expiry", &t->expiry}, {"states", &t->states}, {"meta", &t->meta}};
     MDB_txn *txn;
     int error = tree_error(mdb_txn_begin(t->env, NULL, 0, &txn));
 
@@ -132,6 +132,8 @@ static int open_tables(struct tree *t)
         return error;
     for (int i = 0; i < TABLES && !error; i++)
         error = tree_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table));
+    if (!error)
+        error = tree_error(mdb_dbi_open(txn, NULL, 0, &t->tables));
     if (!error)
         error = tree_error(mdb_set_compare(txn, t->records, tree_order));
     if (!error)
@@ -143,13 +145,21 @@ static int open_tables(struct tree *t)
     return tree_error(t->files->commit(t->files->arg, txn));
 }
 
+static bool pages_known(void)
+{
+    int major, minor, patch;
+
+    mdb_version(&major, &minor, &patch);
+    return tree_pages_known() && major == 0 && minor == 9;
+}
+
 int tree_open(struct tree *t, const char *folder, size_t map_size, const struct store_files *files,
               char *why, size_t why_size)
 {
     size_t size = strlen(folder) + sizeof("/tree");
     int result, error;
 
-    *t = (struct tree){.files = files, .path = malloc(size)};
+    *t = (struct tree){.files = files, .path = malloc(size), .pages_known = pages_known()};
     if (!t->path)
         return RK_NOMEM;
     snprintf(t->path, size, "%s/tree", folder);
@@ -197,17 +207,47 @@ void tree_end_turn(struct tree *t)
     t->reading = false;
 }
 
-int tree_get(struct tree *t, struct bytes key, struct store_record *out)
+/* Where the records' pages are in the shard's read transaction: once for each snapshot. */
+static bool locate_records(struct tree *t)
+{
+    MDB_val name = {sizeof(RECORDS) - 1, RECORDS}, row;
+    size_t snapshot = mdb_txn_id(t->reader);
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (t->located == snapshot)
+        return true;
+    if (!t->pages_known || mdb_get(t->reader, t->tables, &name, &row) != 0 ||
+        mdb_env_info(t->env, &info) != 0 || mdb_stat(t->reader, t->records, &stat) != 0 ||
+        tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno,
+                          stat.ms_psize) != 0)
+        return false;
+    t->located = snapshot;
+    return true;
+}
+
+/* LMDB's own way, for what tree_pages.h leaves to it. */
+static int get_by_lmdb(struct tree *t, struct bytes key, struct bytes *out)
 {
     MDB_val k = {key.size, (void *)key.data}, value;
-    int result = begin_reading(t);
+    int result = mdb_get(t->reader, t->records, &k, &value);
 
-    if (result)
-        return tree_error(result);
-    result = mdb_get(t->reader, t->records, &k, &value);
-    if (result)
-        return tree_error(result);
-    return tree_record_read(key, bytes_of(value.mv_data, value.mv_size), out);
+    if (!result)
+        *out = bytes_of(value.mv_data, value.mv_size);
+    return tree_error(result);
+}
+
+int tree_get(struct tree *t, struct bytes key, struct store_record *out)
+{
+    struct bytes value;
+    int error = tree_error(begin_reading(t));
+
+    if (error)
+        return error;
+    error = locate_records(t) ? tree_pages_find(&t->pages, key, &value) : RK_CORRUPT;
+    if (error == RK_CORRUPT)
+        error = get_by_lmdb(t, key, &value);
+    return error ? error : tree_record_read(key, value, out);
 }
 
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out)
@@ -267,6 +307,7 @@ int tree_grow(struct tree *t)
     MDB_envinfo info;
     int result = mdb_env_info(t->env, &info);
 
+    t->located = 0; /* the map may move */
     if (!result)
         result = mdb_env_set_mapsize(t->env, info.me_mapsize * 2);
     return result ? RK_NOMEM : 0;

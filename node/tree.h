@@ -15,6 +15,7 @@
 #include "node/memory_table.h"
 #include "node/store.h"
 #include "node/store_files.h"
+#include "node/tree_pages.h"
 #include <lmdb.h>
 
 struct tree_counts {
@@ -24,10 +25,14 @@ struct tree_counts {
 struct tree {
     MDB_env *env;
     MDB_dbi records, expiry, states, meta;
+    MDB_dbi tables; /* their rows */
     const struct store_files *files;
     char *path;
-    MDB_txn *reader; /* of the shard's thread */
-    bool reading;    /* it is open */
+    MDB_txn *reader;         /* of the shard's thread */
+    bool reading;            /* it is open */
+    struct tree_pages pages; /* of records, as of transaction: */
+    size_t located;          /* 0: none */
+    bool pages_known;        /* this LMDB has the format that tree_pages.h reads */
     /* As of the last commit; owned by whoever writes. */
     uint64_t position;
     struct tree_counts counts;

@@ -1,0 +1,41 @@
+/* Pure: finds a key in the pages of an LMDB file, quicker than mdb_get does.
+ *
+ * A get from a tree that is larger than the processor's caches is bound by memory: LMDB compares
+ * keys one after the other, and each comparison waits for a line of its own. Here a page's lines
+ * are asked for together before they are looked at, and positions are compared as integers.
+ *
+ * What is read is the format of LMDB 0.9 on 64-bit little-endian machines. Every page carries its
+ * number and its kind, which are checked, as every offset is: what is not as expected is left to
+ * LMDB.
+ */
+#ifndef RINGKV_NODE_TREE_PAGES_H
+#define RINGKV_NODE_TREE_PAGES_H
+
+#include "shared/bytes.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A table of the file, as of one snapshot. What it points to must not change while it is used. */
+struct tree_pages {
+    const uint8_t *map; /* page 0 */
+    uint64_t count;     /* pages that the snapshot may use */
+    uint64_t root;      /* TREE_PAGES_EMPTY: the table has no page */
+    size_t page_size;
+};
+
+#define TREE_PAGES_EMPTY UINT64_MAX
+
+/* Whether this machine has the format that is read here. */
+bool tree_pages_known(void);
+
+/* Finds the pages of a table. `row`: the table's row among the tables of the file, where it stands
+ * in the map; `last`: a page number that no page of the snapshot exceeds. 0 or RK_CORRUPT: the row
+ * is not as expected. */
+int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last, size_t page_size);
+
+/* The value of a key, in the map; keys are in tree_order. 0; RK_NOTFOUND; RK_CORRUPT: a page is not
+ * as expected. */
+int tree_pages_find(const struct tree_pages *p, struct bytes key, struct bytes *value);
+
+#endif
