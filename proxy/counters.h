@@ -64,4 +64,11 @@ static inline uint64_t counter_read(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+/* An error reply that a client is given: once in all, and once under its code. */
+static inline void error_count(struct counters *c, struct bytes text)
+{
+    counter_add(&c->error_replies, 1);
+    counter_add(&c->errors[error_code_of(text)], 1);
+}
+
 #endif

@@ -1,5 +1,4 @@
 #include "proxy/error_codes.h"
-#include "proxy/counters.h"
 #include <string.h>
 
 static const char *const names[ERROR_CODE_COUNT] = {
@@ -22,10 +21,4 @@ enum error_code error_code_of(struct bytes text)
         if (strlen(names[i]) == size && memcmp(names[i], text.data, size) == 0)
             return (enum error_code)i;
     return ERROR_ERR;
-}
-
-void error_count(struct counters *c, struct bytes text)
-{
-    counter_add(&c->error_replies, 1);
-    counter_add(&c->errors[error_code_of(text)], 1);
 }

@@ -29,9 +29,4 @@ const char *error_code_name(enum error_code code);
 /* That of an error reply without its '-'. */
 enum error_code error_code_of(struct bytes text);
 
-struct counters;
-
-/* Counts an error reply that a client is given: once in all, and once under its code. */
-void error_count(struct counters *c, struct bytes text);
-
 #endif

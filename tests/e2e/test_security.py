@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from harness import BIN, HOST, SANITIZE, PortBlock, Program, RawClient, array, bulk, resident_bytes, run, wait_for
+from harness import BIN, HOST, SANITIZE, PortBlock, Program, ROOT, RawClient, array, bulk, resident_bytes, run, wait_for
 
 PASSWORD = "correct horse"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
@@ -253,6 +253,16 @@ def test_password_lets_others_in(cluster, hashed):
         with RawClient(proxy.port, host=own_address()) as other:
             assert other.ask("PING") == NOAUTH
             assert other.ask("AUTH", PASSWORD) == b"+OK\r\n"
+
+
+def test_ringdump_logs_in(cluster, hashed, tmp_path, monkeypatch):
+    with Proxy(cluster, f"security.requirepass={hashed}") as proxy:
+        proxy.inside(PASSWORD).close()
+        for password, code in (("wrong", 1), ("", 1), (PASSWORD, 0)):
+            monkeypatch.setenv("REDISCLI_AUTH", password)
+            done = run(ROOT / "tools/ringdump", "save", tmp_path / "dump", "--port", proxy.port)
+            assert done.returncode == code, done.stderr
+            assert code == 0 or done.stderr.startswith(("ringdump: WRONGPASS ", "ringdump: NOAUTH "))
 
 
 def test_secret_that_everybody_may_read(hashed, tmp_path):
