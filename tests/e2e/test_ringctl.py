@@ -201,7 +201,8 @@ def test_two_at_once(ring):
 
 def test_many_drivers(ring):
     """Several ringctl at the same change, and one that steers it."""
-    ring.nodes[0].ready = ring.nodes[1].ready = ring.nodes[2].ready = False
+    for node in ring.nodes:
+        node.ready = False
     first = ring.start("add", f"n4={ring.spare.address()}", "--yes")
     wait_for(lambda: "change" in ring.status(), "the change to begin")
     others = [ring.start("resume") for _ in range(3)]
