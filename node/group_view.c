@@ -13,11 +13,14 @@ static void tell_end(struct shard *s, const struct group *g, uint64_t above)
             group_signal_now(s, g, g->peers[i].member, SIGNAL_REFUSED, above, g->last);
 }
 
-/* By a view that is nobody's, and higher than any of its own. */
+/* Its views are over below the one that it leads or prepares; else, below one that is nobody's, and
+ * higher than any of its own. */
 void group_disown(struct shard *s, const struct group *g, const struct group_peer *peer)
 {
+    uint64_t above = g->role == GROUP_BACKUP ? view_of(g->highest + 1, 0) : g->view;
+
     if (peer->state != PEER_DOWN)
-        group_signal_now(s, g, peer->member, SIGNAL_REFUSED, view_of(g->highest + 1, 0), g->last);
+        group_signal_now(s, g, peer->member, SIGNAL_REFUSED, above, g->last);
 }
 
 void group_step_down(struct shard *s, struct group *g, uint64_t above)

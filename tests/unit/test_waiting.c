@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "node/group_parts.h"
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
@@ -149,6 +150,29 @@ static void test_view_ends_meanwhile(void **state)
     rig_check_equal(&rig);
 }
 
+/* What a replica said of an earlier view of the same primary comes late: the answer must not end
+ * the present one. */
+static void test_late_gap_of_a_view_before(void **state)
+{
+    struct group *leader = &shard_of(0)->groups[0], *backup = &shard_of(2)->groups[0];
+    struct signal late = {.kind = SIGNAL_GAP, .epoch = leader->epoch, .view = leader->view};
+
+    (void)state;
+    group_lead(shard_of(0), leader);
+    rig_settle(&rig);
+    assert_true(leader->role == GROUP_PRIMARY && leader->view > late.view);
+    group_signal(shard_of(0), leader, 3, &late);
+    shard_turn_end(shard_of(0));
+    rig_deliver(&rig);
+    assert_true(backup->leader == leader->view);
+    set_full(2, true);
+    rig_set(&rig, 1, bytes_from("value"));
+    set_full(2, false);
+    rig_settle(&rig);
+    assert_true(backup->leader == leader->view);
+    rig_check_equal(&rig);
+}
+
 /* The store of a replica that is brought up is full again and again, at the end as well. */
 static void test_full_in_transfer(void **state)
 {
@@ -202,6 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_much_waits, start, finish),
         cmocka_unit_test_setup_teardown(test_link_breaks, start, finish),
         cmocka_unit_test_setup_teardown(test_view_ends_meanwhile, start, finish),
+        cmocka_unit_test_setup_teardown(test_late_gap_of_a_view_before, start, finish),
         cmocka_unit_test_setup_teardown(test_full_in_transfer, start, finish),
         cmocka_unit_test_setup_teardown(test_refusals, start, finish),
     };
