@@ -154,9 +154,11 @@ static int check_whole(struct draft *d, uint32_t left)
         return why_set(&d->why, RK_INVALID, "%u members; a ring has at most %d", left, MEMBERS_MAX);
     if (left < d->replicas && (left < d->now->member_count || d->replicas != d->now->replicas))
         return why_set(&d->why, RK_INVALID,
-                       "%u replicas need as many nodes, and there would be %u; add nodes, or "
-                       "'ringctl set replicas=%u' first",
-                       d->replicas, left, left);
+                       "%u replicas need as many nodes, and there would be %u; add nodes%s",
+                       d->replicas, left,
+                       d->replicas != d->now->replicas ? " first"
+                                                       : ", or have fewer replicas: 'ringctl set "
+                                                         "replicas=N'");
     return 0;
 }
 

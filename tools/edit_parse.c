@@ -52,29 +52,16 @@ static bool read_number(const char *text, long min, long max, long *out)
     return *out >= min && *out <= max;
 }
 
-static int set_weight(struct parse *p, struct edit *edit, const char *of, const char *text)
+static int set_weight(struct parse *p, struct edit *edit, const char *text)
 {
-    long weight;
-
-    if (!read_number(text, 1, WEIGHT_MAX, &weight))
-        return why_set(&p->why, RK_INVALID,
-                       "the weight of %s is '%s'; a weight is a whole number from 1 to %d", of,
-                       text, WEIGHT_MAX);
-    edit->node.weight = (uint32_t)weight;
     edit->has_weight = true;
-    return 0;
+    return member_weight_parse(text, &edit->node, &p->why);
 }
 
-static int set_zone(struct parse *p, struct edit *edit, const char *of, const char *text)
+static int set_zone(struct parse *p, struct edit *edit, const char *text)
 {
-    if (!ring_name_valid(text))
-        return why_set(&p->why, RK_INVALID,
-                       "'%s' is not a zone for %s; a zone is 1 to %d letters, digits, '-', '_' or "
-                       "'.'",
-                       text, of, NAME_SIZE_MAX);
-    snprintf(edit->node.zone, sizeof(edit->node.zone), "%s", text);
     edit->has_zone = true;
-    return 0;
+    return member_zone_parse(text, &edit->node, &p->why);
 }
 
 static int set_name(struct parse *p, struct edit *edit, const char *text)
@@ -116,9 +103,9 @@ static int parse_node_option(struct parse *p, struct edit *edit, const char *opt
     if (!value)
         return why_set(&p->why, RK_INVALID, "%s needs a value", option);
     if (strcmp(option, "--weight") == 0)
-        return set_weight(p, edit, edit->node.name, value);
+        return set_weight(p, edit, value);
     if (strcmp(option, "--zone") == 0)
-        return set_zone(p, edit, edit->node.name, value);
+        return set_zone(p, edit, value);
     return why_set(&p->why, RK_INVALID, "unknown option '%s'", option);
 }
 
@@ -180,9 +167,9 @@ static int parse_replace(struct parse *p)
 static int parse_assignment(struct parse *p, struct edit *edit, const char *word)
 {
     if (strncmp(word, "weight=", 7) == 0)
-        return set_weight(p, edit, edit->name, word + 7);
+        return set_weight(p, edit, word + 7);
     if (strncmp(word, "zone=", 5) == 0)
-        return set_zone(p, edit, edit->name, word + 5);
+        return set_zone(p, edit, word + 5);
     return why_set(&p->why, RK_INVALID, "'%s' is neither weight=W nor zone=Z", word);
 }
 
@@ -218,6 +205,7 @@ static int parse_set(struct parse *p)
     if (!edit)
         return p->why.error;
     error = set_name(p, edit, p->words[1]);
+    memcpy(edit->node.name, edit->name, sizeof(edit->name)); /* for messages about it */
     for (int i = 2; i < p->count && !error; i++)
         error = parse_assignment(p, edit, p->words[i]);
     return error;

@@ -1,7 +1,6 @@
 #include "tools/member_spec.h"
 #include "shared/config.h"
 #include "shared/error.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,26 +22,37 @@ static char *cut_last(char *text)
     return colon + 1;
 }
 
-static int parse_weight(const char *text, struct ring_member *m, char *why, size_t why_size)
+int member_weight_parse(const char *text, struct ring_member *m, struct why *why)
 {
-    char *end;
-    long weight = strtol(text, &end, 10);
-
+    size_t digits = strspn(text, "0123456789");
     /* strtol would take blanks and signs, too. */
-    if (!isdigit((unsigned char)*text) || *end || weight < 1 || weight > WEIGHT_MAX) {
-        snprintf(why, why_size, "the weight of %s is '%s'; a weight is a number from 1 to %d",
-                 m->name, text, WEIGHT_MAX);
-        return RK_INVALID;
-    }
+    long weight = digits && !text[digits] ? strtol(text, NULL, 10) : 0;
+
+    if (weight < 1 || weight > WEIGHT_MAX)
+        return why_set(why, RK_INVALID,
+                       "the weight of %s is '%s'; a weight is a whole number from 1 to %d", m->name,
+                       text, WEIGHT_MAX);
     m->weight = (uint32_t)weight;
     return 0;
 }
 
+int member_zone_parse(const char *text, struct ring_member *m, struct why *why)
+{
+    if (!ring_name_valid(text))
+        return why_set(why, RK_INVALID,
+                       "'%s' is not a zone for %s; a zone is 1 to %d letters, digits, '-', '_' or "
+                       "'.'",
+                       text, m->name, NAME_SIZE_MAX);
+    snprintf(m->zone, sizeof(m->zone), "%s", text);
+    return 0;
+}
+
 /* Splits HOST:PORT[:ZONE[:WEIGHT]]; `rest` is a copy that may be cut. */
-static int parse_place(char *rest, struct ring_member *m, char *why, size_t why_size)
+static int parse_place(char *rest, struct ring_member *m, struct why *why)
 {
     char *last = cut_last(rest), *zone = last, *weight = NULL;
     char *host = NULL;
+    int error = 0;
 
     if (last) {
         char *before = cut_last(rest);
@@ -54,30 +64,24 @@ static int parse_place(char *rest, struct ring_member *m, char *why, size_t why_
     }
     if (config_split_address(rest, &host, &m->port) != 0 || strlen(host) > HOST_SIZE_MAX) {
         free(host);
-        snprintf(why, why_size, "'%s' is not the address of %s; write HOST:PORT", rest, m->name);
-        return RK_INVALID;
+        return why_set(
+            why, RK_INVALID,
+            "'%s' is not the address of %s; write HOST:PORT, with a port from 1 to 65535", rest,
+            m->name);
     }
     memcpy(m->host, host, strlen(host) + 1);
     free(host);
-    if (strcmp(m->host, "*") == 0) {
-        snprintf(why, why_size, "'*' is no address to connect to; name the machine of %s", m->name);
-        return RK_INVALID;
-    }
-    if (zone && *zone) {
-        if (!ring_name_valid(zone)) {
-            snprintf(why, why_size,
-                     "'%s' is not a zone; a zone is 1 to %d letters, digits, '-', "
-                     "'_' or '.'",
-                     zone, NAME_SIZE_MAX);
-            return RK_INVALID;
-        }
-        memcpy(m->zone, zone, strlen(zone) + 1);
-    }
-    return weight ? parse_weight(weight, m, why, why_size) : 0;
+    if (strcmp(m->host, "*") == 0)
+        return why_set(why, RK_INVALID, "'*' is no address to connect to; name the machine of %s",
+                       m->name);
+    if (zone && *zone)
+        error = member_zone_parse(zone, m, why);
+    return error || !weight ? error : member_weight_parse(weight, m, why);
 }
 
 int member_spec_parse(const char *text, struct ring_member *m, char *why, size_t why_size)
 {
+    struct why reason = why_in(why, why_size);
     const char *equals = strchr(text, '=');
     size_t size = equals ? (size_t)(equals - text) : 0;
     char *rest;
@@ -86,17 +90,15 @@ int member_spec_parse(const char *text, struct ring_member *m, char *why, size_t
     *m = (struct ring_member){.weight = 1};
     if (equals && size <= NAME_SIZE_MAX)
         memcpy(m->name, text, size);
-    if (!ring_name_valid(m->name)) {
-        snprintf(why, why_size,
-                 "'%s' is not NAME=HOST:PORT[:ZONE[:WEIGHT]]; a NAME is 1 to %d "
-                 "letters, digits, '-', '_' or '.'",
-                 text, NAME_SIZE_MAX);
-        return RK_INVALID;
-    }
+    if (!ring_name_valid(m->name))
+        return why_set(&reason, RK_INVALID,
+                       "'%s' is not NAME=HOST:PORT[:ZONE[:WEIGHT]]; a NAME is 1 to %d letters, "
+                       "digits, '-', '_' or '.'",
+                       text, NAME_SIZE_MAX);
     rest = strdup(equals + 1);
     if (!rest)
         return RK_NOMEM;
-    error = parse_place(rest, m, why, why_size);
+    error = parse_place(rest, m, &reason);
     free(rest);
     return error;
 }
