@@ -13,7 +13,21 @@ import subprocess
 import time
 
 import pytest
-from harness import BIN, HOST, SANITIZE, RawClient, array, bulk, run, wait_for
+from changes import (
+    CHANGE_SECONDS,
+    SLOW,
+    change,
+    check_healthy,
+    check_preloaded,
+    ended,
+    moved,
+    names,
+    preload,
+    ring,
+    start_change,
+    start_ringctl,
+)
+from harness import HOST, SANITIZE, RawClient, wait_for
 from history import Keys, check, read_all, write_history
 from load import Load
 
@@ -21,35 +35,7 @@ CHANGES = int(os.environ.get("RING_CHANGES") or 10)
 SEED = int(os.environ.get("RING_SEED") or 1)
 
 CLIENTS = 24
-PRELOADED = 4000
-CHANGE_SECONDS = 300 if SANITIZE else 90
 LATENCY_SECONDS_MAX = 12 if SANITIZE else 2
-BATCH = 500
-
-
-# What is there
-
-
-def preload(cluster, count=PRELOADED, size=128, proxy=1):
-    """Keys with values that tell which key they are of; every tenth is deleted again."""
-    with cluster.client(proxy) as client:
-        for first in range(0, count, BATCH):
-            names = range(first, min(first + BATCH, count))
-            sets = [array("SET", f"old:{n}", f"{n}:".ljust(size, "x")) for n in names]
-            assert client.exchange(b"".join(sets), len(sets)) == [b"+OK\r\n"] * len(sets)
-        dead = [array("DEL", f"old:{n}") for n in range(0, count, 10)]
-        assert client.exchange(b"".join(dead), len(dead)) == [b":1\r\n"] * len(dead)
-
-
-def check_preloaded(cluster, count=PRELOADED, size=128, proxy=1):
-    """What was written is there, what was deleted is not."""
-    with cluster.client(proxy) as client:
-        for first in range(0, count, BATCH):
-            names = range(first, min(first + BATCH, count))
-            replies = client.exchange(b"".join(array("GET", f"old:{n}") for n in names), len(names))
-            for n, reply in zip(names, replies):
-                expected = b"$-1\r\n" if n % 10 == 0 else bulk(f"{n}:".ljust(size, "x").encode())
-                assert reply == expected, f"old:{n}: {reply[:80]}"
 
 
 class Watched:
@@ -90,58 +76,6 @@ class Watched:
 def watched(tmp_path):
     """watched(CLUSTER): a load to run beside what the test does."""
     return lambda cluster, **options: Watched(cluster, tmp_path, **options)
-
-
-def ring(cluster):
-    return cluster.status()
-
-
-def names(cluster):
-    return {member["name"] for member in ring(cluster)["members"]}
-
-
-def change(cluster, *words, timeout=CHANGE_SECONDS):
-    """A change to its end; what it printed."""
-    done = run(BIN / "ringctl", "--nodes", cluster.addresses(), *words, "--yes", timeout=timeout)
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def is_healthy(cluster):
-    return cluster.ringctl("check").returncode == 0
-
-
-def check_healthy(cluster):
-    with contextlib.suppress(AssertionError):
-        wait_for(lambda: is_healthy(cluster), "the ring to be healthy")
-    done = cluster.ringctl("check")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def start_ringctl(nodes, *words):
-    """A ringctl that is left to itself."""
-    return subprocess.Popen(
-        [str(BIN / "ringctl"), "--nodes", nodes, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def start_change(cluster, *words):
-    return start_ringctl(cluster.addresses(), *words, "--yes")
-
-
-def ended(process, seconds=CHANGE_SECONDS):
-    output, _ = process.communicate(timeout=seconds)
-    return process.returncode, output
-
-
-def moved(cluster):
-    """Partitions that have moved; None when nothing is being changed."""
-    change = ring(cluster).get("change")
-    return change and change["partitions_moved"]
 
 
 # One change
@@ -276,9 +210,6 @@ def half_way(cluster):
     return count and count > 5
 
 
-SLOW = ("--rate", "0.3")
-
-
 def test_cancel(make_cluster, watched):
     """Half-way and back: the ring is as it was."""
     cluster = make_cluster("--proxies", 2)
@@ -406,128 +337,6 @@ def test_stopped_proxy(make_cluster, watched):
     check_healthy(cluster)
 
 
-# What is refused
-
-
-@pytest.fixture(scope="module")
-def quiet():
-    """A ring that nothing is to change, and a stranger of another cluster beside it."""
-    from harness import Cluster
-
-    cluster, other = Cluster(), Cluster("--nodes", 1, "--replicas", 1)
-    try:
-        yield cluster.up(), other.up(), cluster.spawn("empty")
-    finally:
-        cluster.remove()
-        other.remove()
-
-
-BAD = {
-    "a name twice": ("add", "n1={empty}"),
-    "a name twice in one command": ("add", "n4={empty}", "n4=127.0.0.1:1"),
-    "an address twice": ("add", "n4={empty}", "n5={empty}"),
-    "a member's address": ("add", "n4={n1}"),
-    "a member under another name of its address": ("add", "n4={n1_localhost}"),
-    "an address where nobody is": ("add", "n4=127.0.0.1:1"),
-    "an address that is a proxy's": ("add", "n4={proxy}"),
-    "an address of another cluster": ("add", "n4={other}"),
-    "a host that does not exist": ("add", "n4=no-such-host.invalid:7400"),
-    "no address": ("add", "n4"),
-    "no port": ("add", "n4=127.0.0.1"),
-    "port 0": ("add", "n4=127.0.0.1:0"),
-    "port 65536": ("add", "n4=127.0.0.1:65536"),
-    "weight 0": ("add", "n4={empty}", "--weight", "0"),
-    "weight -1": ("add", "n4={empty}", "--weight", "-1"),
-    "a huge weight": ("add", "n4={empty}", "--weight", "10001"),
-    "a weight that is no number": ("add", "n4={empty}", "--weight", "heavy"),
-    "a zone where no other has one": ("add", "n4={empty}", "--zone", "east"),
-    "an option that is not there": ("add", "n4={empty}", "--colour", "red"),
-    "a rate of 0": ("add", "n4={empty}", "--rate", "0"),
-    "a rate below 0": ("add", "n4={empty}", "--rate", "-1"),
-    "too few nodes for the replicas": ("remove", "n3"),
-    "nobody left": ("remove", "n1", "n2", "n3"),
-    "a node that is not there": ("remove", "n9"),
-    "a node twice": ("remove", "n1", "n1"),
-    "a replacement that is a member": ("replace", "n1", "n2={n2}"),
-    "a replacement of nobody": ("replace", "n9", "n4={empty}"),
-    "more replicas than nodes": ("set", "replicas=5"),
-    "0 replicas": ("set", "replicas=0"),
-    "8 replicas": ("set", "replicas=8"),
-    "weight 0 of a member": ("set", "n1", "weight=0"),
-    "a setting that is not there": ("set", "n1", "colour=red"),
-    "what is so already": ("set", "n1", "weight=1"),
-    "a plan that is not there": ("plan", "-f", "/nowhere/plan"),
-    "a plan that is a folder": ("plan", "-f", "/"),
-    "resume with rubbish": ("resume", "now"),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_refused(quiet, what):
-    cluster, other, empty = quiet
-    places = {
-        **{"empty": empty, "proxy": f"{HOST}:{cluster.port}", "other": f"{HOST}:{other.port_of('n1')}"},
-        **{"n1_localhost": f"localhost:{cluster.port_of('n1')}"},
-        **{name: f"{HOST}:{cluster.port_of(name)}" for name in ("n1", "n2")},
-    }
-    words = [word.format(**places) for word in BAD[what]]
-    refuse(cluster, *words)
-
-
-def refuse(cluster, *words):
-    """Nothing is changed, and a message says why."""
-    before = ring(cluster)["epoch"]
-    extra = [] if words[0] == "resume" else ["--yes"]
-    done = cluster.ringctl(*words, *extra)
-    assert done.returncode in (1, 2), done.stdout
-    assert done.stderr.startswith("ringctl") and len(done.stderr) > 20, done.stderr
-    assert ring(cluster)["epoch"] == before
-
-
-PLANS = {
-    "empty": "",
-    "only a comment": "# nothing\n",
-    "rubbish": "\x00\x01\x02\xff" * 100,
-    "a byte order mark": "\ufeffadd n4={empty}\n",
-    "a command that is not there": "destroy n1\n",
-    "good and bad": "add n4={empty}\nremove n9\n",
-    "cut": "add n4=",
-    "a long line": "add " + "x" * 5000,
-    "a large file": "# comment\n" * 200000,
-}
-
-
-@pytest.mark.parametrize("what", PLANS)
-def test_refused_plan(quiet, tmp_path, what):
-    cluster, _, empty = quiet
-    path = tmp_path / "plan"
-    path.write_bytes(PLANS[what].replace("{empty}", empty).encode("utf-8", "surrogateescape"))
-    refuse(cluster, "plan", "-f", path)
-
-
-def test_refused_without_a_terminal(quiet):
-    """Nobody to ask, and no --yes."""
-    cluster, _, empty = quiet
-    done = cluster.ringctl("add", f"n4={empty}")
-    assert done.returncode == 1 and "--yes" in done.stderr
-    assert names(cluster) == {"n1", "n2", "n3"}
-
-
-def test_nodes_of_two_clusters(quiet):
-    cluster, other, _ = quiet
-    done = cluster.ringctl("status", nodes=f"{cluster.addresses()},{HOST}:{other.port_of('n1')}")
-    assert done.returncode == 1 and "cluster" in done.stderr
-
-
-def test_dry_run_json(quiet):
-    cluster, _, empty = quiet
-    plan = json.loads(cluster.ringctl("--json", "add", f"n4={empty}", "--dry-run").stdout)
-    assert plan["partitions"] == 256 and plan["replicas_copied"] >= plan["partitions_moved"] > 0
-    new = next(node for node in plan["nodes"] if node["name"] == "n4")
-    assert not new["before"] and new["after"] and new["holds_after"] > 180 and new["disk_total"] > 0
-    assert names(cluster) == {"n1", "n2", "n3"}
-
-
 # Many changes in a row
 
 
@@ -540,19 +349,29 @@ class Trouble:
         self.done = []
 
     def strike(self, process):
-        kind = self.chance.choice(["node", "proxy", "ringctl"])
-        if kind == "ringctl":
-            self.done.append("kill ringctl")
+        """Somewhen in the change that ringctl has been started to make, or shortly before it begins."""
+        if self.chance.random() < 0.8:
+            wait_for(lambda: moved(self.cluster) is not None or process.poll() is not None, "a change")
+        time.sleep(self.chance.uniform(0, 0.6))
+        what = self.choose()
+        self.done.append(f"kill -9 {what}, {self.moment()}")
+        if what == "ringctl":
             process.kill()
             return
-        members = [m["name"] for m in ring(self.cluster)["members"] if m["state"] == "up"]
-        name = self.chance.choice(members) if kind == "node" else f"proxy{self.chance.randint(1, 2)}"
-        self.done.append(f"kill {name}")
-        pid = self.cluster.pid(name)
-        if pid:
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: not self.cluster.pid(name), f"{name} to be gone")
-            self.cluster.start(name)
+        os.kill(self.cluster.pid(what), signal.SIGKILL)
+        wait_for(lambda: not self.cluster.pid(what), f"{what} to be gone")
+        time.sleep(self.chance.choice([0, 0.5]))
+        self.cluster.start(what)
+
+    def choose(self):
+        kind = self.chance.choice(["node", "node", "proxy", "ringctl"])
+        members = sorted(m["name"] for m in ring(self.cluster)["members"])
+        proxy = f"proxy{self.chance.randint(1, 2)}"
+        return {"node": self.chance.choice(members), "proxy": proxy, "ringctl": "ringctl"}[kind]
+
+    def moment(self):
+        change = ring(self.cluster).get("change")
+        return change and f"{change['partitions_moved']} of {change['partitions']} moved" or "no change"
 
 
 def next_change(cluster, chance, spare):
@@ -575,6 +394,31 @@ def next_change(cluster, chance, spare):
     return ["set", "replicas=3" if ring(cluster)["replicas"] != 3 else "replicas=2"]
 
 
+def last_change(cluster):
+    changes = json.loads(cluster.ringctl("--json", "history").stdout)["changes"]
+    return changes[-1] if changes else None
+
+
+def change_in_trouble(cluster, trouble, words):
+    """Begins a change, hurts it, and has `resume` carry it to its end, or has it made once more when
+    ringctl was killed before it had begun."""
+    before = last_change(cluster)
+    trouble.done.append(" ".join(words))
+    process = start_change(cluster, *words, "--rate", "0.3")
+    trouble.strike(process)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=trouble.chance.uniform(0, 1))
+    process.kill()
+    process.communicate()
+    done = cluster.ringctl("resume", "--rate", "none")
+    assert done.returncode == 0, done.stdout + done.stderr
+    if last_change(cluster) == before:
+        trouble.done.append("it had not begun")
+        change(cluster, *words)
+    ended = last_change(cluster)
+    assert (ended["what"], ended["outcome"]) == (" ".join(words), "done"), ended
+
+
 def test_many_changes(make_cluster, watched):
     cluster = make_cluster("--proxies", 2)
     chance = random.Random(SEED)
@@ -590,17 +434,7 @@ def test_many_changes(make_cluster, watched):
     with watched(cluster) as load:
         try:
             for _ in range(CHANGES):
-                words = next_change(cluster, chance, spare)
-                trouble.done.append(" ".join(words))
-                process = start_change(cluster, *words, "--rate", "2")
-                time.sleep(chance.uniform(0, 1))
-                trouble.strike(process)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.communicate(timeout=chance.uniform(0.5, 3))
-                process.kill()
-                process.communicate()
-                done = cluster.ringctl("resume", "--rate", "none")
-                assert done.returncode == 0, done.stdout + done.stderr
+                change_in_trouble(cluster, trouble, next_change(cluster, chance, spare))
                 check_healthy(cluster)
                 for name in set(cluster.nodes()) - names(cluster):
                     retire(cluster, name)
