@@ -92,6 +92,8 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("links_refused", links.refused)                   \
     X("links_bytes_in", links.bytes_in)                 \
     X("proxy_connections", clients)                     \
+    X("output_pauses", output_pauses)                   \
+    X("bad_requests", bad_requests)                     \
     X("held_bytes", held_bytes)                         \
     X("held_items", held_items)                         \
     X("history_bytes", history_bytes)                   \

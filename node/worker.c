@@ -40,6 +40,7 @@ struct worker {
     struct ring_ref *ring;
     struct client **clients;
     uint32_t client_slots, client_count, next_generation;
+    uint64_t bad_requests;
     unsigned ticks;
     bool thread_runs, stopping;
     bool release_set; /* the timer that releases late is running */
@@ -94,6 +95,7 @@ static void client_end(struct client *c)
 
 static void client_refuse(struct client *c, int error)
 {
+    c->worker->bad_requests++;
     log_warn("client: %s; closing address=%s", rk_error_text(error), conn_peer(c->conn));
     message_put_goodbye(conn_out(c->conn), error, rk_error_text(error));
     conn_close_after_flush(c->conn);
@@ -303,7 +305,9 @@ static void make_report(struct worker *w)
                               .held_bytes = buf_len(&w->shard->held.queue),
                               .held_items = w->shard->held.count,
                               .history_bytes = w->shard->history.bytes,
-                              .history_dropped = w->shard->history.dropped};
+                              .history_dropped = w->shard->history.dropped,
+                              .output_pauses = conn_throttles(w->loop),
+                              .bad_requests = w->bad_requests};
 
     store_stats(w->store, &r.store);
     shard_summary(w->shard, &r.groups);

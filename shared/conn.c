@@ -155,14 +155,21 @@ static void drained(struct conn *c)
         c->handler->on_drain(c->owner, c);
 }
 
+static void throttle(struct conn *c)
+{
+    if (c->throttled || buf_len(&c->out) <= c->out_max)
+        return;
+    c->throttled = true;
+    loop_work(c->loop)->throttles++;
+}
+
 static void flush(struct conn *c)
 {
     if (c->connecting)
         return;
     /* Looked at before the write: the owner may have stopped for it, and waits for on_drain even
      * when all of it leaves at once. */
-    if (buf_len(&c->out) > c->out_max)
-        c->throttled = true;
+    throttle(c);
     if (buf_len(&c->out) > 0) {
         ssize_t n = send(c->fd, buf_head(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
 
@@ -230,6 +237,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     free_if_unused(c);
 }
 
+uint64_t conn_throttles(struct loop *l)
+{
+    return loop_work(l)->throttles;
+}
+
 void conn_resume_all(struct loop *l)
 {
     struct conn *c = loop_work(l)->resume;
@@ -259,10 +271,10 @@ void conn_flush_all(struct loop *l)
         c->on_flush = false;
         c->busy++;
         /* While the write event is armed the kernel says when there is room. */
-        if (!c->dead && !c->writing)
+        if (!c->dead && !c->writing) {
             flush(c);
-        else if (!c->dead && buf_len(&c->out) > c->out_max && !c->throttled) {
-            c->throttled = true;
+        } else if (!c->dead) {
+            throttle(c);
             arm_read(c);
         }
         c->busy--;

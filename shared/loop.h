@@ -47,7 +47,8 @@ uint8_t *loop_scratch(struct loop *l, size_t *size);
 struct conn;
 struct loop_work {
     struct conn *resume, *flush;
-    int again; /* a callback ran after the hooks: take another turn before sleeping */
+    uint64_t throttles; /* how often the output of a connection passed its bound */
+    int again;          /* a callback ran after the hooks: take another turn before sleeping */
 };
 struct loop_work *loop_work(struct loop *l);
 void conn_resume_all(struct loop *l);

@@ -7,7 +7,7 @@ import struct
 import frames
 import pytest
 from frames import Peer
-from harness import RawClient, bulk, elements
+from harness import RawClient, bulk, elements, wait_for
 
 
 @pytest.fixture
@@ -169,6 +169,18 @@ MALFORMED["argument past the end"] = frames.frame(
 )
 
 
+def counter(cluster, name):
+    """Of n1, which tells its counters as of the last tenth of a second."""
+    return next(member for member in cluster.status()["members"] if member["name"] == "n1")[name]
+
+
+def test_malformed_requests_are_counted(port, known, cluster):
+    before = counter(cluster, "bad_requests")
+    for _ in range(3):
+        test_malformed_request(port, known, "spare field")
+    wait_for(lambda: counter(cluster, "bad_requests") == before + 3, "three bad requests to be counted")
+
+
 @pytest.mark.parametrize("what", MALFORMED)
 def test_malformed_request(port, known, what):
     with Peer(port) as peer:
@@ -303,4 +315,5 @@ def test_reader_that_never_reads(port, known, cluster):
         except (TimeoutError, ConnectionError):
             pass
         assert client.ask("SET", "node_port:meanwhile", "x") == b"+OK\r\n"
+        wait_for(lambda: counter(cluster, "output_pauses") > 0, "the pause to be counted")
     client.close()

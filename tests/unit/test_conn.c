@@ -221,9 +221,11 @@ static void test_back_pressure(void **state)
         still_throttled, a_was_served, hear_stream,     nothing_left, NULL};
 
     (void)state;
+    assert_int_equal(conn_throttles(rig.loop), 0);
     rig_run(steps);
     rig_check_stream(&heard, 0);
     assert_int_equal(a.drains, 1);
+    assert_int_equal(conn_throttles(rig.loop), 1);
 }
 
 /* Whoever reads always is served while its own output is stuck: so two of them cannot wait for each
