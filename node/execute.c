@@ -1,6 +1,7 @@
 #include "node/execute_parts.h"
 #include "shared/error.h"
 #include "shared/operation.h"
+#include "shared/proof.h"
 #include "shared/wire.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,10 +57,15 @@ static int prove(struct execute *x, struct version version)
 
     if (!at)
         return RK_NOMEM;
-    wire_put_u64(at, version.view);
-    wire_put_u64(at + 8, version.op);
+    proof_put_version(at, version.view, version.op);
     buf_commit(proof, PROOF_VERSION_SIZE);
     return 0;
+}
+
+static int prove_unchanged(struct execute *x)
+{
+    proof_put_head(buf_head(x->view->proof), x->view->last.view, x->view->unchanged_since);
+    return prove(x, (struct version){PROOF_UNCHANGED, 0});
 }
 
 /* Notes what a read saw. Whether the record has expired is not part of the proof: clocks differ. */
@@ -152,6 +158,20 @@ int execute_answer(struct execute *x, const struct reply *reply)
     return message_put_reply(x->out, &whole);
 }
 
+/* Who gives the value looks into the tree; it is enough when this replica has seen no change. */
+static int read_version(struct execute *x, struct bytes key)
+{
+    struct store_record found;
+    uint64_t position;
+    int error = store_get_recent(x->view->store, key, &found, &position);
+
+    if (error == RK_UNCHANGED)
+        return prove_unchanged(x);
+    if (error && error != RK_NOTFOUND)
+        return error;
+    return note_seen(x, error ? (struct version){0} : found.version, position);
+}
+
 /* The versions of the keys and nothing else, whatever the operation would tell of them. */
 static int read_versions(struct execute *x)
 {
@@ -160,14 +180,10 @@ static int read_versions(struct execute *x)
 
     for (uint16_t i = 0; i < x->request->arg_count; i++) {
         struct bytes arg = execute_arg(x);
-        struct store_record found;
+        int error = *letter == 'k' ? read_version(x, arg) : 0;
 
-        if (*letter == 'k') {
-            int error = execute_look_up(x, arg, &found);
-
-            if (error && error != RK_NOTFOUND)
-                return error;
-        }
+        if (error)
+            return error;
         letter++;
         if (!*letter || *letter == '*')
             letter = letters;
@@ -186,11 +202,12 @@ int execute_read(const struct execute_view *v, const struct request *m, struct b
     *seen = (struct execute_seen){0};
     buf_truncate(v->proof, 0);
     if (m->level >= LEVEL_VALUE) {
-        uint8_t view[PROOF_VIEW_SIZE];
+        uint8_t *head = buf_reserve(v->proof, PROOF_HEAD_SIZE);
 
-        wire_put_u64(view, v->state_view);
-        if (buf_append(v->proof, view, sizeof(view)) != 0)
+        if (!head)
             return RK_NOMEM;
+        proof_put_head(head, v->last.view, m->level == LEVEL_VALUE ? v->last.op : 0);
+        buf_commit(v->proof, PROOF_HEAD_SIZE);
     }
     return m->level == LEVEL_VERSION ? read_versions(&x) : function(&x);
 }

@@ -17,10 +17,11 @@ struct execute_view {
     int64_t now_ms;       /* Unix time: expired records are not there */
     uint32_t value_max;   /* bytes of a value */
     bool keep_tombstones; /* a delete leaves its version behind (more than one replica) */
-    uint64_t state_view;  /* of the replica's state, for proofs */
     struct buf *proof;    /* scratch */
     const struct ring *ring;
     struct version last;      /* where the replica stands */
+    uint64_t unchanged_since; /* LEVEL_VERSION: the operation since which what the store has not
+                                 seen lately is unchanged in this state */
     struct version forgotten; /* at the primary: since then no key has gone without a trace */
 };
 

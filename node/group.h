@@ -85,6 +85,11 @@ struct group {
     uint64_t promised_position; /* of the row since which `promised` is what it is */
     uint64_t view_position;     /* likewise, last.view and partial */
 
+    /* A state that this replica has had, and the position of its row: what was not written behind
+     * it has not changed since. */
+    struct version since;
+    uint64_t since_position;
+
     uint64_t view;        /* mine, as candidate or primary */
     uint64_t highest;     /* number of the highest view heard of */
     uint64_t leader;      /* the view whose primary was heard from since its link is up; 0: none */

@@ -40,7 +40,6 @@ static struct execute_view view_of_group(struct shard *s, const struct group *g)
                                  .now_ms = s->wall_ms,
                                  .value_max = s->options.value_max,
                                  .keep_tombstones = g->peer_count > 0,
-                                 .state_view = g->last.view,
                                  .proof = &s->proof,
                                  .ring = s->ring,
                                  .last = g->last,
@@ -53,6 +52,18 @@ static bool too_much_waits(const struct shard *s, const struct group *g)
 }
 
 /* --- reads ---------------------------------------------------------------------------------- */
+
+/* The operation of the state's view since which keys that the store has not seen lately have not
+ * changed. Not always the newest one: the replica that gives the value may be a little behind, and
+ * must have come as far. */
+static uint64_t unchanged_since(struct shard *s, struct group *g)
+{
+    if (g->since.view != g->last.view || g->since_position < store_settled(s->store)) {
+        g->since = g->last;
+        g->since_position = g->row_position;
+    }
+    return g->since.op;
+}
 
 /* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
  * read, until a majority has said after the read came that this is still the primary. */
@@ -105,6 +116,8 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
         refuse(s, client, m, REFUSAL_BUSY);
         return;
     }
+    if (m->level == LEVEL_VERSION)
+        view.unchanged_since = unchanged_since(s, g);
     before = buf_len(out);
     error = execute_read(&view, m, out, &seen);
     if (operation_is_range(m->op))

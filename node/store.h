@@ -88,6 +88,9 @@ struct store;
 struct store_functions {
     void (*close)(struct store *s);
     int (*get)(struct store *s, struct bytes key, struct store_record *out, uint64_t *position);
+    int (*get_recent)(struct store *s, struct bytes key, struct store_record *out,
+                      uint64_t *position);
+    uint64_t (*settled)(struct store *s);
     int (*apply)(struct store *s, const struct store_batch *batch, uint64_t *position);
     void (*submit)(struct store *s);
     uint64_t (*poll)(struct store *s, int *error);
@@ -121,6 +124,21 @@ static inline int store_get(struct store *s, struct bytes key, struct store_reco
                             uint64_t *position)
 {
     return s->functions->get(s, key, out, position);
+}
+
+/* As store_get, but looks at what was written lately alone, which takes no walk through the tree.
+ * RK_UNCHANGED: the key was not written after store_settled(). */
+static inline int store_get_recent(struct store *s, struct bytes key, struct store_record *out,
+                                   uint64_t *position)
+{
+    return s->functions->get_recent(s, key, out, position);
+}
+
+/* The position behind which store_get_recent finds all that was written. It ascends, and is on
+ * stable storage. */
+static inline uint64_t store_settled(struct store *s)
+{
+    return s->functions->settled(s);
 }
 
 /* Applies a batch in memory and queues it for the log. 0 and its position (positions ascend, from

@@ -35,6 +35,7 @@ int store_disk_reserve(struct store_disk *d, const struct store_batch *batch)
 /* The checkpoint is complete: what it wrote is found in the tree from now on. */
 static void drop_frozen(struct store_disk *d)
 {
+    d->settled = d->frozen->last_position;
     memory_table_clear(d->frozen);
     d->frozen = NULL;
 }
@@ -138,31 +139,45 @@ static const struct memory_record *find_in_memory(const struct store_disk *d, st
     return record;
 }
 
-static int disk_get(struct store *s, struct bytes key, struct store_record *out, uint64_t *position)
+static int disk_get_recent(struct store *s, struct bytes key, struct store_record *out,
+                           uint64_t *position)
 {
     struct store_disk *d = store_disk_of(s);
     const struct memory_record *record;
-    int error;
 
     *out = (struct store_record){0};
     *position = 0;
     if (key.size == 0 || key.size > STORE_KEY_SIZE_MAX)
         return RK_NOTFOUND;
     record = find_in_memory(d, key);
-    if (record) {
-        *position = unsynced(d, record->position);
-        if (record->forgotten)
-            return RK_NOTFOUND;
-        *out = (struct store_record){record->version, record->expire_ms, record->deleted,
-                                     memory_record_value(record)};
-        return 0;
-    }
+    if (!record)
+        return RK_UNCHANGED;
+    *position = unsynced(d, record->position);
+    if (record->forgotten)
+        return RK_NOTFOUND;
+    *out = (struct store_record){record->version, record->expire_ms, record->deleted,
+                                 memory_record_value(record)};
+    return 0;
+}
+
+static int disk_get(struct store *s, struct bytes key, struct store_record *out, uint64_t *position)
+{
+    struct store_disk *d = store_disk_of(s);
+    int error = disk_get_recent(s, key, out, position);
+
+    if (error != RK_UNCHANGED)
+        return error;
     error = tree_get(&d->tree, key, out);
     if (error == RK_CORRUPT)
         store_worker_damaged(d->worker, key);
     if (error)
         *out = (struct store_record){0};
     return error;
+}
+
+static uint64_t disk_settled(struct store *s)
+{
+    return store_disk_of(s)->settled;
 }
 
 static int disk_state(struct store *s, uint32_t partition, uint8_t state[STORE_STATE_MAX],
@@ -223,6 +238,8 @@ void store_disk_why(struct store *s, char *why, size_t why_size)
 const struct store_functions store_disk_functions = {
     .close = store_disk_close,
     .get = disk_get,
+    .get_recent = disk_get_recent,
+    .settled = disk_settled,
     .apply = disk_apply,
     .submit = disk_submit,
     .poll = disk_poll,

@@ -140,6 +140,7 @@ static int open_parts(struct store_disk *d, char *why, size_t why_size)
         error = init_memory(d);
     if (!error)
         error = tree_open(&d->tree, d->folder.path, d->options.map_size, d->files, why, why_size);
+    d->settled = d->tree.position;
     if (!error && d->files->sync_folder(d->files->arg, d->folder.path) != 0) {
         snprintf(why, why_size, "fsync of %s failed: %s", d->folder.path, strerror(errno));
         error = RK_IO;

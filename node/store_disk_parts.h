@@ -18,6 +18,7 @@ struct store_disk {
     struct memory_table tables[2];
     struct memory_table *active; /* what is written to */
     struct memory_table *frozen; /* the other one, while it is written down; else NULL */
+    uint64_t settled;            /* all that was written behind it is in the tables */
     bool hurry;                  /* the log lacks room, which a checkpoint gives back */
     uint64_t log_bytes;          /* written since the active table began */
     struct tree tree;

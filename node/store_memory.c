@@ -32,6 +32,7 @@ struct store_memory {
     struct undo *undo; /* of the unsynced writes, in their order */
     size_t undo_count, undo_size;
     uint64_t applied, submitted, synced;
+    uint64_t settled; /* what was synced before the newest sync, so that reads meet both kinds */
     bool nospace, full, fail_next, failed, sync_at_submit;
     void (*wake)(void *arg);
     void *wake_arg;
@@ -212,10 +213,18 @@ static int memory_apply(struct store *s, const struct store_batch *batch, uint64
     return 0;
 }
 
+static bool is_forgotten(const struct skip_entry *entry)
+{
+    const struct row *row = entry->payload;
+
+    return !row || row->forgotten;
+}
+
 void store_memory_sync(struct store *s, uint64_t up_to)
 {
     struct store_memory *m = memory_of(s);
     size_t done = 0;
+    bool forgets = false;
 
     if (up_to > m->submitted)
         up_to = m->submitted;
@@ -229,6 +238,7 @@ void store_memory_sync(struct store *s, uint64_t up_to)
     for (; done < m->undo_count && m->undo[done].position <= up_to; done++) {
         struct undo *undo = &m->undo[done];
 
+        forgets = forgets || (undo->list == &m->records && is_forgotten(undo->entry));
         free(undo->before);
         undo->entry->references--;
         entry_drop_if_empty(undo->list, undo->entry);
@@ -236,6 +246,8 @@ void store_memory_sync(struct store *s, uint64_t up_to)
     m->undo_count -= done;
     if (done && m->undo_count)
         memmove(m->undo, m->undo + done, m->undo_count * sizeof(*m->undo));
+    /* What was forgotten has left no row that would tell when. */
+    m->settled = forgets ? up_to : m->synced;
     m->synced = up_to;
 }
 
@@ -277,7 +289,7 @@ void store_memory_crash(struct store *s)
         undo->entry->references--;
         entry_drop_if_empty(undo->list, undo->entry);
     }
-    m->applied = m->submitted = m->synced;
+    m->applied = m->submitted = m->settled = m->synced;
     m->failed = m->fail_next = false;
     m->damaged.count = 0;
 }
@@ -305,6 +317,25 @@ static int memory_get(struct store *s, struct bytes key, struct store_record *ou
     }
     *out = record_of(row);
     return 0;
+}
+
+static int memory_get_recent(struct store *s, struct bytes key, struct store_record *out,
+                             uint64_t *position)
+{
+    struct store_memory *m = memory_of(s);
+    const struct skip_entry *entry = skip_list_find(&m->records, key);
+    const struct row *row = entry ? entry->payload : NULL;
+
+    if (row && row->position > m->settled)
+        return memory_get(s, key, out, position);
+    *out = (struct store_record){0};
+    *position = 0;
+    return RK_UNCHANGED;
+}
+
+static uint64_t memory_settled(struct store *s)
+{
+    return memory_of(s)->settled;
 }
 
 static int memory_state(struct store *s, uint32_t partition, uint8_t state[STORE_STATE_MAX],
@@ -466,6 +497,8 @@ static void memory_close(struct store *s)
 static const struct store_functions memory_functions = {
     .close = memory_close,
     .get = memory_get,
+    .get_recent = memory_get_recent,
+    .settled = memory_settled,
     .apply = memory_apply,
     .submit = memory_submit,
     .poll = memory_poll,

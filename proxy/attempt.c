@@ -4,6 +4,7 @@
 #include "proxy/mutant.h"
 #include "shared/error.h"
 #include "shared/operation.h"
+#include "shared/proof.h"
 #include "shared/wire.h"
 
 /* Attempts that may follow each other without a pause: enough to learn of a view, few enough that
@@ -156,14 +157,42 @@ static void ask_primary(struct router *r, struct call *c)
     try_again(r, c, FAILURE_NO_MAJORITY);
 }
 
-/* Whether two replicas have shown the same: the view of their states, and each key's version. */
-static bool same_proof(const struct router *r, struct bytes a, struct bytes b)
+/* Whether the replica that gave `proof` has what the value is told from. */
+static bool agrees(const struct router *r, struct bytes of_value, struct bytes proof)
 {
-    size_t from = PROXY_MUTANT(r, NO_VIEW_IN_READ) ? PROOF_VIEW_SIZE : 0;
-
     (void)r;
-    return a.size == b.size && a.size >= from &&
-           memcmp(a.data + from, b.data + from, a.size - from) == 0;
+    if (PROXY_MUTANT(r, ANY_UNCHANGED) && proof.size > PROOF_HEAD_SIZE &&
+        wire_get_u64(proof.data + PROOF_HEAD_SIZE) == PROOF_UNCHANGED)
+        return true;
+    return (proof_same_state(of_value, proof) || PROXY_MUTANT(r, NO_VIEW_IN_READ)) &&
+           proof_same_records(of_value, proof);
+}
+
+/* Whether all replicas whose versions came before the last answer have it. */
+static bool all_agree(const struct router *r, const struct call *c, struct bytes of_value)
+{
+    struct bytes rest = buf_bytes(&c->proofs);
+    size_t size = of_value.size;
+
+    for (; rest.size; rest = bytes_of(rest.data + size, rest.size - size))
+        if (size == 0 || rest.size < size || !agrees(r, of_value, bytes_of(rest.data, size)))
+            return false;
+    return true;
+}
+
+/* The last of the replicas has answered: with the value, or with versions. */
+static void conclude(struct router *r, struct call *c, bool is_value, const struct reply *reply)
+{
+    struct reply value = *reply;
+
+    if (!is_value && message_get_reply(buf_bytes(&c->value), &value) != 0)
+        attempt_fail(r, c, FAILURE_MISFIT);
+    else if (!all_agree(r, c, value.proof) || (!is_value && !agrees(r, value.proof, reply->proof)))
+        ask_primary(r, c);
+    else {
+        counter_add(&r->counters->majority_reads, 1);
+        answer_reply(r, c, &value);
+    }
 }
 
 static void take_proof(struct router *r, struct leg *leg, const struct reply *reply,
@@ -171,34 +200,21 @@ static void take_proof(struct router *r, struct leg *leg, const struct reply *re
 {
     struct call *c = leg->call;
     bool is_value = leg == &c->legs[0];
-    struct reply value;
+    int error;
 
     leg_end(r, leg);
-    if (reply->kind == REPLY_REFUSED || (reply->kind == REPLY_VERSION) == is_value ||
-        (c->proven && !same_proof(r, buf_bytes(&c->proof), reply->proof))) {
+    if (reply->kind == REPLY_REFUSED || (reply->kind == REPLY_VERSION) == is_value) {
         ask_primary(r, c);
-        return;
-    }
-    if (c->legs_open) {
-        if ((!c->proven && buf_append(&c->proof, reply->proof.data, reply->proof.size) != 0) ||
-            (is_value && buf_append(&c->value, body.data, body.size) != 0)) {
+    } else if (c->legs_open == 0) {
+        conclude(r, c, is_value, reply);
+    } else {
+        error = is_value ? buf_append(&c->value, body.data, body.size)
+                         : buf_append(&c->proofs, reply->proof.data, reply->proof.size);
+        if (error) {
             end_legs(r, c);
             attempt_fail(r, c, FAILURE_NO_MEMORY);
-            return;
         }
-        c->proven = true;
-        c->valued = c->valued || is_value;
-        return;
     }
-    counter_add(&r->counters->majority_reads, 1);
-    if (is_value) {
-        answer_reply(r, c, reply);
-        return;
-    }
-    if (!c->valued || message_get_reply(buf_bytes(&c->value), &value) != 0)
-        attempt_fail(r, c, FAILURE_MISFIT);
-    else
-        answer_reply(r, c, &value);
 }
 
 /* --- to one node ---------------------------------------------------------------------------- */

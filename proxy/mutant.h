@@ -3,9 +3,11 @@
 #ifndef RINGKV_PROXY_MUTANT_H
 #define RINGKV_PROXY_MUTANT_H
 
-#define PROXY_MUTANTS(X)                                                 \
-    X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */ \
-    X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */
+#define PROXY_MUTANTS(X)                                                     \
+    X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */     \
+    X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */ \
+    X(ANY_UNCHANGED,                                                         \
+      27) /* a key unchanged on one replica, since whenever, is on it as it is told */
 
 #ifdef RINGKV_MUTANTS
 enum proxy_mutant {

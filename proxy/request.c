@@ -25,7 +25,7 @@ void requests_destroy(struct requests *q)
     for (uint32_t i = 0; i < q->calls.count; i++) {
         struct call *c = pool_at(&q->calls, i);
 
-        buf_free(&c->proof);
+        buf_free(&c->proofs);
         buf_free(&c->value);
     }
     pool_destroy(&q->slots);
@@ -56,10 +56,9 @@ static void args_free(struct requests *q, struct call *c)
 /* The buffers stay with the call for the next one, unless they are large. */
 void call_forget_proof(struct call *c)
 {
-    c->proven = c->valued = false;
-    buf_truncate(&c->proof, 0);
+    buf_truncate(&c->proofs, 0);
     buf_truncate(&c->value, 0);
-    buf_trim(&c->proof, KEPT_REUSE_MAX);
+    buf_trim(&c->proofs, KEPT_REUSE_MAX);
     buf_trim(&c->value, KEPT_REUSE_MAX);
 }
 
@@ -95,7 +94,7 @@ static void make_new(struct call *c, uint32_t partition)
     c->level = 0;
     c->state = CALL_NEW;
     c->way = c->attempts = c->legs_open = 0;
-    c->led = c->detour = c->doubt = c->proven = c->valued = false;
+    c->led = c->detour = c->doubt = false;
     c->reason = 0;
     c->cursor = 0;
 }

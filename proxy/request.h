@@ -73,14 +73,13 @@ struct call {
     bool led;       /* the newest attempt went to another replica, which shall relay or lead */
     bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */
     bool doubt;     /* an earlier attempt may have been, or may yet be, carried out */
-    bool proven;    /* majority read: `proof` is set */
-    bool valued;    /* and `value` */
     uint32_t args_size, args_room;
     uint32_t cursor; /* how far its values were given out */
     uint8_t *args;   /* as in a request: u32 size, bytes; after its answer: the values it brought */
     uint8_t inline_args[CALL_INLINE_SIZE];
-    struct buf proof; /* majority read: what the replicas that have answered saw, */
-    struct buf value; /* and the value's reply, when it came before the last proof */
+    struct buf proofs; /* majority read: of the replicas that have given versions, one behind the
+                          other, */
+    struct buf value;  /* and the value's reply, when it came before the last of them */
 };
 
 struct call_list {

@@ -27,7 +27,8 @@
     X(REFUSED, 18, "refused by the other side")                        \
     X(PROTOCOL, 19, "protocol violation")                              \
     X(READONLY, 20, "read-only")                                       \
-    X(UNSETTLED, 21, "not decided yet")
+    X(UNSETTLED, 21, "not decided yet")                                \
+    X(UNCHANGED, 22, "not changed lately")
 
 enum rk_error {
     RK_OK = 0,

@@ -605,7 +605,7 @@ static int take_proof(struct bytes *body, struct bytes *proof)
 {
     uint32_t size = body->size < REPLY_HEAD + 4 ? 0 : wire_get_u32(body->data + body->size - 4);
 
-    if (size < PROOF_VIEW_SIZE || size > PROOF_MAX || size > body->size - REPLY_HEAD - 4)
+    if (size < PROOF_HEAD_SIZE || size > PROOF_MAX || size > body->size - REPLY_HEAD - 4)
         return RK_CORRUPT;
     *proof = bytes_of(body->data + body->size - 4 - size, size);
     body->size -= size + 4;

@@ -161,13 +161,14 @@ struct reply {
     uint64_t epoch, view, op; /* REPLY_REFUSED */
     uint32_t count;           /* REPLY_ARRAY, REPLY_RESULTS */
     struct bytes data;        /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY, REPLY_RESULTS */
-    /* Of a read at LEVEL_VALUE or LEVEL_VERSION: the view of the replica's state and the version of
-     * each key, so that replicas saw the same exactly if their proofs are the same bytes. Of a
-     * write: the operation (view, op) that it became. */
+    /* Of a read at LEVEL_VALUE or LEVEL_VERSION: what the replica saw (shared/proof.h). Of a write:
+     * the operation (view, op) that it became. */
     struct bytes proof;
 };
 
-enum { PROOF_VIEW_SIZE = 8, PROOF_VERSION_SIZE = 16, PROOF_MAX = 8 + 16 * MESSAGE_ARGS_MAX };
+/* Sizes of a read's proof: its head, and what it has of each key; of a write's, which is one
+ * version. */
+enum { PROOF_HEAD_SIZE = 16, PROOF_VERSION_SIZE = 16, PROOF_MAX = 16 + 16 * MESSAGE_ARGS_MAX };
 
 struct ring_put {
     uint64_t tag;

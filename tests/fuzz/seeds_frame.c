@@ -146,7 +146,7 @@ static void seed_array(void)
 
 static void seed_replies(void)
 {
-    static const uint8_t state[PROOF_VIEW_SIZE + PROOF_VERSION_SIZE] = {1};
+    static const uint8_t state[PROOF_HEAD_SIZE + PROOF_VERSION_SIZE] = {1};
     struct reply m = {.id = 1, .kind = REPLY_OK};
     struct buf results = {0};
 

@@ -370,11 +370,12 @@ void rig_refuse(struct rig *r, unsigned lane, uint64_t id, enum refusal why)
 
 struct rig_proof rig_proof(uint64_t view, uint64_t op, unsigned keys)
 {
-    struct rig_proof proof = {.size = PROOF_VIEW_SIZE + keys * PROOF_VERSION_SIZE};
+    struct rig_proof proof = {.size = PROOF_HEAD_SIZE + keys * PROOF_VERSION_SIZE};
 
     assert_true(keys <= RIG_PROOF_KEYS_MAX);
     wire_put_u64(proof.data, view);
-    for (uint8_t *at = proof.data + PROOF_VIEW_SIZE; keys > 0; keys--, at += PROOF_VERSION_SIZE) {
+    wire_put_u64(proof.data + 8, op);
+    for (uint8_t *at = proof.data + PROOF_HEAD_SIZE; keys > 0; keys--, at += PROOF_VERSION_SIZE) {
         wire_put_u64(at, view);
         wire_put_u64(at + 8, op);
     }

@@ -57,7 +57,7 @@ struct rig_read {
 
 /* Proofs that replicas gave; see shared/message.h. */
 struct rig_proof {
-    uint8_t data[PROOF_VIEW_SIZE + PROOF_VERSION_SIZE * RIG_PROOF_KEYS_MAX];
+    uint8_t data[PROOF_HEAD_SIZE + PROOF_VERSION_SIZE * RIG_PROOF_KEYS_MAX];
     size_t size;
 };
 

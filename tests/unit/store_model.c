@@ -79,6 +79,7 @@ static size_t make_changes(const struct model *m, struct model_key changes[MODEL
 
         key_index[i] = model_random(&random) % MODEL_KEYS;
         memset(change, 0, sizeof(*change));
+        change->written = number;
         if (kind < 2)
             continue; /* forgotten */
         change->there = true;
@@ -161,6 +162,23 @@ static void check_record(const struct model_key *expected, const struct store_re
     assert_true(bytes_equal(record->value, bytes_of(value, expected->value_size)));
 }
 
+/* What was written behind the settled position is found, and nothing else is said to be recent. */
+static void check_recent(const struct model_key *expected, struct store *s, struct bytes key)
+{
+    struct store_record record;
+    uint64_t position;
+    int error = store_get_recent(s, key, &record, &position);
+
+    if (error == RK_UNCHANGED) {
+        assert_true(expected->written <= store_settled(s));
+        return;
+    }
+    assert_true(expected->written > 0);
+    assert_int_equal(error, expected->there ? 0 : RK_NOTFOUND);
+    if (!error)
+        check_record(expected, &record);
+}
+
 static void check_keys(const struct model *m, struct store *s)
 {
     for (size_t i = 0; i < MODEL_KEYS; i++) {
@@ -173,6 +191,7 @@ static void check_keys(const struct model *m, struct store *s)
         assert_true(position <= m->applied);
         if (!error)
             check_record(&m->keys[i], &record);
+        check_recent(&m->keys[i], s, bytes_of(key, model_key_write(i, key)));
     }
 }
 

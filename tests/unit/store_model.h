@@ -16,6 +16,7 @@ struct model {
     bool large_values;
     struct model_key {
         bool there;
+        uint64_t written; /* the batch that changed it last; 0: none */
         struct version version;
         int64_t expire_ms;
         bool deleted;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "shared/proof.h"
 #include "tests/unit/execute_rig.h"
 
 /* --- reads ---------------------------------------------------------------------------------- */
@@ -181,20 +182,24 @@ static void test_seen_forgotten(void **state)
 static void check_proof(const struct reply *reply, const struct version *versions, size_t count)
 {
     const uint8_t *at = reply->proof.data;
+    bool unchanged = false;
 
-    assert_int_equal(reply->proof.size, PROOF_VIEW_SIZE + count * PROOF_VERSION_SIZE);
+    assert_int_equal(reply->proof.size, PROOF_HEAD_SIZE + count * PROOF_VERSION_SIZE);
     assert_int_equal(wire_get_u64(at), 9);
     for (size_t i = 0; i < count; i++) {
-        assert_true(wire_get_u64(at + 8 + 16 * i) == versions[i].view);
-        assert_true(wire_get_u64(at + 16 + 16 * i) == versions[i].op);
+        unchanged = unchanged || versions[i].view == PROOF_UNCHANGED;
+        assert_true(wire_get_u64(at + 16 + 16 * i) == versions[i].view);
+        assert_true(wire_get_u64(at + 24 + 16 * i) == versions[i].op);
     }
+    assert_int_equal(wire_get_u64(at + 8), level == LEVEL_VALUE ? 40 : unchanged ? 30 : 0);
 }
 
 /* The view of the state, and the version of each key as often as it is named: of a deleted one too,
- * of an expired one too, zero for one without a trace. */
+ * of an expired one too, zero for one without a trace. Of who gives versions alone that is one that
+ * has not changed. */
 static void test_proof(void **state)
 {
-    static const struct version versions[] = {{1, 1}, {0, 0}, {1, 2}, {1, 3}, {1, 1}};
+    struct version versions[] = {{1, 1}, {0, 0}, {1, 2}, {1, 3}, {1, 1}};
     struct reply reply;
 
     (void)state;
@@ -214,6 +219,7 @@ static void test_proof(void **state)
                 add_key("a");
             }
             reply = read_op((enum operation)op);
+            versions[1].view = level == LEVEL_VERSION ? PROOF_UNCHANGED : 0;
             if (level >= LEVEL_VALUE)
                 check_proof(&reply, versions, many ? 5 : 1);
             else
@@ -224,6 +230,28 @@ static void test_proof(void **state)
                                                                 : REPLY_INTEGER);
             assert_true(reply.kind != REPLY_INTEGER || reply.integer == 2);
         }
+}
+
+/* Of what was not written lately the version is not looked for, unless the value is asked for. */
+static void test_proof_unchanged(void **state)
+{
+    static const struct version told[2][2] = {{{1, 1}, {1, 2}}, {{PROOF_UNCHANGED, 0}, {1, 2}}};
+    struct reply reply;
+
+    (void)state;
+    plant("old", "1", 0, false);
+    store_submit(view.store);
+    store_memory_sync(view.store, position);
+    plant("new", "2", 0, false);
+    store_submit(view.store);
+    store_memory_sync(view.store, position);
+    for (level = LEVEL_VALUE; level <= LEVEL_VERSION; level++) {
+        begin();
+        add_key("old");
+        add_key("new");
+        reply = read_op(OP_EXISTS);
+        check_proof(&reply, told[level == LEVEL_VERSION], 2);
+    }
 }
 
 /* Clocks of replicas differ: near its expiry a record is told of by the primary alone, while its
@@ -263,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_seen, start, finish),
         cmocka_unit_test_setup_teardown(test_seen_forgotten, start, finish),
         cmocka_unit_test_setup_teardown(test_proof, start, finish),
+        cmocka_unit_test_setup_teardown(test_proof_unchanged, start, finish),
         cmocka_unit_test_setup_teardown(test_unsettled, start, finish),
     };
 

@@ -170,7 +170,7 @@ static void test_operation(void **state)
     assert_int_equal(wire_get_u32(reply.data.data + 4), 4);
     assert_int_equal(wire_get_u32(reply.data.data + 16), 8);
     level = LEVEL_VERSION;
-    assert_int_equal(ask(0, 0).proof.size, PROOF_VIEW_SIZE + 2 * PROOF_VERSION_SIZE);
+    assert_int_equal(ask(0, 0).proof.size, PROOF_HEAD_SIZE + 2 * PROOF_VERSION_SIZE);
 }
 
 int main(void)

@@ -295,7 +295,7 @@ static void test_history(void **state)
 static bool run_failing(struct store *store, struct request m, unsigned n)
 {
     struct buf out = {0}, proof = {0};
-    struct execute_view view = {store, 1, 1 << 20, true, 1, &proof, NULL, {0}, {0}};
+    struct execute_view view = {store, 1, 1 << 20, true, &proof, NULL, {0}, 0, {0}};
     struct effect e = {0};
     struct execute_seen seen;
     bool writes = operation_info(m.op)->writes;

@@ -122,13 +122,13 @@ static void test_none(void **state)
 
 static void test_sizes(void **state)
 {
-    static const size_t sizes[] = {1, 7, 8, 9, 16, PROOF_MAX - 1, PROOF_MAX, PROOF_MAX + 1};
+    static const size_t sizes[] = {1, 8, 15, 16, 17, 32, PROOF_MAX - 1, PROOF_MAX, PROOF_MAX + 1};
 
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         put(REPLY_VERSION, sizes[i]);
         assert_int_equal(decode_some(body().size),
-                         sizes[i] >= PROOF_VIEW_SIZE && sizes[i] <= PROOF_MAX ? 0 : RK_CORRUPT);
+                         sizes[i] >= PROOF_HEAD_SIZE && sizes[i] <= PROOF_MAX ? 0 : RK_CORRUPT);
     }
 }
 

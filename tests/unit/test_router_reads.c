@@ -2,6 +2,7 @@
  * differ. */
 #include "router_rig.h"
 #include "shared/operation.h"
+#include "shared/proof.h"
 #include <stdio.h>
 
 static struct rig rig;
@@ -246,6 +247,39 @@ static void test_two_that_differ(void **state)
     assert_int_equal(counter_read(&rig.counters.primary_reads), 10);
 }
 
+/* One has not looked for the version: the key has not changed there since operation 6. */
+static void test_unchanged(void **state)
+{
+    static const struct {
+        uint64_t at, version;
+        bool agree;
+    } rows[] = {{6, 4, true}, {6, 6, true}, {9, 6, true}, {9, 7, false}, {5, 4, false}};
+    struct rig_proof unchanged = rig_proof(rig_view(0, 3), 6, 1);
+    struct rig_read read;
+
+    (void)state;
+    proof_put_version(unchanged.data + PROOF_HEAD_SIZE, PROOF_UNCHANGED, 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rig_proof proof = rig_proof(rig_view(0, 3), rows[i].version, 1);
+
+        proof_put_head(proof.data, rig_view(0, 3), rows[i].at);
+        if (!rows[i].agree) {
+            check_differ(&proof, &unchanged);
+            continue;
+        }
+        for (int value_first = 0; value_first <= 1; value_first++) {
+            rig_run(&rig, "GET a");
+            rig_read(&rig, &read);
+            if (value_first)
+                rig_value(&rig, &read, "x", &proof);
+            rig_version(&rig, &read, &unchanged);
+            if (!value_first)
+                rig_value(&rig, &read, "x", &proof);
+            rig_expect(&rig, "$1\r\nx\r\n");
+        }
+    }
+}
+
 static void test_one_that_refuses(void **state)
 {
     struct rig_proof proof = rig_proof(rig_view(0, 3), 4, 1);
@@ -434,6 +468,7 @@ int main(void)
         TEST(test_spread),
         cmocka_unit_test_setup_teardown(test_three_of_five, start_five, finish),
         TEST(test_two_that_differ),
+        TEST(test_unchanged),
         TEST(test_one_that_refuses),
         TEST(test_wrong_kinds),
         TEST(test_primary_refuses),
