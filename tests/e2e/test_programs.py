@@ -536,3 +536,18 @@ def test_concurrent_init(make_cluster):
         status = run(BIN / "ringctl", "--nodes", word.partition("=")[2], "status", "--json")
         found.add(json.loads(status.stdout)["partitions"])
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["ringnode", "ringproxy"])
+def test_manual_tells_every_setting(name):
+    """Each by its name, and with its default."""
+    manual = (ROOT / f"doc/{name}.8").read_text()
+    told = dict(re.findall(r"^\.It Cm (\w+)(?: Pq (.*))?$", manual, re.M))
+    settings = re.findall(r"^;? ?(\w+) = ?(.*)$", run(BIN / name, "--help-config").stdout, re.M)
+    assert len(settings) > 10
+    for setting, default in settings:
+        assert setting in told, f"{setting} is not in doc/{name}.8"
+        if default and told[setting]:
+            # 0: what it means; none: no limit
+            shown = re.sub(r"^(none|no .*)$", "0", told[setting])
+            assert re.match(rf"{re.escape(default)}(:|ms|$)", shown), f"{setting}: {told[setting]!r} is not {default!r}"

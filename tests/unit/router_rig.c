@@ -103,10 +103,22 @@ void rig_start(struct rig *r, uint8_t replicas)
     }
 }
 
+void rig_leave(struct rig *r)
+{
+    router_leave(&r->router, &r->session);
+    r->left = true;
+}
+
 void rig_finish(struct rig *r)
 {
     assert_null(r->session.first);
     assert_null(r->router.waiting.first);
+    /* What is counted of what is under way came back to nothing. */
+    assert_int_equal(r->session.pending + r->session.sent + r->session.waiting, 0);
+    if (!r->left) {
+        assert_int_equal(r->session.kept + r->session.sent_bytes + r->session.holding, 0);
+        assert_int_equal(r->session.writes_sent + r->session.majority_reads + r->session.led, 0);
+    }
     for (unsigned i = 0; i < RIG_LANES; i++) {
         assert_null(r->lanes[i].legs.first);
         assert_int_equal(r->lanes[i].in_flight, 0);

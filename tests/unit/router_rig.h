@@ -46,6 +46,7 @@ struct rig {
     size_t lane_read[RIG_LANES];    /* how far rig_raw got */
     unsigned lane_pings[RIG_LANES]; /* seen on the way */
     struct session session;
+    bool left; /* the client is gone */
     struct buf out;
 };
 
@@ -66,6 +67,9 @@ void rig_start(struct rig *r, uint8_t replicas);
 
 /* Frees everything; checks that no command is left unanswered unless the client has left. */
 void rig_finish(struct rig *r);
+
+/* The client goes. */
+void rig_leave(struct rig *r);
 
 /* A ring like the rig's with another epoch, taken over by the router. */
 void rig_next_ring(struct rig *r, uint64_t epoch);

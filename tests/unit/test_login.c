@@ -233,6 +233,40 @@ static void test_without_passwords(void **state)
     assert_int_equal(errands, 0);
 }
 
+/* What is longer than any password is wrong without being looked at. */
+static void test_long_passwords(void **state)
+{
+    char words[PASSWORD_SIZE_MAX + 8] = "AUTH ";
+
+    (void)state;
+    memset(words + 5, 'x', PASSWORD_SIZE_MAX + 1);
+    rig_run(&rig, words);
+    rig_expect(&rig, WRONGPASS);
+    assert_int_equal(errands, 0);
+    words[5 + PASSWORD_SIZE_MAX] = '\0';
+    rig_run(&rig, words);
+    assert_int_equal(errands, 1);
+    assert_int_equal(strlen(asked_password), PASSWORD_SIZE_MAX);
+    come_back(words, false);
+    rig_expect(&rig, WRONGPASS);
+}
+
+/* A router without users knows the default user only. */
+static void test_without_users(void **state)
+{
+    (void)state;
+    rig.router.logins = NULL;
+    rig.session.user = 7;
+    login_reset(NULL, &rig.session);
+    assert_int_equal(rig.session.user, USER_DEFAULT);
+    assert_false(rig.session.stranger);
+    rig_run(&rig, "AUTH default any");
+    rig_expect(&rig, "+OK\r\n");
+    rig_run(&rig, "AUTH alice any");
+    rig_expect(&rig, WRONGPASS);
+    assert_int_equal(errands, 0);
+}
+
 static void test_silent_replies(void **state)
 {
     struct request m;
@@ -310,6 +344,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_default_user_is_off, start_named, finish),
         cmocka_unit_test_setup_teardown(test_too_many_checks, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_without_passwords, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_long_passwords, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_without_users, start_open, finish),
         cmocka_unit_test_setup_teardown(test_silent_replies, start_open, finish),
         cmocka_unit_test_setup_teardown(test_slow_commands, start_open, finish),
     };

@@ -277,7 +277,7 @@ static void test_client_leaves(void **state)
     assert_true(rig_any_request(&rig, &first, &lane));
     assert_true(rig_request(&rig, lane, &second));
     rig_bulk(&rig, lane, second.id, "1");
-    router_leave(&rig.router, &rig.session);
+    rig_leave(&rig);
     assert_null(rig.session.first);
     rig_ok(&rig, lane, first.id);
     rig_expect(&rig, "");

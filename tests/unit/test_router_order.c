@@ -287,7 +287,10 @@ static void test_view_learned_in_between(void **state)
     third = at_primary(next, OP_SET);
     rig_ok(&rig, next, third.id);
     rig_run(&rig, "SET a 2");
-    rig_nothing_sent(&rig);
+    for (int i = 0; i < 3; i++) {
+        rig_nothing_sent(&rig);
+        rig_after(&rig, ROUTER_RETRY_MS);
+    }
     rig_refuse_view(&rig, lane, first.id, REFUSAL_ELSEWHERE, rig_view(next, 4), 0);
     rig_after(&rig, 0);
     first = at_primary(next, OP_SET);
@@ -409,6 +412,120 @@ static void test_ways_do_not_part(void **state)
     rig_nothing_sent(&rig);
 }
 
+/* Nor by two replicas. */
+static void test_one_relay_at_a_time(void **state)
+{
+    struct request first, second;
+    unsigned relay, other;
+    char a[16], b[16];
+
+    (void)state;
+    rig_key(&rig, 0, a);
+    rig_key(&rig, 1, b);
+    rig_lane_lost(&rig, 0);
+    rig_lane_lost(&rig, 1);
+    rig_run_key(&rig, "SET %s 1", a);
+    rig_run_key(&rig, "SET %s 1", b);
+    assert_true(rig_any_request(&rig, &first, &relay));
+    assert_int_equal(first.flags, REQUEST_LEAD);
+    rig_after(&rig, ROUTER_RETRY_MS);
+    rig_nothing_sent(&rig);
+    rig_ok(&rig, relay, first.id);
+    rig_after(&rig, 0);
+    assert_true(rig_any_request(&rig, &second, &other));
+    assert_int_equal(second.flags, REQUEST_LEAD);
+    assert_int_not_equal(other, relay);
+    rig_ok(&rig, other, second.id);
+    rig_expect(&rig, "+OK\r\n+OK\r\n");
+}
+
+/* The write in doubt was not asked for again before the one behind it was done: too late. */
+static void test_doubt_is_passed(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0);
+    struct request first, second;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    rig_run(&rig, "SET a 2");
+    first = at_primary(lane, OP_SET);
+    second = at_primary(lane, OP_SET);
+    rig_refuse(&rig, lane, first.id, REFUSAL_UNCERTAIN);
+    rig_nothing_sent(&rig); /* not while the second is under way */
+    rig_ok(&rig, lane, second.id);
+    rig_expect(&rig, "-UNCERTAIN the node does not know whether it was done\r\n+OK\r\n");
+    rig_after(&rig, ROUTER_RETRY_MS);
+    rig_nothing_sent(&rig);
+    /* Nobody waits any more. */
+    rig_run(&rig, "SET a 3");
+    first = at_primary(lane, OP_SET);
+    rig_ok(&rig, lane, first.id);
+    rig_expect(&rig, "+OK\r\n");
+}
+
+/* Its own partition's view is a new one; what is in flight to another does not hold it up. */
+static void test_new_view_of_one_of_two(void **state)
+{
+    unsigned lane, next;
+    struct request a, b;
+    char other[16];
+
+    (void)state;
+    lane = rig_replica(&rig, "a", 0);
+    next = rig_replica(&rig, "a", 1);
+    rig_key(&rig, (lane + RIG_SHARDS) % (3 * RIG_SHARDS), other);
+    rig_run_key(&rig, "SET %s 1", other);
+    rig_run(&rig, "SET a 1");
+    a = at_primary(lane, OP_SET);
+    rig_refuse_view(&rig, lane, a.id, REFUSAL_ELSEWHERE, rig_view(next, 4), 0);
+    assert_true(rig_any_request(&rig, &b, &lane));
+    a = at_primary(next, OP_SET);
+    rig_ok(&rig, next, a.id);
+    rig_ok(&rig, lane, b.id);
+    rig_expect(&rig, "+OK\r\n+OK\r\n");
+}
+
+/* It waited for the read from a majority only, not for the one from another primary. */
+static void test_write_behind_two_reads(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0), other;
+    struct request slow, m;
+    struct rig_read read;
+    char key[16];
+
+    (void)state;
+    rig_key(&rig, (lane + RIG_SHARDS) % (3 * RIG_SHARDS), key);
+    rig_run(&rig, "GET a");
+    rig_read(&rig, &read);
+    rig_run_key(&rig, "LEVELGET %s 0", key);
+    assert_true(rig_any_request(&rig, &slow, &other));
+    rig_run(&rig, "SET a 1");
+    rig_nothing_sent(&rig);
+    rig_agree(&rig, &read, "1");
+    rig_after(&rig, 0);
+    m = at_primary(lane, OP_SET);
+    rig_ok(&rig, lane, m.id);
+    rig_bulk(&rig, other, slow.id, "2");
+    rig_expect(&rig, "$1\r\n1\r\n$1\r\n2\r\n+OK\r\n");
+}
+
+/* What waits goes on without its client. */
+static void test_client_leaves_what_waits(void **state)
+{
+    struct request m;
+    unsigned lane;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    rig_refuse(&rig, lane, m.id, REFUSAL_BUSY);
+    rig_leave(&rig);
+    rig_after(&rig, ROUTER_RETRY_MS);
+    assert_true(rig_request(&rig, lane, &m));
+    rig_ok(&rig, lane, m.id);
+    rig_expect(&rig, "");
+}
+
 /* --- with one replica ------------------------------------------------------------------------- */
 
 /* One node does what comes in the order in which it comes. */
@@ -469,6 +586,11 @@ int main(void)
         TEST_THREE(test_refused_before_doubt),
         TEST_THREE(test_read_before_uncertain_write),
         TEST_THREE(test_ways_do_not_part),
+        TEST_THREE(test_one_relay_at_a_time),
+        TEST_THREE(test_doubt_is_passed),
+        TEST_THREE(test_new_view_of_one_of_two),
+        TEST_THREE(test_write_behind_two_reads),
+        TEST(test_client_leaves_what_waits),
         TEST(test_one_replica),
         cmocka_unit_test_setup_teardown(test_one_replica_without_a_view, start_cold, finish),
     };

@@ -406,7 +406,7 @@ static void test_client_gone(void **state)
     run_all("MULTI\nINCR {t}a\nPING\nEXEC");
     take(OP_EXEC);
     run_all("MULTI\nINCR {t}b");
-    router_leave(&rig.router, &rig.session);
+    rig_leave(&rig);
     result_integer(1);
     send_results();
     assert_int_equal(rig.router.queued_bytes, 0);

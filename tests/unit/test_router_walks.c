@@ -269,13 +269,13 @@ static void test_client_gone(void **state)
     (void)state;
     rig_run(&rig, "DBSIZE");
     assert_true(take(OP_COUNT));
-    router_leave(&rig.router, &rig.session);
+    rig_leave(&rig);
     do
         answer_count(1, (struct bytes){0});
     while (take(OP_COUNT));
     rig_run(&rig, "SCAN 0");
     assert_true(take(OP_SCAN));
-    router_leave(&rig.router, &rig.session);
+    rig_leave(&rig);
     answer((struct bytes){0});
     rig_nothing_sent(&rig);
 }
