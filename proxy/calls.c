@@ -80,7 +80,7 @@ static bool old_view_in_flight(const struct router *r, struct session *s, uint32
     s->views_seen = r->views_learned;
     for (const struct slot *slot = s->first; slot; slot = slot->next)
         for (const struct call *c = slot->first; c; c = c->sibling) {
-            if (c->state != CALL_SENT || c->way != CALL_TO_PRIMARY ||
+            if (c->legs_open == 0 || c->way != CALL_TO_PRIMARY ||
                 c->sent_view == r->routes[c->partition].view)
                 continue;
             s->views_seen = 0;
