@@ -99,6 +99,7 @@ int checkpoint_write(struct checkpoint *c, const struct memory_table *table)
     int error = 0;
 
     c->why[0] = 0;
+    c->written = 0;
     do {
         if (c->records_max == 0)
             c->records_max = RECORDS_MAX;
@@ -111,6 +112,7 @@ int checkpoint_write(struct checkpoint *c, const struct memory_table *table)
             continue;
         }
         at = part.end;
+        c->written += part.size.records;
         if (c->records_max < RECORDS_MAX)
             c->records_max *= 2;
         error = c->committed(c->arg);

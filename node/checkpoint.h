@@ -13,6 +13,7 @@ struct checkpoint {
     struct tree *tree;
     struct tree_writer writer;
     size_t records_max; /* a transaction; 0 at first: lowered on a full disk */
+    size_t written;     /* records of the table under way that were committed */
     void *arg;
     /* Has the map grown, with no transaction open anywhere. 0, or an error that ends the
      * checkpoint. */

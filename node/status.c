@@ -44,6 +44,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("store_syncs", store.syncs)                       \
     X("store_checkpoints", store.checkpoints)           \
     X("store_slowdowns", store.slowdowns)               \
+    X("store_held_back_us", store.held_back_us)         \
     X("store_full_refusals", store.full_refusals)       \
     X("store_nospace_refusals", store.nospace_refusals) \
     X("scrub_records", store.scrub_records)             \

@@ -77,6 +77,7 @@ struct store_stats {
     uint64_t memory_bytes; /* memory tables, and their bound */
     uint64_t memory_max;
     uint64_t delay_us;      /* as store_delay_us() tells at this moment */
+    uint64_t held_back_us;  /* all delays of the writes that `slowdowns` counts */
     uint64_t full_refusals; /* RK_FULL */
     uint64_t applied;       /* the last position, and up to where the tree holds everything */
     uint64_t written_down;
@@ -200,9 +201,9 @@ static inline void store_stats(struct store *s, struct store_stats *out)
     s->functions->stats(s, out);
 }
 
-/* By how many microseconds the reply of a write should be held back at this moment, so that writers
- * slow down evenly to what the checkpoint can carry: 0 while there is room, at most
- * STORE_DELAY_US_MAX when there is hardly any. Cheap. stats.slowdowns counts the writes that were
+/* By how many microseconds the reply of the last write should be held back at this moment, so that
+ * writers slow down evenly to what the checkpoint can carry (write_pace.h): 0 while there is room,
+ * at most STORE_DELAY_US_MAX. Cheap. stats.slowdowns counts the writes that were
  * applied while it was not 0. */
 static inline uint64_t store_delay_us(struct store *s)
 {

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     LOG_PER_MEMORY = 2, /* a checkpoint is due when the log is that many times the memory */
@@ -14,6 +15,14 @@ struct store_disk *store_disk_of(struct store *s)
 {
     assert(s->functions == &store_disk_functions);
     return (struct store_disk *)s;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static size_t memory_bytes(const struct store_disk *d)
@@ -38,6 +47,17 @@ static void drop_frozen(struct store_disk *d)
     d->settled = d->frozen->last_position;
     memory_table_clear(d->frozen);
     d->frozen = NULL;
+    write_pace_end(&d->pace, now_us());
+}
+
+static void look_at_progress(struct store_disk *d)
+{
+    uint64_t done, all;
+
+    store_worker_progress(d->worker, &done, &all);
+    if (done != d->written)
+        write_pace_look(&d->pace, now_us(), done, all);
+    d->written = done;
 }
 
 static bool checkpoint_due(const struct store_disk *d)
@@ -52,10 +72,14 @@ void store_disk_turn(struct store_disk *d, bool now)
     tree_end_turn(&d->tree);
     if (store_worker_turn(d->worker))
         drop_frozen(d);
+    if (d->frozen)
+        look_at_progress(d);
     if (d->frozen || memory_table_is_empty(d->active) || !(now || checkpoint_due(d)))
         return;
     d->frozen = d->active;
     d->active = d->active == &d->tables[0] ? &d->tables[1] : &d->tables[0];
+    write_pace_begin(&d->pace, now_us(), memory_table_bytes(d->frozen), d->log_bytes);
+    d->written = 0;
     d->log_bytes = 0;
     d->hurry = false;
     store_worker_write(d->worker, d->frozen);
@@ -63,19 +87,27 @@ void store_disk_turn(struct store_disk *d, bool now)
 
 static uint64_t disk_delay_us(struct store *s)
 {
-    struct store_disk *d = store_disk_of(s);
-    uint64_t max = d->options.memory_table, used = memory_bytes(d), calm = max - max / 4;
-    uint64_t parts; /* thousandths of the way from calm to full */
+    return write_pace_delay_us(&store_disk_of(s)->pace, now_us());
+}
 
-    if (!d->frozen || used <= calm)
-        return 0;
-    parts = used >= max ? 1000 : (used - calm) * 1000 / (max - calm);
-    return STORE_DELAY_US_MAX * parts * parts * parts / 1000000000;
+/* A batch was applied: its reply may have to wait. */
+static void pace_batch(struct store_disk *d, uint64_t logged)
+{
+    uint64_t at_us, delay_us;
+
+    if (!d->frozen)
+        return;
+    at_us = now_us();
+    write_pace_take(&d->pace, at_us, logged, memory_bytes(d));
+    delay_us = write_pace_delay_us(&d->pace, at_us);
+    d->slowdowns += delay_us != 0;
+    d->held_back_us += delay_us;
 }
 
 static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t *position)
 {
     struct store_disk *d = store_disk_of(s);
+    size_t logged;
     int error = store_batch_check(batch);
 
     if (!error)
@@ -94,9 +126,10 @@ static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t
     if (error)
         return error;
     memory_table_put(d->active, batch, *position);
-    d->log_bytes += log_record_batch_size(batch);
+    logged = log_record_batch_size(batch);
+    d->log_bytes += logged;
     d->writes++;
-    d->slowdowns += disk_delay_us(s) != 0;
+    pace_batch(d, logged);
     return 0;
 }
 
@@ -216,6 +249,7 @@ static void disk_stats(struct store *s, struct store_stats *out)
                                 .writes = d->writes,
                                 .syncs = log.syncs,
                                 .slowdowns = d->slowdowns,
+                                .held_back_us = d->held_back_us,
                                 .nospace_refusals = d->nospace_refusals};
     store_worker_stats(d->worker, out);
 }

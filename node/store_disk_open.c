@@ -35,6 +35,7 @@ static int take_options(struct store_disk *d, const struct store_disk_options *o
         snprintf(why, why_size, "memory_table, log_segment or the folder's name is out of range");
         return RK_INVALID;
     }
+    d->pace.bound = o->memory_table;
     strcpy(d->folder.path, o->folder);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "node/store_disk.h"
 #include "node/store_worker.h"
 #include "node/tree.h"
+#include "node/write_pace.h"
 
 struct store_disk {
     struct store store;
@@ -21,10 +22,12 @@ struct store_disk {
     uint64_t settled;            /* all that was written behind it is in the tables */
     bool hurry;                  /* the log lacks room, which a checkpoint gives back */
     uint64_t log_bytes;          /* written since the active table began */
+    uint64_t written;            /* records of the frozen one, when last looked at */
+    struct write_pace pace;
     struct tree tree;
     struct store_log *log;
     struct store_worker *worker;
-    uint64_t writes, slowdowns, full_refusals, nospace_refusals;
+    uint64_t writes, slowdowns, held_back_us, full_refusals, nospace_refusals;
 };
 
 extern const struct store_functions store_disk_functions;

@@ -29,6 +29,7 @@ struct store_worker {
     atomic_bool no_room; /* the checkpoint waits for room on the disk */
     atomic_bool news;    /* store_worker_turn has something to do */
     atomic_int error;
+    _Atomic uint64_t written, to_write; /* records of the table under way */
 
     /* Below the lock. */
     pthread_mutex_t lock;
@@ -111,6 +112,7 @@ static int worker_committed(void *arg)
     int error;
 
     atomic_store(&w->no_room, false);
+    atomic_store(&w->written, w->checkpoint.written);
     pthread_mutex_lock(&w->lock);
     w->counts = w->options.tree->counts;
     error = w->stop ? RK_CLOSED : 0;
@@ -230,6 +232,8 @@ void store_worker_write(struct store_worker *w, const struct memory_table *table
     pthread_mutex_lock(&w->lock);
     assert(!w->table && !w->complete);
     w->table = table;
+    atomic_store(&w->written, 0);
+    atomic_store(&w->to_write, table->count);
     w->due_ms = now_ms() + w->options.checkpoint_ms;
     atomic_store(&w->due, false);
     pthread_cond_broadcast(&w->changed);
@@ -256,6 +260,12 @@ bool store_worker_turn(struct store_worker *w)
     w->complete = false;
     pthread_mutex_unlock(&w->lock);
     return complete;
+}
+
+void store_worker_progress(const struct store_worker *w, uint64_t *done, uint64_t *all)
+{
+    *done = atomic_load(&w->written);
+    *all = atomic_load(&w->to_write);
 }
 
 void store_worker_wait(struct store_worker *w)

@@ -35,6 +35,9 @@ void store_worker_write(struct store_worker *w, const struct memory_table *table
  * checkpoint asks for it. True: the checkpoint that was started is complete, once. */
 bool store_worker_turn(struct store_worker *w);
 
+/* How much of the table that is being written down is in the tree: records, of how many. */
+void store_worker_progress(const struct store_worker *w, uint64_t *done, uint64_t *all);
+
 /* Waits until store_worker_turn has something to do. */
 void store_worker_wait(struct store_worker *w);
 
