@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 1 << 10 };
+enum {
+    SLOTS_MIN = 1 << 10,
+    SAMPLES_FIRST = 256, /* so many keys are all looked up, */
+    SAMPLE_EVERY = 64,   /* and then each so manyth */
+};
 
 int memory_table_init(struct memory_table *t, struct memory_pool *pool, uint64_t seed)
 {
@@ -31,6 +35,7 @@ void memory_table_clear(struct memory_table *t)
         memset(t->states, 0, PARTITIONS_MAX * sizeof(struct memory_state *));
     t->count = t->state_count = 0;
     t->last_position = 0;
+    t->held = t->covered = (struct record_counts){0};
     t->by_key = t->by_expiry = (struct ordered_index){0};
 }
 
@@ -192,15 +197,39 @@ static struct memory_record *record_write(struct memory_table *t, struct memory_
     return record;
 }
 
+int memory_table_sample(size_t nth)
+{
+    if (nth < SAMPLES_FIRST)
+        return 1;
+    return nth % SAMPLE_EVERY == 0 ? SAMPLE_EVERY : 0;
+}
+
+void memory_table_cover(struct memory_table *t, struct bytes key, const struct store_record *below,
+                        int times)
+{
+    record_counts_add(&t->covered, key, below, times);
+}
+
+static void count_record(struct memory_table *t, const struct memory_record *record, int times)
+{
+    struct store_record told = memory_record_told(record);
+
+    if (!record->forgotten)
+        record_counts_add(&t->held, memory_record_key(record), &told, times);
+}
+
 static void put_change(struct memory_table *t, const struct store_change *change, uint64_t position)
 {
     uint64_t hash = memory_table_hash(t, change->key);
     struct memory_slot *slot = find_slot(t, hash, change->key);
-    struct memory_record *before = slot->record;
-    struct memory_record *record = record_write(t, before, change, position);
+    struct memory_record *before = slot->record, *record;
 
-    if (!before)
+    if (before)
+        count_record(t, before, -1);
+    else
         t->count++;
+    record = record_write(t, before, change, position);
+    count_record(t, record, 1);
     *slot = (struct memory_slot){hash, record};
     if (record != before)
         ordered_index_insert(&t->by_key, &t->arena, index_number_of_key(change->key), record);

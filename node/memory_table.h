@@ -9,6 +9,7 @@
 
 #include "node/memory_pool.h"
 #include "node/ordered_index.h"
+#include "node/record_counts.h"
 #include "node/store.h"
 #include "shared/limits.h"
 #include <stdbool.h>
@@ -42,6 +43,8 @@ struct memory_table {
     size_t count;      /* keys, forgotten ones included */
     size_t state_count;
     uint64_t last_position;
+    struct record_counts held;    /* its records */
+    struct record_counts covered; /* an estimate of what it hides, see memory_table_cover */
     struct ordered_index by_key, by_expiry;
     uint64_t seed;
     struct memory_state **states; /* by partition */
@@ -71,6 +74,15 @@ size_t memory_table_growth(const struct memory_table *t, const struct store_batc
 /* Makes sure that a batch (see store_batch_check) can be put in. 0 or RK_NOMEM. */
 int memory_table_reserve(struct memory_table *t, const struct store_batch *batch);
 
+/* What a table hides of the tables and the tree below it is known by samples: the first keys that
+ * come are looked up there, later ones now and then. For how many keys the `nth` one stands; 0: it
+ * is not to be looked up. */
+int memory_table_sample(size_t nth);
+
+/* A key that comes next, and stands for `times`, is there below. */
+void memory_table_cover(struct memory_table *t, struct bytes key, const struct store_record *below,
+                        int times);
+
 /* Puts in a batch for which room was reserved; positions must not descend. */
 void memory_table_put(struct memory_table *t, const struct store_batch *batch, uint64_t position);
 
@@ -78,6 +90,12 @@ uint64_t memory_table_hash(const struct memory_table *t, struct bytes key);
 
 /* Asks the processor to fetch what memory_table_get will look at. */
 void memory_table_prefetch(const struct memory_table *t, uint64_t hash);
+
+/* As told to others; of one that is not forgotten. */
+static inline struct store_record memory_record_told(const struct memory_record *r)
+{
+    return (struct store_record){r->version, r->expire_ms, r->deleted, memory_record_value(r)};
+}
 
 /* The newest record of a key or the mark that it was forgotten; NULL: nothing is known here. */
 const struct memory_record *memory_table_get(const struct memory_table *t, uint64_t hash,

@@ -68,10 +68,10 @@ struct store_batch {
 };
 
 struct store_stats {
-    uint64_t keys; /* live records: tombstones not counted; may lag behind by one checkpoint */
+    uint64_t keys; /* live records: tombstones not counted; estimated, see doc/storage.md */
     uint64_t tombstones;
     uint64_t live_bytes; /* keys and values of the live records */
-    uint64_t expiring;   /* records with an expiry; lags as `keys` does */
+    uint64_t expiring;   /* records with an expiry; likewise */
     uint64_t file_bytes; /* tree files */
     uint64_t log_bytes;
     uint64_t memory_bytes; /* memory tables, and their bound */

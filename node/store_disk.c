@@ -85,20 +85,51 @@ void store_disk_turn(struct store_disk *d, bool now)
     store_worker_write(d->worker, d->frozen);
 }
 
+/* What is there of a key below the active table. */
+static bool find_below(struct store_disk *d, struct bytes key, struct store_record *below)
+{
+    const struct memory_record *record = NULL;
+
+    if (d->frozen)
+        record = memory_table_get(d->frozen, memory_table_hash(d->frozen, key), key);
+    if (!record)
+        return tree_peek(&d->tree, key, below);
+    if (!record->forgotten)
+        *below = memory_record_told(record);
+    return !record->forgotten;
+}
+
+void store_disk_put(struct store_disk *d, const struct store_batch *batch, uint64_t position)
+{
+    struct memory_table *t = d->active;
+
+    for (size_t i = 0; i < batch->change_count; i++) {
+        struct bytes key = batch->changes[i].key;
+        int times = memory_table_sample(t->count + i);
+        struct store_record below;
+
+        if (times && !memory_table_get(t, memory_table_hash(t, key), key) &&
+            find_below(d, key, &below))
+            memory_table_cover(t, key, &below, times);
+    }
+    memory_table_put(t, batch, position);
+    d->log_bytes += log_record_batch_size(batch);
+}
+
 static uint64_t disk_delay_us(struct store *s)
 {
     return write_pace_delay_us(&store_disk_of(s)->pace, now_us());
 }
 
 /* A batch was applied: its reply may have to wait. */
-static void pace_batch(struct store_disk *d, uint64_t logged)
+static void pace_batch(struct store_disk *d, const struct store_batch *batch)
 {
     uint64_t at_us, delay_us;
 
     if (!d->frozen)
         return;
     at_us = now_us();
-    write_pace_take(&d->pace, at_us, logged, memory_bytes(d));
+    write_pace_take(&d->pace, at_us, log_record_batch_size(batch), memory_bytes(d));
     delay_us = write_pace_delay_us(&d->pace, at_us);
     d->slowdowns += delay_us != 0;
     d->held_back_us += delay_us;
@@ -107,7 +138,6 @@ static void pace_batch(struct store_disk *d, uint64_t logged)
 static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t *position)
 {
     struct store_disk *d = store_disk_of(s);
-    size_t logged;
     int error = store_batch_check(batch);
 
     if (!error)
@@ -125,11 +155,9 @@ static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t
     d->nospace_refusals += error == RK_NOSPACE;
     if (error)
         return error;
-    memory_table_put(d->active, batch, *position);
-    logged = log_record_batch_size(batch);
-    d->log_bytes += logged;
+    store_disk_put(d, batch, *position);
     d->writes++;
-    pace_batch(d, logged);
+    pace_batch(d, batch);
     return 0;
 }
 
@@ -188,8 +216,7 @@ static int disk_get_recent(struct store *s, struct bytes key, struct store_recor
     *position = unsynced(d, record->position);
     if (record->forgotten)
         return RK_NOTFOUND;
-    *out = (struct store_record){record->version, record->expire_ms, record->deleted,
-                                 memory_record_value(record)};
+    *out = memory_record_told(record);
     return 0;
 }
 
@@ -233,10 +260,33 @@ static int disk_state(struct store *s, uint32_t partition, uint8_t state[STORE_S
     return error;
 }
 
+/* What the tree holds and what a memory table changes of it, of which `left` parts of `all` are not
+ * in the tree yet. What is hidden is estimated, so that it may be more than there is. */
+static uint64_t with_table(uint64_t tree, uint64_t held, uint64_t covered, uint64_t left,
+                           uint64_t all)
+{
+    double change = (double)(int64_t)(held - covered) * (double)left / (double)(all ? all : 1);
+    double sum = (double)tree + change;
+
+    return sum > 0 ? (uint64_t)(sum + 0.5) : 0;
+}
+
+static void count_table(struct store_stats *out, const struct memory_table *t, uint64_t left,
+                        uint64_t all)
+{
+    const struct record_counts *held = &t->held, *covered = &t->covered;
+
+    out->keys = with_table(out->keys, held->keys, covered->keys, left, all);
+    out->tombstones = with_table(out->tombstones, held->tombstones, covered->tombstones, left, all);
+    out->live_bytes = with_table(out->live_bytes, held->live_bytes, covered->live_bytes, left, all);
+    out->expiring = with_table(out->expiring, held->expiring, covered->expiring, left, all);
+}
+
 static void disk_stats(struct store *s, struct store_stats *out)
 {
     struct store_disk *d = store_disk_of(s);
     struct store_log_stats log;
+    uint64_t done, all;
 
     store_log_stats(d->log, &log);
     *out = (struct store_stats){.file_bytes = tree_file_bytes(&d->tree),
@@ -251,7 +301,10 @@ static void disk_stats(struct store *s, struct store_stats *out)
                                 .slowdowns = d->slowdowns,
                                 .held_back_us = d->held_back_us,
                                 .nospace_refusals = d->nospace_refusals};
-    store_worker_stats(d->worker, out);
+    store_worker_stats(d->worker, out, &done, &all);
+    if (d->frozen)
+        count_table(out, d->frozen, all - done, all);
+    count_table(out, d->active, 1, 1);
 }
 
 static int disk_damaged(struct store *s, uint8_t key[STORE_KEY_SIZE_MAX], size_t *size)

@@ -97,8 +97,8 @@ static int replay_batch(void *arg, uint64_t position, const struct store_batch *
     }
     if (error)
         return error;
-    memory_table_put(d->active, batch, position);
-    d->log_bytes += log_record_batch_size(batch);
+    store_disk_put(d, batch, position);
+    tree_end_turn(&d->tree);
     return 0;
 }
 

@@ -38,6 +38,9 @@ struct store_disk *store_disk_of(struct store *s);
  * reserved. */
 int store_disk_reserve(struct store_disk *d, const struct store_batch *batch);
 
+/* Puts in a batch for which there is room. */
+void store_disk_put(struct store_disk *d, const struct store_batch *batch, uint64_t position);
+
 /* What is to be done between two turns: takes note of a complete checkpoint, grows the map, starts
  * a checkpoint when it is time, or `now`. */
 void store_disk_turn(struct store_disk *d, bool now);

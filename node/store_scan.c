@@ -21,8 +21,7 @@ struct scan {
 
 static int give(struct scan *s, struct bytes key, const struct memory_record *record)
 {
-    struct store_record told = {record->version, record->expire_ms, record->deleted,
-                                memory_record_value(record)};
+    struct store_record told = memory_record_told(record);
 
     return s->each(s->arg, key, &told);
 }

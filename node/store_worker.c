@@ -37,7 +37,7 @@ struct store_worker {
     const struct memory_table *table; /* to be written, or being written */
     struct store_log *log;
     bool grow, complete, stop;
-    struct tree_counts counts;
+    struct record_counts counts;
     uint64_t checkpoints, written_down, scrub_records, scrub_damaged;
     uint64_t due_ms, scrub_ms; /* when to do something next */
     struct damaged_list damaged;
@@ -112,8 +112,8 @@ static int worker_committed(void *arg)
     int error;
 
     atomic_store(&w->no_room, false);
-    atomic_store(&w->written, w->checkpoint.written);
     pthread_mutex_lock(&w->lock);
+    atomic_store(&w->written, w->checkpoint.written);
     w->counts = w->options.tree->counts;
     error = w->stop ? RK_CLOSED : 0;
     pthread_mutex_unlock(&w->lock);
@@ -327,9 +327,11 @@ int store_worker_take_damaged(struct store_worker *w, uint8_t key[STORE_KEY_SIZE
     return error;
 }
 
-void store_worker_stats(struct store_worker *w, struct store_stats *out)
+void store_worker_stats(struct store_worker *w, struct store_stats *out, uint64_t *done,
+                        uint64_t *all)
 {
     pthread_mutex_lock(&w->lock);
+    store_worker_progress(w, done, all);
     out->keys = w->counts.keys;
     out->tombstones = w->counts.tombstones;
     out->live_bytes = w->counts.live_bytes;

@@ -56,9 +56,9 @@ void store_worker_damaged(struct store_worker *w, struct bytes key);
 int store_worker_take_damaged(struct store_worker *w, uint8_t key[STORE_KEY_SIZE_MAX],
                               size_t *size);
 
-/* Fills in what it knows: keys, tombstones, live_bytes, expiring, written_down, checkpoints,
- * scrub_records, scrub_damaged.
- */
-void store_worker_stats(struct store_worker *w, struct store_stats *out);
+/* Fills in what it knows: keys, tombstones, live_bytes, expiring (of the tree alone), written_down,
+ * checkpoints, scrub_records, scrub_damaged; and, as of the same moment, the progress. */
+void store_worker_stats(struct store_worker *w, struct store_stats *out, uint64_t *done,
+                        uint64_t *all);
 
 #endif

@@ -111,10 +111,10 @@ static int read_meta(struct tree *t, MDB_txn *txn)
     if (!error)
         error = tree_error(mdb_stat(txn, t->expiry, &expiry));
     if (!error)
-        t->counts = (struct tree_counts){.keys = meta.keys,
-                                         .tombstones = meta.tombstones,
-                                         .live_bytes = meta.live_bytes,
-                                         .expiring = expiry.ms_entries};
+        t->counts = (struct record_counts){.keys = meta.keys,
+                                           .tombstones = meta.tombstones,
+                                           .live_bytes = meta.live_bytes,
+                                           .expiring = expiry.ms_entries};
     return error;
 }
 
@@ -237,17 +237,29 @@ static int get_by_lmdb(struct tree *t, struct bytes key, struct bytes *out)
     return tree_error(result);
 }
 
-int tree_get(struct tree *t, struct bytes key, struct store_record *out)
+static int find_record(struct tree *t, struct bytes key, struct bytes *value)
 {
-    struct bytes value;
     int error = tree_error(begin_reading(t));
 
     if (error)
         return error;
-    error = locate_records(t) ? tree_pages_find(&t->pages, key, &value) : RK_CORRUPT;
-    if (error == RK_CORRUPT)
-        error = get_by_lmdb(t, key, &value);
+    error = locate_records(t) ? tree_pages_find(&t->pages, key, value) : RK_CORRUPT;
+    return error == RK_CORRUPT ? get_by_lmdb(t, key, value) : error;
+}
+
+int tree_get(struct tree *t, struct bytes key, struct store_record *out)
+{
+    struct bytes value;
+    int error = find_record(t, key, &value);
+
     return error ? error : tree_record_read(key, value, out);
+}
+
+bool tree_peek(struct tree *t, struct bytes key, struct store_record *out)
+{
+    struct bytes value;
+
+    return find_record(t, key, &value) == 0 && tree_record_peek(value, out);
 }
 
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out)

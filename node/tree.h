@@ -18,10 +18,6 @@
 #include "node/tree_pages.h"
 #include <lmdb.h>
 
-struct tree_counts {
-    uint64_t keys, tombstones, live_bytes, expiring; /* as struct store_stats has them */
-};
-
 struct tree {
     MDB_env *env;
     MDB_dbi records, expiry, states, meta;
@@ -35,7 +31,7 @@ struct tree {
     bool pages_known;        /* this LMDB has the format that tree_pages.h reads */
     /* As of the last commit; owned by whoever writes. */
     uint64_t position;
-    struct tree_counts counts;
+    struct record_counts counts;
     uint64_t reserved_end; /* the file has room on the disk up to here */
 };
 
@@ -49,6 +45,9 @@ void tree_close(struct tree *t);
 
 /* 0, RK_NOTFOUND, RK_CORRUPT, RK_IO. */
 int tree_get(struct tree *t, struct bytes key, struct store_record *out);
+
+/* Whether there is one that can be read, without a look at its checksum: for what is not told. */
+bool tree_peek(struct tree *t, struct bytes key, struct store_record *out);
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out);
 
 /* Ends the read transaction. */

@@ -179,20 +179,6 @@ static int note_expiry(struct tree_writer *w, int64_t expire_ms, struct bytes ke
     return 0;
 }
 
-/* Counts a record that comes (by 1) or goes (by -1). */
-static void count_record(struct tree_counts *counts, struct bytes key,
-                         const struct store_record *record, int by)
-{
-    uint64_t one = (uint64_t)(int64_t)by;
-
-    if (record->deleted) {
-        counts->tombstones += one;
-        return;
-    }
-    counts->keys += one;
-    counts->live_bytes += one * (key.size + record->value.size);
-}
-
 /* Takes what is there of a key out of the counts. *before says what it was. */
 static int meet_old(struct tree_writer *w, struct bytes key, struct store_record *before)
 {
@@ -202,15 +188,14 @@ static int meet_old(struct tree_writer *w, struct bytes key, struct store_record
     if (result)
         return write_error(result);
     (void)tree_record_peek(bytes_of(value.mv_data, value.mv_size), before);
-    count_record(&w->counts, key, before, -1);
+    record_counts_add(&w->counts, key, before, -1);
     return 0;
 }
 
 static int put_record(struct tree_writer *w, const struct memory_record *record)
 {
     struct bytes key = memory_record_key(record);
-    struct store_record now = {record->version, record->expire_ms, record->deleted,
-                               memory_record_value(record)};
+    struct store_record now = memory_record_told(record);
     MDB_val k = {key.size, (void *)key.data}, value = {0};
     int result;
 
@@ -219,7 +204,7 @@ static int put_record(struct tree_writer *w, const struct memory_record *record)
     if (result)
         return write_error(result);
     tree_record_write(key, &now, value.mv_data);
-    count_record(&w->counts, key, &now, 1);
+    record_counts_add(&w->counts, key, &now, 1);
     return 0;
 }
 

@@ -15,7 +15,7 @@ struct tree_writer {
     struct tree *tree;
     MDB_txn *txn;
     MDB_cursor *cursor; /* in records */
-    struct tree_counts counts;
+    struct record_counts counts;
     struct expiry_change *changes; /* to the order of expiry, applied sorted at the end */
     size_t change_count, change_size;
 };

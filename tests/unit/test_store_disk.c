@@ -527,6 +527,115 @@ static void test_writers_are_slowed_down_before_they_are_refused(void **state)
     test_folder_remove(folder);
 }
 
+static void put_counted(struct store *s, uint64_t number, bool deleted, int64_t expire_ms)
+{
+    uint8_t key[16], value[100] = {0};
+    struct store_change change = put_of(number_key(number, key), bytes_of(value, sizeof(value)));
+    uint64_t position;
+
+    change.record.expire_ms = expire_ms;
+    change.record.deleted = deleted;
+    if (deleted)
+        change.record.value = bytes_of(NULL, 0);
+    assert_int_equal(apply_one(s, change, &position), 0);
+}
+
+static void forget_number(struct store *s, uint64_t number)
+{
+    uint8_t key[16];
+    struct store_change change = {.kind = STORE_FORGET, .key = number_key(number, key)};
+    uint64_t position;
+
+    assert_int_equal(apply_one(s, change, &position), 0);
+}
+
+static void expect_counts(struct store *s, uint64_t keys, uint64_t tombstones, uint64_t expiring)
+{
+    struct store_stats stats;
+
+    store_stats(s, &stats);
+    assert_int_equal(stats.keys, keys);
+    assert_int_equal(stats.tombstones, tombstones);
+    assert_int_equal(stats.expiring, expiring);
+    assert_int_equal(stats.live_bytes, keys * 116);
+}
+
+/* The same store after all of it was written down, with nothing in memory. */
+static struct store *written_down(struct store *s, const struct store_disk_options *options)
+{
+    store_close(s);
+    s = open_in(options->folder);
+    test_write_down(s);
+    store_close(s);
+    return open_with(options);
+}
+
+/* A few keys are counted exactly before any checkpoint, whatever becomes of them. */
+static void test_counts_know_what_is_in_memory(void **state)
+{
+    struct store_disk_options options;
+    char folder[512];
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    options.checkpoint_ms = UINT64_MAX;
+    s = open_with(&options);
+    for (uint64_t i = 0; i < 100; i++)
+        put_counted(s, i, false, i < 10 ? 1000 : 0);
+    expect_counts(s, 100, 0, 10);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < 50; i++)
+            put_counted(s, i, i >= 20, 0);
+        put_counted(s, 99, false, 2000);
+        forget_number(s, 98);
+        forget_number(s, 100);
+        expect_counts(s, 69, 30, 1);
+        /* What the tree holds is hidden by what is written again. */
+        s = written_down(s, &options);
+        expect_counts(s, 69, 30, 1);
+    }
+    /* A replay meets the log of all that is in memory. */
+    for (uint64_t i = 0; i < 100; i++)
+        put_counted(s, i, i % 2, 0);
+    expect_counts(s, 50, 50, 0);
+    store_close(s);
+    s = open_with(&options);
+    expect_counts(s, 50, 50, 0);
+    store_close(s);
+    test_folder_remove(folder);
+}
+
+/* Of many keys some are looked up. */
+static void test_counts_of_many_are_near(void **state)
+{
+    enum { COUNT = 20000 };
+    struct store_disk_options options;
+    struct store_stats stats;
+    char folder[512];
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    options.memory_table = 32 << 20;
+    options.checkpoint_ms = UINT64_MAX;
+    s = open_with(&options);
+    for (uint64_t i = 0; i < COUNT; i++)
+        put_counted(s, i, false, 0);
+    expect_counts(s, COUNT, 0, 0);
+    s = written_down(s, &options);
+    for (uint64_t i = COUNT / 2; i < COUNT + COUNT / 2; i++)
+        put_counted(s, i, false, 0);
+    store_stats(s, &stats);
+    assert_in_range(stats.keys, COUNT + COUNT / 2 - COUNT / 50, COUNT + COUNT / 2 + COUNT / 50);
+    s = written_down(s, &options);
+    expect_counts(s, COUNT + COUNT / 2, 0, 0);
+    store_close(s);
+    test_folder_remove(folder);
+}
+
 /* The log has room, the tree has none: the checkpoint waits, and goes on by itself when there is
  * some. */
 static void test_a_tree_without_room_delays_the_checkpoint(void **state)
@@ -589,6 +698,8 @@ int main(void)
         cmocka_unit_test(test_damaged_records_are_never_served),
         cmocka_unit_test(test_damaged_state_rows_are_never_served),
         cmocka_unit_test(test_log_is_given_up_and_used_again),
+        cmocka_unit_test(test_counts_know_what_is_in_memory),
+        cmocka_unit_test(test_counts_of_many_are_near),
         cmocka_unit_test(test_writers_are_slowed_down_before_they_are_refused),
         cmocka_unit_test(test_a_tree_without_room_delays_the_checkpoint),
     };
