@@ -96,7 +96,8 @@ static int worker_wait_for_room(void *arg)
     int error;
 
     if (!atomic_exchange(&w->no_room, true))
-        log_warn("store: no room on the disk for the checkpoint of file=%s: waiting",
+        log_warn("store: no room on the disk for the checkpoint of file=%s: waiting; when memory "
+                 "is full too, writes get -NOSPACE",
                  w->options.tree->path);
     pthread_mutex_lock(&w->lock);
     while (!w->stop && now_ms() < until_ms)
@@ -111,7 +112,8 @@ static int worker_committed(void *arg)
     struct store_worker *w = arg;
     int error;
 
-    atomic_store(&w->no_room, false);
+    if (atomic_exchange(&w->no_room, false))
+        log_info("store: there is room on the disk again file=%s", w->options.tree->path);
     pthread_mutex_lock(&w->lock);
     atomic_store(&w->written, w->checkpoint.written);
     w->counts = w->options.tree->counts;
