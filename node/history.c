@@ -14,11 +14,12 @@ void history_init(struct history *h, size_t bytes_max, uint32_t line_max)
 
 static struct history_entry **bucket_of(const struct history *h, uint64_t session, uint64_t number)
 {
-    /* Numbers of a session follow each other, so they spread by themselves; the multiplier (2^64
-     * divided by the golden ratio) keeps sessions apart. */
-    uint64_t mixed = (session ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+    /* Numbers of a session follow each other, so they spread by themselves, and what is found,
+     * added and dropped in turn stands side by side; the multiplier (2^64 divided by the golden
+     * ratio) keeps sessions apart. */
+    uint64_t begin = session * UINT64_C(0x9e3779b97f4a7c15) >> 20;
 
-    return &h->buckets[(mixed >> 20) & (h->bucket_count - 1)];
+    return &h->buckets[(begin + number) & (h->bucket_count - 1)];
 }
 
 static void index_entry(struct history *h, struct history_entry *e)
@@ -101,13 +102,14 @@ static void drop_oldest(struct history *h)
     h->bytes -= sizeof(*e) + e->size;
     h->entry_count--;
     h->dropped++;
-    free(e);
+    fifo_memory_drop(&h->memory);
 }
 
 void history_free(struct history *h)
 {
     while (h->first)
         drop_oldest(h);
+    fifo_memory_free(&h->memory);
     free(h->buckets);
     h->buckets = NULL;
     h->bucket_count = 0;
@@ -145,7 +147,7 @@ static void append(struct history *h, struct history_line *line, struct history_
 int history_add(struct history *h, struct history_line *line, struct version from,
                 struct version at, uint64_t session, uint64_t number, struct bytes frame)
 {
-    struct history_entry *e = malloc(sizeof(*e) + frame.size);
+    struct history_entry *e = fifo_memory_take(&h->memory, sizeof(*e) + frame.size);
 
     if (!e || (line->last && version_compare(line->last->at, from) != 0))
         history_clear(h, line);

@@ -7,6 +7,7 @@
 #ifndef RINGKV_NODE_HISTORY_H
 #define RINGKV_NODE_HISTORY_H
 
+#include "node/fifo_memory.h"
 #include "node/store.h"
 #include "shared/bytes.h"
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct history_line {
 };
 
 struct history {
+    struct fifo_memory memory; /* of the entries, in their order overall */
     struct history_entry *first, *last;
     struct history_entry **buckets; /* by request, entries in a line only */
     size_t bucket_count;            /* a power of two, or 0 */
