@@ -441,6 +441,19 @@ def test_status(cluster):
         assert re.search(rf"^{name}\s.*\bup\b", table.stdout, re.M), table.stdout
 
 
+def test_counts_know_what_no_checkpoint_has_written(make_cluster):
+    """So the plan of a change right after a load tells what it will copy."""
+    cluster = make_cluster("--node", "storage.checkpoint=1h")
+    with cluster.client() as client:
+        for number in range(200):
+            client.ask("SET", f"counted:{number}", "x" * 100)
+    wait_for(lambda: [m["keys"] for m in cluster.status()["members"]] == [200] * 3, "the keys to be counted")
+    planned = cluster.ringctl("--json", "add", f"n4={cluster.spawn('n4')}", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    # Three replicas of each key: a quarter of them moves.
+    assert 100 <= json.loads(planned.stdout.splitlines()[0])["keys"] <= 200
+
+
 def test_status_of_a_dead_node(make_cluster):
     cluster = make_cluster()
     addresses = cluster.addresses()
