@@ -484,7 +484,8 @@ static bool can_hand_back(struct shard *s, struct group *g)
 {
     const struct group_peer *peer = heir(s, g);
 
-    return peer && peer->state == PEER_FOLLOWING && peer->acked && g->started &&
+    /* Not while writers wait for room: the next primary's first step would wait behind them. */
+    return peer && peer->state == PEER_FOLLOWING && peer->acked && g->started && !s->line.count &&
            group_lags_little(s, g, peer) &&
            (is_leaving(g) ? peer->current && group_majority_current(g) : has_kept_up(s, g, peer));
 }

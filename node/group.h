@@ -117,6 +117,7 @@ struct group {
     uint64_t hand_not_before_ms; /* it has not come to it: not at once again */
     struct pending *pending_first, *pending_last;
     uint32_t pending_count, pending_writes;
+    uint32_t in_line; /* requests that wait in the shard's line */
 
     uint8_t peer_count; /* the other replicas and learners */
     struct group_peer peers[GROUP_PEERS_MAX];
@@ -148,8 +149,9 @@ bool group_is_ready(const struct group *g);   /* of its two sets the target can 
  * Returns whether there were any. */
 bool group_drop(struct shard *s, struct group *g);
 
-/* Carries out a request that was checked to belong here. */
-void group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m);
+/* Carries out a request that was checked to belong here: 0, it is answered or will be. RK_FULL: it
+ * has to wait for room, or behind others that do; nothing happened. */
+int group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m);
 
 /* Prepares a new view, to lead it. */
 void group_lead(struct shard *s, struct group *g);
@@ -170,6 +172,9 @@ void group_past(struct shard *s, struct group *g, uint16_t from, const struct st
 int group_chunk(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);
 /* A step or chunk was lost here: its primary is told, with a tick. */
 void group_not_written(struct group *g);
+
+/* Tells clients whose replies wait for replicas that live that they are not forgotten. */
+void group_tell_pending(struct shard *s, struct group *g);
 
 /* Something of this group that was held is on stable storage now. */
 void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at);

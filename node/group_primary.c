@@ -40,6 +40,25 @@ int group_pend(struct shard *s, struct group *g, const struct pending *like, str
     return 0;
 }
 
+static bool acks_come(const struct shard *s, const struct group *g)
+{
+    struct tally moving = {0};
+
+    tally_add(&moving, g->votes);
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (shard_acks_come(s, g->peers[i].member, g->partition))
+            tally_add(&moving, g->peers[i].votes);
+    return group_is_majority(g, &moving);
+}
+
+void group_tell_pending(struct shard *s, struct group *g)
+{
+    if (!g->pending_first || !acks_come(s, g))
+        return;
+    for (const struct pending *p = g->pending_first; p; p = p->next)
+        shard_say_waits(s, p->client, p->id);
+}
+
 /* This replica leads no more: what was in flight may or may not survive under the next primary. */
 void group_pend_abandon(struct shard *s, struct group *g)
 {
@@ -154,6 +173,7 @@ void group_holds(struct shard *s, struct group *g, struct group_peer *peer, stru
 
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m)
 {
+    shard_note_ack(s, peer->member, g->partition);
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
     if (peer->state == PEER_UNKNOWN)

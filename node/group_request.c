@@ -46,9 +46,18 @@ static struct execute_view view_of_group(struct shard *s, const struct group *g)
                                  .forgotten = g->forgotten};
 }
 
-static bool too_much_waits(const struct shard *s, const struct group *g)
+/* Room comes with the next syncs. */
+static bool too_much_held(const struct shard *s)
 {
-    return g->pending_count >= GROUP_PENDING_MAX || buf_len(&s->held.queue) > s->options.held_max;
+    return buf_len(&s->held.queue) > s->options.held_max;
+}
+
+/* At the primary, before anything is done: 0; RK_FULL: in line; RK_NOMEM: it is refused. */
+static int find_room(const struct shard *s, const struct group *g, bool writes)
+{
+    if (g->pending_count >= GROUP_PENDING_MAX)
+        return RK_NOMEM;
+    return too_much_held(s) || shard_is_in_line(s, g, writes) ? RK_FULL : 0;
 }
 
 /* --- reads ---------------------------------------------------------------------------------- */
@@ -101,6 +110,7 @@ static void let_go(struct shard *s, struct group *g, uint64_t client, const stru
         refuse(s, client, m, REFUSAL_BUSY);
 }
 
+/* The caller has seen to it that there is room. */
 static void request_read(struct shard *s, struct group *g, uint64_t client, const struct request *m)
 {
     struct buf *out = shard_client_out(s, client);
@@ -111,11 +121,6 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
 
     if (!out)
         return;
-    if (too_much_waits(s, g)) {
-        s->counters.refused_busy++;
-        refuse(s, client, m, REFUSAL_BUSY);
-        return;
-    }
     if (m->level == LEVEL_VERSION)
         view.unchanged_since = unchanged_since(s, g);
     before = buf_len(out);
@@ -270,8 +275,8 @@ static void refuse_without_followers(struct shard *s, const struct group *g, uin
     }
 }
 
-static void request_write(struct shard *s, struct group *g, uint64_t client,
-                          const struct request *m)
+/* 0 or RK_FULL. */
+static int request_write(struct shard *s, struct group *g, uint64_t client, const struct request *m)
 {
     struct history_entry *known =
         m->session ? history_find_request(&s->history, &g->line, m->session, m->number) : NULL;
@@ -279,29 +284,28 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
 
     if (known && !MUTANT(s, FORGETFUL)) {
         answer_again(s, g, client, m, known);
-        return;
+        return 0;
     }
     if (m->session && !would_be_known(g, m) && !MUTANT(s, FORGETFUL)) {
         refuse_unknown(s, g, client, m);
-        return;
+        return 0;
     }
     if (g->handing_ms) {
         /* Asked for again in a moment, when the preferred primary leads. */
         s->counters.refused_elsewhere++;
         refuse(s, client, m, REFUSAL_ELSEWHERE);
-        return;
+        return 0;
     }
     if (!group_majority_follows(g)) {
         refuse_without_followers(s, g, client, m);
-        return;
+        return 0;
     }
-    if (too_much_waits(s, g)) {
-        s->counters.refused_busy++;
-        refuse(s, client, m, REFUSAL_BUSY);
-        return;
-    }
+    error = find_room(s, g, true);
+    if (!error)
+        error = carry_out(s, g, client, m);
+    if (error == RK_FULL)
+        return error;
     s->counters.writes++;
-    error = carry_out(s, g, client, m);
     if (error == RK_CLOSED) {
         /* Written, but there was no memory to remember whom to answer. */
         s->counters.uncertain++;
@@ -309,6 +313,7 @@ static void request_write(struct shard *s, struct group *g, uint64_t client,
     } else if (error) {
         refuse(s, client, m, refusal_of(s, error));
     }
+    return 0;
 }
 
 /* --- where to ------------------------------------------------------------------------------- */
@@ -337,33 +342,59 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
     refuse(s, client, m, REFUSAL_ELSEWHERE);
 }
 
-void group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m)
+/* At any replica. */
+static void read_anywhere(struct shard *s, struct group *g, uint64_t client,
+                          const struct request *m)
+{
+    if (g->partial) {
+        refuse(s, client, m, REFUSAL_ELSEWHERE);
+    } else if (too_much_held(s)) {
+        s->counters.refused_busy++;
+        refuse(s, client, m, REFUSAL_BUSY);
+    } else {
+        request_read(s, g, client, m);
+    }
+}
+
+/* 0 or RK_FULL. */
+static int read_as_primary(struct shard *s, struct group *g, uint64_t client,
+                           const struct request *m)
+{
+    int error;
+
+    if (!g->started && !group_majority_follows(g)) {
+        s->counters.refused_noquorum++;
+        refuse(s, client, m, REFUSAL_NOQUORUM);
+        return 0;
+    }
+    error = find_room(s, g, false);
+    if (!error)
+        request_read(s, g, client, m);
+    else if (error != RK_FULL)
+        refuse(s, client, m, refusal_of(s, error));
+    return error == RK_FULL ? error : 0;
+}
+
+int group_request(struct shard *s, struct group *g, uint64_t client, const struct request *m)
 {
     bool writes = operation_info(m->op)->writes;
 
     if (m->level >= LEVEL_ANY && !writes) {
-        if (g->partial)
-            refuse(s, client, m, REFUSAL_ELSEWHERE);
-        else
-            request_read(s, g, client, m);
-        return;
+        read_anywhere(s, g, client, m);
+        return 0;
     }
     if (g->role != GROUP_PRIMARY) {
         if (m->flags & REQUEST_LEAD) {
             relay_or_lead(s, g, client, m);
-            return;
+            return 0;
         }
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
     } else if (m->view != g->view && !(MUTANT(s, UNBOUND) && m->view)) {
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->view, g->last.op);
-    } else if (writes) {
-        request_write(s, g, client, m);
-    } else if (g->started || group_majority_follows(g)) {
-        request_read(s, g, client, m);
     } else {
-        s->counters.refused_noquorum++;
-        refuse(s, client, m, REFUSAL_NOQUORUM);
+        return writes ? request_write(s, g, client, m) : read_as_primary(s, g, client, m);
     }
+    return 0;
 }

@@ -30,6 +30,7 @@ void shard_free(struct shard *s)
     shard_drop_ring(s);
     history_free(&s->history);
     held_free(&s->held);
+    line_free(&s->line);
     effect_free(&s->effect);
     expiry_sweep_free(&s->expiry);
     buf_free(&s->transfer_answers);
@@ -57,6 +58,21 @@ struct outbox *shard_outbox(const struct shard *s, uint16_t member, uint32_t par
     return index < 0
                ? NULL
                : &s->outboxes[s->outbox_base[index] + partition % s->ring->members[index].shards];
+}
+
+void shard_note_ack(struct shard *s, uint16_t member, uint32_t partition)
+{
+    struct outbox *box = shard_outbox(s, member, partition);
+
+    if (box)
+        box->acked_ms = s->now_ms;
+}
+
+bool shard_acks_come(const struct shard *s, uint16_t member, uint32_t partition)
+{
+    const struct outbox *box = shard_outbox(s, member, partition);
+
+    return box && box->up && s->now_ms - box->acked_ms < s->options.candidate_ms;
 }
 
 bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition)
@@ -147,12 +163,12 @@ static bool is_of_another_epoch(struct shard *s, uint64_t client, const struct r
     return true;
 }
 
-void shard_request(struct shard *s, uint64_t client, const struct request *m)
+int shard_carry_out(struct shard *s, uint64_t client, const struct request *m)
 {
     struct group *g = shard_group(s, m->partition);
 
     if (is_of_another_epoch(s, client, m, g ? g->epoch : s->ring ? m->epoch : UINT64_MAX))
-        return;
+        return 0;
     if (!g || !keys_belong(s->ring, m->partition, m->op, m->arg_count, m->args)) {
         s->counters.refused_malformed++;
         shard_refuse(s, client, m->id, REFUSAL_MALFORMED, 0, 0);
@@ -160,8 +176,15 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
     } else {
-        group_request(s, g, client, m);
+        return group_request(s, g, client, m);
     }
+    return 0;
+}
+
+void shard_request(struct shard *s, uint64_t client, const struct request *m)
+{
+    if (shard_carry_out(s, client, m) == RK_FULL)
+        shard_join_line(s, shard_group(s, m->partition), client, m);
 }
 
 /* --- relays --------------------------------------------------------------------------------- */
@@ -207,6 +230,29 @@ static int take_relayed_request(struct shard *s, uint16_t member, struct bytes b
     return 0;
 }
 
+static struct relay *relay_by_id(const struct shard *s, uint64_t id)
+{
+    struct relay *r = s->relays ? &s->relays[id % RELAYS_MAX] : NULL;
+
+    return r && r->id == id && id ? r : NULL;
+}
+
+/* One that was passed on waits in line at the primary. */
+static int take_relayed_waits(struct shard *s, struct bytes body)
+{
+    const struct relay *r;
+    struct buf *out;
+    uint64_t id;
+
+    if (message_get_tag(body, &id) != 0)
+        return RK_CORRUPT;
+    r = relay_by_id(s, id);
+    out = r ? shard_client_out(s, r->client) : NULL;
+    if (out)
+        message_put_waits(out, r->client_id);
+    return 0;
+}
+
 /* The answer to one that was passed on: back to the proxy under its own number. */
 static int take_relayed_reply(struct shard *s, struct bytes body)
 {
@@ -217,8 +263,8 @@ static int take_relayed_reply(struct shard *s, struct bytes body)
 
     if (message_get_reply(body, &reply) != 0)
         return RK_CORRUPT;
-    r = s->relays ? &s->relays[reply.id % RELAYS_MAX] : NULL;
-    if (!r || r->id != reply.id || reply.id == 0)
+    r = relay_by_id(s, reply.id);
+    if (!r)
         return 0;
     out = shard_client_out(s, r->client);
     begun = out ? frame_begin(out, MESSAGE_REPLY) : SIZE_MAX;
@@ -327,6 +373,8 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
         return take_relayed_request(s, member, body);
     case MESSAGE_REPLY:
         return take_relayed_reply(s, body);
+    case MESSAGE_WAITS:
+        return take_relayed_waits(s, body);
     case MESSAGE_DIFFERENCE:
         return take_difference(s, member, body);
     default:
@@ -522,6 +570,8 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
     s->wall_ms = wall_ms;
     s->transfer_may_begin = true;
     shard_take_waiting(s);
+    shard_look_at_line(s);
+    shard_tell_waiting(s);
     transfer_answer(s);
     take_damaged(s);
     for (uint32_t i = 0; i < s->group_count; i++) {

@@ -17,6 +17,7 @@
 #include "node/group.h"
 #include "node/held.h"
 #include "node/history.h"
+#include "node/line.h"
 #include "node/peer_message.h"
 #include "node/store.h"
 #include "node/verify.h"
@@ -55,8 +56,8 @@ struct shard_options {
     uint32_t value_max;     /* bytes */
     size_t history_bytes;   /* recent steps kept over all partitions */
     uint32_t history_steps; /* and for one */
-    size_t
-        held_max; /* bytes of messages that wait for stable storage; beyond it writes are refused */
+    size_t held_max;        /* bytes of messages that wait for stable storage; beyond it requests
+                               wait in line */
     uint64_t candidate_ms;  /* a candidate that does not come to lead within that time gives up */
     uint64_t hand_back_ms;  /* the preferred primary leads again when it has kept up for so long */
     uint32_t chunk_records; /* of a transfer's chunk, at most; 0: CHUNK_RECORDS */
@@ -73,8 +74,9 @@ struct shard_counters {
     uint64_t steps_sent, steps_applied, gaps, transfers, chunks_sent, chunks_taken, ranges_differ,
         chunks_again, records_differ, records_repaired, view_changes, bad_messages,
         tombstones_swept, records_dropped, expired;
-    uint64_t steps_waited, steps_dropped;  /* steps and chunks: shard_waiting.c */
-    uint64_t records_copied, bytes_copied; /* to learners */
+    uint64_t steps_waited, steps_dropped;                 /* steps and chunks: shard_waiting.c */
+    uint64_t requests_waited, waited_too_long, line_full; /* requests: shard_line.c */
+    uint64_t records_copied, bytes_copied;                /* to learners */
 };
 
 struct shard {
@@ -110,6 +112,9 @@ struct shard {
     struct buf transfer_answers; /* held back while the store is slowed down */
     bool transfer_may_begin;     /* one that waits */
     bool some_wait;              /* an outbox may have something waiting */
+    struct line line;            /* requests that wait for room, */
+    uint64_t told_ms;            /* when clients were told last that their requests wait */
+    bool serving;                /* and it is the turn of one of them */
     struct outbox {              /* the signals of this turn to one shard of a member */
         struct outbox *next_open;
         struct buf frame;
@@ -119,6 +124,7 @@ struct shard {
         struct buf waiting; /* frames that came on it, until the store has room for them */
         uint16_t member;
         bool up;
+        uint64_t acked_ms; /* when that shard acknowledged something last */
     } * outboxes, *outboxes_open;
     uint32_t *outbox_base; /* per member index: its first outbox */
     size_t outbox_count;
@@ -156,9 +162,10 @@ void shard_synced(struct shard *s, uint64_t position);
 /* The clocks; to be called about every 50 ms, and wall_ms before requests of a turn. */
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms);
 
-/* Takes the steps that wait for the store, as far as it has room. Returns whether any was taken,
- * and then there is something to submit. With every tick; and at once after store_submit, which may
- * have made room, so that they come before newer writes. */
+/* Takes the steps and requests that wait for the store, in turns and as far as it has room; a
+ * bounded part of them, so that the loop goes on. Returns whether any was taken: then there is
+ * something to submit, and there may be more to take in the next turn. With every tick; and at once
+ * after store_submit, which may have made room, so that they come before newer writes. */
 bool shard_take_waiting(struct shard *s);
 
 /* Puts out the signals that gathered; at the end of every turn. */
@@ -184,6 +191,17 @@ bool shard_has_link(const struct shard *s, uint16_t member, uint32_t partition);
 
 /* Whether something that came on that link waits until the store has room for it. */
 bool shard_waits(const struct shard *s, uint16_t member, uint32_t partition);
+
+/* Whether a request for room has to go behind others: a write behind all that waits, a read behind
+ * the requests of its group. */
+bool shard_is_in_line(const struct shard *s, const struct group *g, bool writes);
+
+/* Tells a client that its request waits. */
+void shard_say_waits(struct shard *s, uint64_t client, uint64_t id);
+
+/* A member has acknowledged something; and whether it has within the last candidate_ms. */
+void shard_note_ack(struct shard *s, uint16_t member, uint32_t partition);
+bool shard_acks_come(const struct shard *s, uint16_t member, uint32_t partition);
 
 /* Queues a signal for a member; goes out with the turn. */
 void shard_signal(struct shard *s, uint16_t member, const struct signal *signal);

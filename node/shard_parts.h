@@ -16,6 +16,25 @@ struct group *shard_group_for(struct shard *s, uint16_t member, uint64_t epoch, 
 /* Hands the signals that gathered over to their links. */
 void shard_close_outboxes(struct shard *s);
 
+/* Carries out a request now. 0: it is answered, or will be; RK_FULL: there is no room for it,
+ * nothing happened. */
+int shard_carry_out(struct shard *s, uint64_t client, const struct request *m);
+
+/* --- shard_line.c --- */
+
+/* Lets a request of a group wait in line, or refuses it. */
+void shard_join_line(struct shard *s, struct group *g, uint64_t client, const struct request *m);
+
+/* Serves the first in line as long as there is room, up to about so many bytes. Returns how many
+ * left. */
+size_t shard_serve_line(struct shard *s, size_t bytes_max);
+
+/* Tells whose requests wait, here and for living replicas, that they are not forgotten. */
+void shard_tell_waiting(struct shard *s);
+
+/* Ends what has waited for too long, and what this node cannot carry out any more. */
+void shard_look_at_line(struct shard *s);
+
 /* --- shard_ring.c --- */
 
 /* Frees everything that came with a ring. */

@@ -14,7 +14,12 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 
-enum { WAITING_KEEP = 4096 };
+enum {
+    WAITING_KEEP = 4096,
+    WAITING_SHARE =
+        64 << 10,        /* bytes that a link, or the line of requests, may bring in its turn, */
+    WAITING_ROUNDS = 16, /* and how many turns before the loop goes on */
+};
 
 bool shard_waits(const struct shard *s, uint16_t member, uint32_t partition)
 {
@@ -92,39 +97,51 @@ int shard_take_in_order(struct shard *s, uint16_t member, uint8_t type, struct b
     return 0;
 }
 
-static void take_from(struct shard *s, struct outbox *box)
+/* Returns how many bytes were taken. */
+static size_t take_from(struct shard *s, struct outbox *box, size_t bytes_max)
 {
     struct bytes rest = buf_bytes(&box->waiting);
+    size_t before = rest.size;
     struct ordered m;
     struct frame f;
     int64_t size;
 
     /* Only what was read once before is in there. Its group may not take it any more. */
-    while (rest.size && (size = frame_read(rest, FRAME_BODY_MAX, &f)) > 0) {
+    while (rest.size && before - rest.size < bytes_max &&
+           (size = frame_read(rest, FRAME_BODY_MAX, &f)) > 0) {
         if (read_ordered(s, box->member, f.type, f.body, &m) == 0 && m.group &&
             take(s, box->member, &m) == RK_FULL)
             break;
         rest = bytes_of(rest.data + size, rest.size - (size_t)size);
     }
-    buf_consume(&box->waiting, buf_len(&box->waiting) - rest.size);
+    buf_consume(&box->waiting, before - rest.size);
     buf_trim(&box->waiting, WAITING_KEEP);
+    return before - rest.size;
+}
+
+/* A share of what waits on each link, and of the requests in line. Returns whether any was taken.
+ */
+static bool take_shares(struct shard *s)
+{
+    bool taken = false, left = false;
+
+    for (size_t i = 0; s->some_wait && i < s->outbox_count; i++) {
+        struct outbox *box = &s->outboxes[i];
+
+        if (buf_len(&box->waiting))
+            taken |= take_from(s, box, WAITING_SHARE) > 0;
+        left |= buf_len(&box->waiting) > 0;
+    }
+    s->some_wait = left;
+    return (shard_serve_line(s, WAITING_SHARE) > 0) | taken;
 }
 
 bool shard_take_waiting(struct shard *s)
 {
-    bool taken = false, left = false;
+    int rounds = 0;
 
-    if (!s->some_wait)
-        return false;
-    for (size_t i = 0; i < s->outbox_count; i++) {
-        struct buf *waiting = &s->outboxes[i].waiting;
-        size_t before = buf_len(waiting);
-
-        if (before)
-            take_from(s, &s->outboxes[i]);
-        taken |= buf_len(waiting) < before;
-        left |= buf_len(waiting) > 0;
-    }
-    s->some_wait = left;
-    return taken;
+    /* In turns, or what fills the room first would keep it from the others. */
+    while (rounds < WAITING_ROUNDS && take_shares(s))
+        rounds++;
+    return rounds > 0;
 }

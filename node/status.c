@@ -77,6 +77,11 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("steps_applied", shard.steps_applied)             \
     X("steps_waited", shard.steps_waited)               \
     X("steps_dropped", shard.steps_dropped)             \
+    X("requests_waited", shard.requests_waited)         \
+    X("waited_too_long", shard.waited_too_long)         \
+    X("line_full", shard.line_full)                     \
+    X("line_requests", line_requests)                   \
+    X("line_bytes", line_bytes)                         \
     X("gaps", shard.gaps)                               \
     X("transfers", shard.transfers)                     \
     X("chunks_sent", shard.chunks_sent)                 \

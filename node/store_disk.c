@@ -146,7 +146,8 @@ static int disk_apply(struct store *s, const struct store_batch *batch, uint64_t
         error = store_disk_reserve(d, batch);
     if (!error)
         error = store_log_append(d->log, batch, position);
-    if (error == RK_NOSPACE)
+    /* Also when the active table is not half full: what does not fit into the rest would wait. */
+    if (error == RK_NOSPACE || error == RK_FULL)
         d->hurry = true;
     /* When the memory tables are full because the disk is, that is the reason to tell. */
     if (error == RK_FULL && store_worker_no_room(d->worker))

@@ -288,13 +288,21 @@ static void store_wake(void *arg)
         loop_post(w->loop, store_news, w);
 }
 
+/* There may be more to take of what waits; without memory to post this, the next tick does it. */
+static void another_turn(void *arg)
+{
+    (void)arg;
+}
+
 static void turn_end(void *arg)
 {
     struct worker *w = arg;
 
     store_submit(w->store);
-    if (shard_take_waiting(w->shard))
+    if (shard_take_waiting(w->shard)) {
         store_submit(w->store);
+        loop_post(w->loop, another_turn, w);
+    }
     shard_turn_end(w->shard);
 }
 
@@ -304,6 +312,8 @@ static void make_report(struct worker *w)
                               .clients = w->client_count,
                               .held_bytes = buf_len(&w->shard->held.queue),
                               .held_items = w->shard->held.count,
+                              .line_bytes = w->shard->line.bytes,
+                              .line_requests = w->shard->line.count,
                               .history_bytes = w->shard->history.bytes,
                               .history_dropped = w->shard->history.dropped,
                               .output_pauses = conn_throttles(w->loop),
@@ -595,7 +605,7 @@ int worker_start(struct worker *w)
 
 static bool quiet(struct worker *w)
 {
-    if (w->shard->held.count)
+    if (w->shard->held.count || w->shard->line.count)
         return false;
     for (uint32_t i = 0; i < w->shard->group_count; i++)
         if (w->shard->groups[i].pending_count)

@@ -18,7 +18,8 @@ struct worker_report {
     struct shard_counters shard;
     struct shard_summary groups;
     struct links_counters links;
-    uint64_t clients, held_bytes, held_items, history_bytes, history_dropped;
+    uint64_t clients, held_bytes, held_items, line_bytes, line_requests, history_bytes,
+        history_dropped;
     uint64_t output_pauses; /* connections that were not read for a while, for their output */
     uint64_t bad_requests;  /* of proxies, which were closed for it */
 };

@@ -46,12 +46,22 @@ static struct lane *lane_of(const struct router *r, uint16_t member, uint32_t pa
     return r->lanes[r->lane_first[member] + partition % r->ring->members[member].shards];
 }
 
+/* For how long a request may wait in line at a node: so that the answer, whichever, comes in time.
+ */
+static uint16_t line_ms(const struct router *r, const struct call *c)
+{
+    uint64_t end = c->slot->start_ms + r->request_timeout_ms - r->request_timeout_ms / 10;
+
+    return end > r->now_ms ? (uint16_t)(end - r->now_ms) : 0;
+}
+
 static int put_request(struct router *r, struct call *c, struct leg *leg, struct request *m)
 {
     m->id = leg_id(c, leg);
     m->epoch = ring_changed(r->ring, c->partition);
     m->session = c->slot->writes ? r->session : 0;
     m->number = c->slot->writes ? c->number : 0;
+    m->wait_ms = line_ms(r, c);
     m->partition = c->partition;
     m->op = c->op;
     m->arg_count = c->arg_count;
@@ -90,7 +100,7 @@ static bool send_leg(struct router *r, struct call *c, struct leg *leg, struct l
     c->state = CALL_SENT;
     if (c->legs_open++ == 0)
         call_under_way(r, c);
-    leg->sent_ms = r->now_ms;
+    leg->since_ms = r->now_ms;
     leg_list_append(&lane->legs, leg);
     lane->in_flight++;
     counter_add(&r->counters->requests, 1);
@@ -492,6 +502,14 @@ void attempt_reply(struct router *r, struct leg *leg, const struct reply *reply,
     answer_reply(r, c, reply);
 }
 
+void attempt_waits(struct router *r, struct leg *leg)
+{
+    leg_list_remove(&leg->lane->legs, leg);
+    leg->since_ms = r->now_ms;
+    leg_list_append(&leg->lane->legs, leg);
+    counter_add(&r->counters->waits, 1);
+}
+
 void attempt_time_out(struct router *r, struct call *c)
 {
     enum failure why = c->reason ? (enum failure)c->reason : FAILURE_NOT_TAKEN;
@@ -510,7 +528,7 @@ void attempt_time_out(struct router *r, struct call *c)
 /* Whether the oldest request on a lane has waited for too long. */
 static bool is_late(const struct router *r, const struct lane *lane, const struct leg *leg)
 {
-    uint64_t waited = r->now_ms - leg->sent_ms;
+    uint64_t waited = r->now_ms - leg->since_ms;
     bool silent = lane->heard_ms + r->node_timeout_ms <= r->now_ms;
 
     return waited >= r->node_timeout_ms * (silent ? 1 : PATIENCE);
@@ -521,7 +539,7 @@ static void ask_for_life(struct router *r, struct lane *lane)
 {
     uint64_t third = r->node_timeout_ms / 3;
 
-    if (lane->state != LANE_UP || r->now_ms - lane->legs.first->sent_ms < third ||
+    if (lane->state != LANE_UP || r->now_ms - lane->legs.first->since_ms < third ||
         r->now_ms - lane->heard_ms < third || r->now_ms - lane->pinged_ms < third)
         return;
     lane->pinged_ms = r->now_ms;

@@ -24,6 +24,9 @@ void attempt_fail(struct router *r, struct call *c, enum failure why);
 /* Takes a leg's answer; `body` is the reply's. */
 void attempt_reply(struct router *r, struct leg *leg, const struct reply *reply, struct bytes body);
 
+/* The node says that the leg's request waits there: it is not forgotten, and has its time anew. */
+void attempt_waits(struct router *r, struct leg *leg);
+
 /* The request's time is over: the call, in flight or in no list, is answered with why it came to
  * nothing. */
 void attempt_time_out(struct router *r, struct call *c);

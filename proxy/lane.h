@@ -20,7 +20,7 @@ enum lane_state {
 struct lane {
     enum lane_state state;
     struct buf *out;      /* while up: where requests are appended */
-    struct leg_list legs; /* in flight, in the order in which they were sent */
+    struct leg_list legs; /* in flight, in the order of their since_ms */
     uint32_t in_flight;
     uint64_t heard_ms;  /* when the node last sent something */
     uint64_t pinged_ms; /* when it was last asked for a sign of life */

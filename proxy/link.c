@@ -106,6 +106,16 @@ static void take_goodbye(struct link *l, struct bytes body)
     link_down(l, why);
 }
 
+/* 0 or RK_CORRUPT. */
+static int take_answer(struct link *l, const struct frame *f)
+{
+    struct router *r = &l->worker->router;
+
+    if (f->type == MESSAGE_WAITS)
+        return router_waits(r, &l->lane, f->body);
+    return f->type == MESSAGE_REPLY ? router_reply(r, &l->lane, f->body) : RK_CORRUPT;
+}
+
 static void take_frame(struct link *l, const struct frame *f)
 {
     if (f->type == MESSAGE_GOODBYE)
@@ -116,7 +126,7 @@ static void take_frame(struct link *l, const struct frame *f)
         worker_want_ring(l->worker);
     else if (f->type == MESSAGE_PONG)
         l->lane.unanswered = 0;
-    else if (f->type != MESSAGE_REPLY || router_reply(&l->worker->router, &l->lane, f->body) != 0)
+    else if (take_answer(l, f) != 0)
         link_down(l, "damaged or unexpected message");
 }
 

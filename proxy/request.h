@@ -42,10 +42,10 @@ enum call_way {
 /* One request on its way to one node: an attempt of a call has one leg, a majority read one for
  * each replica. */
 struct leg {
-    struct leg *previous, *next; /* in its lane, in the order in which they were sent */
+    struct leg *previous, *next; /* in its lane */
     struct call *call;
     struct lane *lane; /* NULL: not on its way */
-    uint64_t sent_ms;
+    uint64_t since_ms; /* when it was sent, or the node said last that it is not forgotten */
 };
 
 struct leg_list {

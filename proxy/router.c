@@ -204,7 +204,7 @@ uint64_t router_next_ms(const struct router *r)
     for (uint32_t i = 0; r->oldest && i < r->lane_count; i++) {
         const struct leg *leg = r->lanes[i]->legs.first;
         uint64_t third = r->node_timeout_ms / 3 + 1;
-        uint64_t look = leg ? until(leg->sent_ms + third, r->now_ms) : UINT64_MAX;
+        uint64_t look = leg ? until(leg->since_ms + third, r->now_ms) : UINT64_MAX;
 
         /* One that is waited for already is looked at from time to time. */
         look = look ? look : third;
@@ -251,6 +251,20 @@ int router_reply(struct router *r, struct lane *lane, struct bytes body)
         counter_add(&r->counters->late_replies, 1);
     else
         attempt_reply(r, leg, &reply, body);
+    return 0;
+}
+
+int router_waits(struct router *r, struct lane *lane, struct bytes body)
+{
+    struct leg *leg;
+    uint64_t id;
+
+    if (message_get_tag(body, &id) != 0)
+        return RK_CORRUPT;
+    lane->unanswered = 0;
+    leg = leg_answered(r, lane, id);
+    if (leg)
+        attempt_waits(r, leg);
     return 0;
 }
 

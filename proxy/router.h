@@ -125,6 +125,9 @@ void router_leave(struct router *r, struct session *s);
 /* Takes a reply off a lane: 0, or RK_CORRUPT: the lane cannot be trusted any more. */
 int router_reply(struct router *r, struct lane *lane, struct bytes body);
 
+/* Takes a WAITS off a lane, likewise. */
+int router_waits(struct router *r, struct lane *lane, struct bytes body);
+
 /* What happened to a lane. When one is lost that was up, what was in flight on it is asked for
  * elsewhere: reads anew, writes as those that may have been done (REQUEST_RETRY). */
 void router_lane_up(struct router *r, struct lane *lane, struct buf *out);

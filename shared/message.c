@@ -225,6 +225,11 @@ int message_put_pong(struct buf *out, uint64_t tag)
     return put_tagged(out, MESSAGE_PONG, tag, (struct bytes){0});
 }
 
+int message_put_waits(struct buf *out, uint64_t id)
+{
+    return put_tagged(out, MESSAGE_WAITS, id, (struct bytes){0});
+}
+
 int message_put_ring_get(struct buf *out, uint64_t tag)
 {
     return put_tagged(out, MESSAGE_RING_GET, tag, (struct bytes){0});
@@ -349,6 +354,7 @@ size_t message_begin_request(struct buf *out, const struct request *m)
     wire_put_u64(at + 48, m->base_view);
     wire_put_u64(at + 56, m->base_op);
     at[64] = m->flags;
+    wire_put_u16(at + 65, m->wait_ms);
     return begun;
 }
 
@@ -467,8 +473,9 @@ int message_get_request(struct bytes body, struct request *m)
     m->base_view = reader_u64(&r);
     m->base_op = reader_u64(&r);
     m->flags = reader_u8(&r);
+    m->wait_ms = reader_u16(&r);
 
-    struct bytes reserved = reader_bytes(&r, 7);
+    struct bytes reserved = reader_bytes(&r, 5);
 
     m->args = reader_rest(&r);
     if (r.bad || !is_zero(reserved) || m->partition >= PARTITIONS_MAX || m->level > LEVEL_VERSION ||

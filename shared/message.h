@@ -24,6 +24,8 @@ enum message_type {
 
     MESSAGE_REQUEST = 10, /* proxy → primary: an operation */
     MESSAGE_REPLY = 11,
+    MESSAGE_WAITS = 12, /* a request (its id) has to wait: for room, or for replicas that are slow.
+                           Said again every node_timeout; its REPLY comes later */
 
     MESSAGE_RING_GET = 20, /* anybody → node */
     MESSAGE_RING = 21,     /* the ring, in answer or because a new epoch came */
@@ -123,6 +125,7 @@ struct request {
     uint8_t level; /* enum request_level */
     uint8_t flags; /* enum request_flags */
     uint16_t arg_count;
+    uint16_t wait_ms;  /* so long it may wait in line for room, then it is refused as BUSY */
     struct bytes args; /* arg_count times: u32 size, bytes; walk with message_next_arg */
 };
 
@@ -145,7 +148,7 @@ enum refusal {
                               its newest operation if it leads that view itself */
     REFUSAL_NOQUORUM = 3,  /* no majority of the replicas is reachable */
     REFUSAL_NOSPACE = 4,   /* the disk is full */
-    REFUSAL_BUSY = 5,      /* too much is in flight */
+    REFUSAL_BUSY = 5,      /* too much is in flight, or waits */
     REFUSAL_MALFORMED = 6, /* the request is not valid */
     REFUSAL_DAMAGED = 7,   /* the stored record's checksum is wrong */
     REFUSAL_UNCERTAIN =
@@ -192,6 +195,7 @@ int message_put_proof(struct buf *out, const uint8_t nonce[HANDSHAKE_NONCE_SIZE]
 int message_put_goodbye(struct buf *out, int error, const char *text);
 int message_put_ping(struct buf *out, uint64_t tag);
 int message_put_pong(struct buf *out, uint64_t tag);
+int message_put_waits(struct buf *out, uint64_t id);
 int message_put_ring_get(struct buf *out, uint64_t tag);
 int message_put_ring(struct buf *out, uint64_t tag, struct bytes ring);
 int message_put_ring_put(struct buf *out, const struct ring_put *m);
@@ -234,7 +238,7 @@ int message_get_goodbye(struct bytes body, struct goodbye *m);
 int message_get_request(struct bytes body,
                         struct request *m); /* op, arg_count and args match too */
 int message_get_reply(struct bytes body, struct reply *m);
-int message_get_tag(struct bytes body, uint64_t *tag); /* PING, PONG, RING_GET, STATUS_GET */
+int message_get_tag(struct bytes body, uint64_t *tag); /* PING, PONG, WAITS, RING_GET, STATUS_GET */
 int message_get_tagged(struct bytes body, uint64_t *tag, struct bytes *rest); /* RING, STATUS */
 int message_get_ring_put(struct bytes body, struct ring_put *m);
 int message_get_done(struct bytes body, struct done *m);

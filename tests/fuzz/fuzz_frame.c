@@ -461,6 +461,8 @@ static bool decode(const struct frame *f)
         return challenge(f->body);
     case MESSAGE_PROOF:
         return proof(f->body);
+    case MESSAGE_WAITS:
+        return tag(f->body, message_put_waits);
     case MESSAGE_REQUEST:
         return request(f->body);
     case MESSAGE_REPLY:

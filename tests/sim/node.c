@@ -122,6 +122,8 @@ void node_turn_end(struct place *p)
 {
     p->turn_open = false;
     store_submit(p->store);
+    if (shard_take_waiting(p->shard))
+        store_submit(p->store);
     shard_turn_end(p->shard);
     net_flush(p->world, p);
     begin_sync(p);

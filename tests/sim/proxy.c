@@ -1,6 +1,7 @@
 #include "tests/sim/proxy.h"
 #include "proxy/facts.h"
 #include "proxy/router.h"
+#include "shared/error.h"
 #include "shared/frame.h"
 #include "tests/sim/world.h"
 #include <stdlib.h>
@@ -121,6 +122,13 @@ void proxy_lane(struct sim_proxy *x, struct pipe *pipe, enum lane_news news)
     proxy_turn_end(x);
 }
 
+static int take_answer(struct sim_proxy *x, struct lane *lane, const struct frame *f)
+{
+    if (f->type == MESSAGE_WAITS)
+        return router_waits(&x->router, lane, f->body);
+    return f->type == MESSAGE_REPLY ? router_reply(&x->router, lane, f->body) : RK_CORRUPT;
+}
+
 void proxy_frames(struct sim_proxy *x, struct pipe *pipe, struct bytes frames)
 {
     struct lane *lane = &x->lanes[pipe->sides[ACCEPTOR].place->index];
@@ -132,8 +140,7 @@ void proxy_frames(struct sim_proxy *x, struct pipe *pipe, struct bytes frames)
 
         if (size > 0 && f.type == MESSAGE_PONG)
             lane->unanswered = 0;
-        else if (size <= 0 || f.type != MESSAGE_REPLY ||
-                 router_reply(&x->router, lane, f.body) != 0) {
+        else if (size <= 0 || take_answer(x, lane, &f) != 0) {
             world_violated(x->w, "a node wrote what is no reply");
             return;
         }

@@ -314,6 +314,18 @@ void rig_heard(struct rig *r, unsigned lane)
     r->lanes[lane].heard_ms = r->router.now_ms;
 }
 
+void rig_waits(struct rig *r, unsigned lane, uint64_t id)
+{
+    struct buf out = {0};
+    struct frame frame;
+
+    assert_int_equal(message_put_waits(&out, id), 0);
+    assert_true(frame_read(buf_bytes(&out), FRAME_BODY_MAX, &frame) > 0);
+    rig_heard(r, lane);
+    assert_int_equal(router_waits(&r->router, &r->lanes[lane], frame.body), 0);
+    buf_free(&out);
+}
+
 /* As the edge does: the router is called again at once when it wants that. */
 static void give(struct rig *r, unsigned lane, struct buf *from)
 {

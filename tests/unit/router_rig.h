@@ -135,6 +135,9 @@ void rig_version(struct rig *r, const struct rig_read *read, const struct rig_pr
 /* Both, with equal proofs. */
 void rig_agree(struct rig *r, const struct rig_read *read, const char *value);
 
+/* A node says that a request waits there. */
+void rig_waits(struct rig *r, unsigned lane, uint64_t id);
+
 /* A node gives a sign of life that is no answer. */
 void rig_heard(struct rig *r, unsigned lane);
 

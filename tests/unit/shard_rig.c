@@ -86,7 +86,7 @@ void rig_start(struct shard_rig *r, int node)
     struct rig_node *n = &r->nodes[node];
     struct shard_options options = {.count = 1,
                                     .value_max = 1 << 20,
-                                    .history_bytes = 1 << 24,
+                                    .history_bytes = 1 << 26,
                                     .history_steps = r->history_steps,
                                     .held_max = 1 << 24,
                                     .candidate_ms = CANDIDATE_MS,
@@ -152,6 +152,8 @@ static void end_turn(struct rig_node *n)
     int error = 0;
 
     store_submit(n->store);
+    if (shard_take_waiting(n->shard))
+        store_submit(n->store);
     shard_synced(n->shard, store_poll(n->store, &error));
     assert_int_equal(error, 0);
     shard_turn_end(n->shard);
@@ -255,6 +257,7 @@ static void send_request(struct shard_rig *r, int node, enum operation op, uint8
                         .op = op,
                         .level = level,
                         .flags = flags,
+                        .wait_ms = r->wait_ms,
                         .arg_count = has_value ? 2 : 1};
     uint8_t room[STORE_KEY_SIZE_MAX];
     struct buf args = {0};
@@ -295,10 +298,16 @@ struct reply rig_request_again(struct shard_rig *r, int node, enum operation op,
     return ask(r, node, op, LEVEL_LINEAR, key, value, REQUEST_RETRY | REQUEST_LEAD);
 }
 
-void rig_send_set(struct shard_rig *r, int node, int key, struct bytes value)
+void rig_send(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+              struct bytes value, uint8_t flags)
 {
     r->requests++;
-    send_request(r, node, OP_SET, LEVEL_LINEAR, key, value, 0);
+    send_request(r, node, op, level, key, value, flags);
+}
+
+void rig_send_set(struct shard_rig *r, int node, int key, struct bytes value)
+{
+    rig_send(r, node, OP_SET, LEVEL_LINEAR, key, value, 0);
 }
 
 void rig_forget_replies(struct shard_rig *r, int node)
@@ -315,8 +324,10 @@ int rig_count_ok(const struct shard_rig *r, int node)
     int count = 0;
 
     while ((size = frame_read(rest, FRAME_BODY_MAX, &f)) > 0) {
-        assert_int_equal(message_get_reply(f.body, &reply), 0);
-        count += reply.kind == REPLY_OK;
+        if (f.type != MESSAGE_WAITS) {
+            assert_int_equal(message_get_reply(f.body, &reply), 0);
+            count += reply.kind == REPLY_OK;
+        }
         rest = bytes_of(rest.data + size, rest.size - (size_t)size);
     }
     return count;

@@ -28,6 +28,7 @@ struct shard_rig {
     struct ring *ring;
     uint64_t now_ms;
     uint64_t requests;
+    uint16_t wait_ms; /* that requests may wait in line; 0 at first */
     uint32_t history_steps;
 };
 
@@ -52,8 +53,10 @@ int rig_leader(const struct shard_rig *r);
  * The key is made from the number, so that numbers are in key order. */
 struct reply rig_request(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
                          struct bytes value);
-/* A SET under the next request's number, not waited for; and how many answers have come since
+/* A request under the next number, not waited for; and how many answers have come since
  * rig_forget_replies that say OK. */
+void rig_send(struct shard_rig *r, int node, enum operation op, uint8_t level, int key,
+              struct bytes value, uint8_t flags);
 void rig_send_set(struct shard_rig *r, int node, int key, struct bytes value);
 void rig_forget_replies(struct shard_rig *r, int node);
 int rig_count_ok(const struct shard_rig *r, int node);

@@ -103,6 +103,11 @@ static int put_pong(void)
     return message_put_pong(&out, UINT64_MAX);
 }
 
+static int put_waits(void)
+{
+    return message_put_waits(&out, UINT64_MAX);
+}
+
 static int put_ring_get(void)
 {
     return message_put_ring_get(&out, 0);
@@ -146,7 +151,8 @@ static int put_request(void)
                         .number = 5,
                         .partition = PARTITIONS_MAX - 1,
                         .op = OP_MSET,
-                        .level = LEVEL_ANY};
+                        .level = LEVEL_ANY,
+                        .wait_ms = 0x1234};
     size_t begun = message_begin_request(&out, &m);
 
     assert_int_not_equal(begun, SIZE_MAX);
@@ -292,6 +298,7 @@ static const struct sample {
     {MESSAGE_GOODBYE, put_goodbye, get_goodbye, 1},
     {MESSAGE_PING, put_ping, get_tag, 0},
     {MESSAGE_PONG, put_pong, get_tag, 0},
+    {MESSAGE_WAITS, put_waits, get_tag, 0},
     {MESSAGE_RING_GET, put_ring_get, get_tag, 0},
     {MESSAGE_STATUS_GET, put_status_get, get_tag, 0},
     {MESSAGE_RING, put_ring, get_tagged, 8},

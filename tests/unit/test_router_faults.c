@@ -22,6 +22,43 @@ static int finish(void **state)
     return 0;
 }
 
+/* --- what waits at a node ----------------------------------------------------------------------
+ */
+
+/* A request may wait there for as long as an answer still comes in time; one that is sent again
+ * when that is over may not. */
+static void test_wait_ms(void **state)
+{
+    struct request m;
+    unsigned lane;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    assert_true(rig_any_request(&rig, &m, &lane));
+    assert_int_equal(m.wait_ms, RIG_TIMEOUT_MS - RIG_TIMEOUT_MS / 10);
+    for (int waited = 0; waited < RIG_TIMEOUT_MS - 50; waited += 50) {
+        rig_waits(&rig, lane, m.id);
+        rig_after(&rig, 50);
+    }
+    rig_refuse(&rig, lane, m.id, REFUSAL_BUSY);
+    rig_after(&rig, ROUTER_RETRY_MS);
+    assert_true(rig_any_request(&rig, &m, &lane));
+    assert_int_equal(m.wait_ms, 0);
+    rig_refuse(&rig, lane, m.id, REFUSAL_BUSY);
+    rig_after(&rig, 50);
+    rig_expect_prefix(&rig, "-BUSY ");
+}
+
+/* What a node says of what nobody waits for any more is nothing; what is no WAITS ends the lane. */
+static void test_waits_for_nobody(void **state)
+{
+    struct bytes body = bytes_from("1234567");
+
+    (void)state;
+    rig_waits(&rig, 0, 12345);
+    assert_int_equal(router_waits(&rig.router, &rig.lanes[0], body), RK_CORRUPT);
+}
+
 /* --- refusals ----------------------------------------------------------------------------------
  */
 
@@ -428,6 +465,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
     const struct CMUnitTest tests[] = {
+        TEST(test_wait_ms),
+        TEST(test_waits_for_nobody),
         TEST(test_final_refusals),
         TEST(test_error_of_the_node),
         TEST(test_retries),

@@ -318,6 +318,33 @@ static void patience(void)
     }
 }
 
+/* One that says of the request that it waits is left alone, as long as it goes on saying so; its
+ * answer is the first attempt's. */
+static void test_waiting_node(void **state)
+{
+    struct request first, second;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    first = sent_on(lanes[0], 0);
+    for (int i = 0; i < 5; i++) {
+        rig_after(&rig, RIG_NODE_TIMEOUT_MS - 10);
+        rig_waits(&rig, lanes[0], first.id);
+        rig_nothing_sent(&rig);
+    }
+    rig_ok(&rig, lanes[0], first.id);
+    rig_expect(&rig, "+OK\r\n");
+    rig_run(&rig, "SET a 2");
+    first = sent_on(lanes[0], 0);
+    rig_waits(&rig, lanes[0], first.id);
+    patience();
+    second = sent_on(lanes[1], REQUEST_RETRY | REQUEST_LEAD);
+    same_request(&first, &second);
+    rig_ok(&rig, lanes[1], second.id);
+    rig_expect(&rig, "+OK\r\n");
+    assert_int_equal(counter_read(&rig.counters.waits), 6);
+}
+
 static void test_slow_node(void **state)
 {
     struct request first, second;
@@ -536,6 +563,7 @@ int main(void)
         TEST(test_lost_lane),
         TEST(test_silent_node),
         TEST(test_silent_to_a_read),
+        TEST(test_waiting_node),
         TEST(test_slow_node),
         TEST(test_slow_but_answering),
         TEST(test_detour_ends_with_the_view),
