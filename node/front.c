@@ -493,8 +493,10 @@ int front_load_ring(struct front *f, char *why, size_t why_size)
     return ring_keeper_load(f->keeper, why, why_size);
 }
 
-void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member)
+void front_newer_epoch(void *front, uint64_t epoch, uint16_t member)
 {
+    struct front *f = front;
+
     ring_keeper_hear(f->keeper, epoch, member);
 }
 

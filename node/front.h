@@ -22,6 +22,6 @@ void front_stop(struct front *f);
 int front_load_ring(struct front *f, char *why, size_t why_size);
 
 /* From any thread: somebody knows a newer ring: that member, or (0) nobody in particular. */
-void front_newer_epoch(struct front *f, uint64_t epoch, uint16_t member);
+void front_newer_epoch(void *front, uint64_t epoch, uint16_t member);
 
 #endif

@@ -28,6 +28,7 @@ static const struct program_description description = {
 /* The main thread's part of a running node. */
 struct daemon {
     struct node node;
+    struct front *front;
     struct loop *loop;
     struct event *signals[3];
     uint16_t started;
@@ -39,7 +40,7 @@ static void on_stop_signal(evutil_socket_t number, short what, void *arg)
 
     (void)what;
     log_info("stop: signal=%d", (int)number);
-    front_stop(d->node.front);
+    front_stop(d->front);
     loop_stop(d->loop);
 }
 
@@ -95,10 +96,12 @@ static int start(struct daemon *d, char *why, size_t why_size)
         if (!n->workers[i])
             return RK_IO;
     }
-    n->front = front_new(n, d->loop, why, why_size);
-    if (!n->front)
+    d->front = front_new(n, d->loop, why, why_size);
+    if (!d->front)
         return RK_IO;
-    error = front_load_ring(n->front, why, why_size);
+    n->newer_epoch = front_newer_epoch;
+    n->newer_arg = d->front;
+    error = front_load_ring(d->front, why, why_size);
     if (error)
         return error;
     for (; d->started < n->folder.shards; d->started++)
@@ -118,7 +121,7 @@ static void stop(struct daemon *d)
     for (uint16_t i = 0; n->workers && i < n->folder.shards; i++)
         worker_free(n->workers[i]);
     free(n->workers);
-    front_free(n->front);
+    front_free(d->front);
     for (int i = 0; i < 3; i++)
         if (d->signals[i])
             event_free(d->signals[i]);

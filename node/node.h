@@ -8,14 +8,16 @@
 #include <stdint.h>
 
 struct worker;
-struct front;
 
 struct node {
     struct node_options options;
     struct data_folder folder;
     struct secret secret;    /* of the cluster */
     struct worker **workers; /* folder.shards of them */
-    struct front *front;
+    /* Told by any of them: somebody knows a newer ring: that member, or (0) nobody in particular.
+     */
+    void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
+    void *newer_arg;
 };
 
 #endif

@@ -1,5 +1,4 @@
 #include "node/worker.h"
-#include "node/front.h"
 #include "node/store_disk.h"
 #include "shared/conn.h"
 #include "shared/error.h"
@@ -228,7 +227,7 @@ static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     struct worker *w = arg;
 
-    front_newer_epoch(w->node->front, epoch, member);
+    w->node->newer_epoch(w->node->newer_arg, epoch, member);
 }
 
 /* --- the store ------------------------------------------------------------------------------ */

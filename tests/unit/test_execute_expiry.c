@@ -59,6 +59,8 @@ static void test_setx_times(void **state)
     setx("a", "6", 0, SETX_KEEPTTL);
     assert_int_equal(expiry_of("a"), 0);
     /* A time that is over: as if it had never been there. */
+    setx("a", "6", 0, SETX_EXPIRES); /* a time, not none */
+    assert_value("a", NULL);
     setx("a", "7", NOW, SETX_EXPIRES);
     assert_int_equal(effect.reply.kind, REPLY_OK);
     assert_value("a", NULL);

@@ -238,6 +238,8 @@ static void test_watch(void **state)
         item = next_part();
         assert_int_equal(item.op, 0);
         assert_int_equal(item.token.data[1], 7);
+        assert_int_equal(item.key.size, POSITION_SIZE + 4);
+        assert_memory_equal(item.key.data + POSITION_SIZE, i ? "{t}a" : "{t}b", 4);
     }
     assert_int_equal(next_part().op, OP_GET);
     send_nil();
@@ -252,6 +254,31 @@ static void test_watch(void **state)
     rig_expect(&rig, "*1\r\n$1\r\nx\r\n");
     assert_int_equal(counter_read(&rig.counters.transactions), 2);
     assert_int_equal(counter_read(&rig.counters.transactions_unequal), 1);
+}
+
+/* What is watched and what is done must lie in one partition. */
+static void test_watched_elsewhere(void **state)
+{
+    char key[16];
+
+    (void)state;
+    rig_run(&rig, "WATCH {t}a");
+    take(OP_WATCH);
+    send_tokens(1);
+    rig_key(&rig, (rig_replica(&rig, "{t}a", 0) + 1) % RIG_SHARDS, key); /* of another shard */
+    rig_run(&rig, "MULTI");
+    rig_run_key(&rig, "SET %s 1", key);
+    rig_run(&rig, "EXEC");
+    rig_expect(&rig, "+OK\r\n+OK\r\n+QUEUED\r\n"
+                     "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+    rig_nothing_sent(&rig);
+    /* Neither the commands nor what was watched are left. */
+    run_all("MULTI\nGET {t}a\nEXEC");
+    take(OP_EXEC);
+    assert_int_equal(sent.arg_count, 1);
+    result_bulk("x");
+    send_results();
+    rig_expect(&rig, "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nx\r\n");
 }
 
 /* A watched key counts even when there is nothing to do, and in RESP3 the nil is a null. */
@@ -418,10 +445,11 @@ static void test_client_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_exec),  TEST(test_without_nodes), TEST(test_aborted),
-        TEST(test_watch), TEST(test_watch_alone),   TEST(test_local),
-        TEST(test_order), TEST(test_split),         TEST(test_bounds),
-        TEST(test_again), TEST(test_misfits),       TEST(test_client_gone),
+        TEST(test_exec),        TEST(test_without_nodes), TEST(test_aborted),
+        TEST(test_watch),       TEST(test_watch_alone),   TEST(test_watched_elsewhere),
+        TEST(test_local),       TEST(test_order),         TEST(test_split),
+        TEST(test_bounds),      TEST(test_again),         TEST(test_misfits),
+        TEST(test_client_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
