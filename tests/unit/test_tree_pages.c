@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/store_disk.h"
+#include "node/tree.h"
 #include "node/tree_order.h"
 #include "node/tree_pages.h"
 #include "shared/error.h"
@@ -218,11 +220,56 @@ static void test_rows_that_are_not_as_expected(void **state)
     rig_close(&r);
 }
 
+/* A store's tree, read in both ways. */
+static void test_lmdb_alone_finds_the_same(void **state)
+{
+    enum { COUNT = 500 };
+    char folder[512], why[STORE_WHY_SIZE];
+    struct store_disk_options options;
+    struct tree tree;
+    uint8_t key[16];
+    struct store *s;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    options = test_options(folder);
+    assert_int_equal(store_disk_open(&options, &s, why, sizeof(why)), 0);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct store_change change = {STORE_PUT, bytes_of(key, sizeof(key)), {.version = {1, i}}};
+        struct store_batch batch = {.changes = &change, .change_count = 1};
+        uint64_t position;
+
+        wire_put_position(key, i * (UINT64_MAX / COUNT));
+        wire_put_position(key + 8, i);
+        assert_int_equal(store_apply(s, &batch, &position), 0);
+    }
+    test_write_down(s);
+    store_close(s);
+    assert_int_equal(tree_open(&tree, folder, 1 << 20, &store_files_real, why, sizeof(why)), 0);
+    for (int known = 0; known < 2; known++) {
+        tree.pages_known = known;
+        for (uint64_t i = 0; i < COUNT; i++) {
+            struct store_record record;
+
+            wire_put_position(key, i * (UINT64_MAX / COUNT));
+            wire_put_position(key + 8, i);
+            assert_int_equal(tree_get(&tree, bytes_of(key, sizeof(key)), &record), 0);
+            assert_int_equal(record.version.op, i);
+            assert_int_equal(tree_get(&tree, bytes_of(key, 15), &record), RK_NOTFOUND);
+        }
+        assert_int_equal(tree.located != 0, known);
+        tree_end_turn(&tree);
+    }
+    tree_close(&tree);
+    test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_finds_what_lmdb_finds),
         cmocka_unit_test(test_damaged_pages_are_left_to_lmdb),
+        cmocka_unit_test(test_lmdb_alone_finds_the_same),
         cmocka_unit_test(test_rows_that_are_not_as_expected),
     };
 
