@@ -2,6 +2,7 @@
 #include "shared/error.h"
 #include "shared/ring_change.h"
 #include "tools/ring_propose.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct decide {
     struct ring_propose propose;
     uint32_t acceptors[MEMBERS_MAX]; /* fleet numbers */
     uint32_t count;
+    uint64_t behind[MEMBERS_MAX];     /* per acceptor: 1 + the older epoch that it is at; else 0 */
     uint32_t newer_from;              /* a node that said it has a newer ring */
     char silent[DECIDE_WHY_SIZE / 2]; /* what was the matter with the last that gave no answer */
 };
@@ -76,6 +78,16 @@ static void note_silent(struct decide *d, uint32_t i, const char *text)
     ring_propose_silent(&d->propose, i);
 }
 
+/* It has no say in the next ring before it has got this one. */
+static void note_behind(struct decide *d, uint32_t i, uint64_t epoch)
+{
+    d->behind[i] = epoch + 1;
+    snprintf(d->silent, sizeof(d->silent),
+             "%s: has the ring of epoch %" PRIu64 ", not that of %" PRIu64,
+             fleet_address(d->s->fleet, d->acceptors[i]), epoch, d->s->ring->epoch);
+    ring_propose_silent(&d->propose, i);
+}
+
 static void take_promise(struct decide *d, uint32_t i)
 {
     struct ring_promise m;
@@ -87,6 +99,8 @@ static void take_promise(struct decide *d, uint32_t i)
     else if (message_get_ring_promise(body, &m) != 0 ||
              m.promised.number > d->propose.ballot.number + NUMBERS_AHEAD_MAX)
         note_silent(d, i, "an answer that cannot be");
+    else if (m.error == RK_EPOCH && m.epoch < d->s->ring->epoch)
+        note_behind(d, i, m.epoch);
     else
         ring_propose_promise(&d->propose, i, &m);
     if (d->propose.newest_epoch > before)
@@ -131,26 +145,6 @@ static void run_ballot(struct decide *d)
     }
     for (uint32_t i = 0; i < d->count; i++)
         take_accepted(d, i);
-}
-
-/* Ballots until one settles it. */
-static void run_ballots(struct decide *d, struct bytes own)
-{
-    uint64_t number = 1, proposer = random_number();
-    uint32_t pause_ms = PAUSE_MS;
-
-    for (int i = 0; i < ATTEMPTS_MAX; i++) {
-        ring_propose_begin(&d->propose, d->count, number, proposer, own);
-        run_ballot(d);
-        if (d->propose.state == PROPOSE_DECIDED || d->propose.state == PROPOSE_STALE)
-            return;
-        if (i + 1 == ATTEMPTS_MAX)
-            return;
-        number = d->propose.highest_number + 1;
-        ring_propose_free(&d->propose);
-        sleep_ms(pause_ms / 2 + (uint32_t)(random_number() % (pause_ms / 2 + 1)));
-        pause_ms = 2 * pause_ms > PAUSE_MS_MAX ? PAUSE_MS_MAX : 2 * pause_ms;
-    }
 }
 
 /* --- giving it to everybody ----------------------------------------------------------------- */
@@ -201,6 +195,43 @@ void decide_spread(struct survey *s)
     buf_free(&encoded);
 }
 
+/* A ringctl that was killed may have told the ring to one node only. */
+static void give_to_those_behind(struct decide *d)
+{
+    struct buf encoded = {0};
+
+    if (ring_encode(d->s->ring, &encoded) == 0)
+        for (uint32_t i = 0; i < d->count; i++)
+            if (d->behind[i])
+                give(d->s, d->acceptors[i], d->behind[i] - 1, buf_bytes(&encoded));
+    fleet_wait(d->s->fleet);
+    buf_free(&encoded);
+    memset(d->behind, 0, sizeof(d->behind));
+}
+
+/* --- the whole ------------------------------------------------------------------------------ */
+
+/* Ballots until one settles it. */
+static void run_ballots(struct decide *d, struct bytes own)
+{
+    uint64_t number = 1, proposer = random_number();
+    uint32_t pause_ms = PAUSE_MS;
+
+    for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        ring_propose_begin(&d->propose, d->count, number, proposer, own);
+        run_ballot(d);
+        if (d->propose.state == PROPOSE_DECIDED || d->propose.state == PROPOSE_STALE)
+            return;
+        if (i + 1 == ATTEMPTS_MAX)
+            return;
+        give_to_those_behind(d);
+        number = d->propose.highest_number + 1;
+        ring_propose_free(&d->propose);
+        sleep_ms(pause_ms / 2 + (uint32_t)(random_number() % (pause_ms / 2 + 1)));
+        pause_ms = 2 * pause_ms > PAUSE_MS_MAX ? PAUSE_MS_MAX : 2 * pause_ms;
+    }
+}
+
 /* Makes what was decided the survey's ring, and everybody's. */
 static enum decision conclude(struct decide *d, char *why, size_t why_size)
 {
@@ -231,8 +262,6 @@ static void choose_acceptors(struct decide *d)
         if (ring->members[i].flags & (back ? RING_MEMBER_TARGET : RING_MEMBER_CURRENT))
             d->acceptors[d->count++] = d->s->nodes[i];
 }
-
-/* --- the whole ------------------------------------------------------------------------------ */
 
 static enum decision decide(struct decide *d, struct bytes own, char *why, size_t why_size)
 {

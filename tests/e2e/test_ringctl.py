@@ -168,6 +168,38 @@ def test_killed(ring, kind, after):
     assert "change" not in ring.status()
 
 
+@pytest.mark.parametrize("told", range(4))
+def test_killed_when_it_has_told_one(ring, told):
+    """ringctl is killed when one node has got the decided ring, and no other: resume tells it to them."""
+    heard = threading.Event()
+
+    def on_of(node):
+        def on(kind):
+            if kind != frames.RING_PUT:
+                return None
+            if node is not ring.nodes[told]:
+                return "drop"
+            heard.set()
+            return None
+
+        return on
+
+    for node in ring.nodes:
+        node.on = on_of(node)
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    assert heard.wait(SECONDS_MAX)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: epoch_of(ring.nodes[told].ring) == 2, "it to be told")
+    assert all(epoch_of(node.ring) < 2 for node in ring.nodes if node is not ring.nodes[told])
+    for node in ring.nodes:
+        node.on = lambda kind: None
+    done = ring.ringctl("resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ring.members() == {"n1", "n2", "n3", "n4"}
+    ring.check_one_ring()
+
+
 def test_accepted_by_one_and_forgotten(ring):
     """One node has accepted a change of a ringctl that is gone: the next one finishes that, and says so."""
     for node in ring.nodes[1:3]:
