@@ -1,5 +1,6 @@
 """The programs as an operator meets them: options, exit codes, signals, logs, ringctl."""
 
+import configparser
 import json
 import re
 import signal
@@ -549,6 +550,19 @@ def test_concurrent_init(make_cluster):
         status = run(BIN / "ringctl", "--nodes", word.partition("=")[2], "status", "--json")
         found.add(json.loads(status.stdout)["partitions"])
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_unit_for_systemd(name):
+    """It starts the program with options that there are, and allows the files that the defaults ask for."""
+    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    unit.optionxform = str
+    unit.read_string((ROOT / f"etc/{name}.service").read_text())
+    program, *options = unit["Service"]["ExecStart"].split()
+    assert program.endswith(f"/sbin/{name}") and options == ["-c", f"/etc/ringkv/{name}.conf"]
+    settings = dict(re.findall(r"^(\w+) = (\d+)$", (ROOT / f"etc/{name}.conf").read_text(), re.M))
+    most = settings["max_clients" if name == "ringproxy" else "max_connections"]
+    assert int(unit["Service"]["LimitNOFILE"]) >= int(most) + 512
 
 
 @pytest.mark.parametrize("name", ["ringnode", "ringproxy"])
