@@ -27,7 +27,7 @@ from changes import (
     start_change,
     start_ringctl,
 )
-from harness import HOST, SANITIZE, RawClient, wait_for
+from harness import HOST, SANITIZE, RawClient, array, bulk, wait_for
 from history import Keys, check, read_all, write_history
 from load import Load
 
@@ -334,6 +334,57 @@ def test_stopped_proxy(make_cluster, watched):
         load.go_on(1500)
         load.finish(all_answered=False)
         check_preloaded(cluster, proxy=2)
+    check_healthy(cluster)
+
+
+KEPT = range(120)
+
+
+def asked_while_stopped(client, who):
+    """What a client asks a proxy that does not run: reads of all keys, then a write."""
+    client.send(b"".join(array("GET", f"fenced:{n}") for n in KEPT) + array("SET", f"late:{who}", "done"))
+
+
+def check_answers(client):
+    """By the newest ring, or not at all."""
+    for n in KEPT:
+        reply = client.reply()
+        assert reply == (bulk(b"new") if n % 3 else b"$-1\r\n"), f"fenced:{n}: {reply}"
+    assert client.reply() == b"+OK\r\n"
+
+
+def test_stopped_proxies_and_nodes(make_cluster):
+    """Every member of the old ring is stopped and replaced, one after the other, and two proxies sleep
+    since the first and the second of it: when all go on together, a whole old ring is there, proxies
+    included, and nobody reads or writes by it."""
+    cluster = make_cluster("--proxies", 3)
+    with contextlib.ExitStack() as stack:
+        clients = {n: [stack.enter_context(cluster.client(n)) for _ in range(4)] for n in (1, 2, 3)}
+        for n in KEPT:
+            assert clients[1][0].ask("SET", f"fenced:{n}", "old") == b"+OK\r\n"
+        for client in clients[2] + clients[3]:  # so that they know who leads
+            for n in KEPT:
+                assert client.ask("GET", f"fenced:{n}") == bulk(b"old")
+        epochs = [ring(cluster)["epoch"]]
+        for number, proxy in ((1, "proxy2"), (2, "proxy3"), (3, None)):
+            for name in filter(None, (proxy, f"n{number}")):
+                cluster.kill(name, "STOP")
+            change(cluster, "replace", f"n{number}", f"n{number + 3}={cluster.spawn(f'n{number + 3}')}")
+            epochs.append(ring(cluster)["epoch"])
+        for n in KEPT:
+            words = ("SET", f"fenced:{n}", "new") if n % 3 else ("DEL", f"fenced:{n}")
+            assert not clients[1][0].ask(*words).startswith(b"-")
+        for who, client in enumerate(clients[2] + clients[3]):
+            asked_while_stopped(client, who)
+        for name in ("n1", "n2", "n3", "proxy2", "proxy3"):
+            os.kill(cluster.pid(name), signal.SIGCONT)
+        for client in clients[2] + clients[3]:
+            check_answers(client)
+        for who in range(8):
+            assert clients[1][0].ask("GET", f"late:{who}") == bulk(b"done")
+    assert epochs == sorted(set(epochs)) and epochs[-1] - epochs[0] >= 9, epochs
+    for name in ("n1", "n2", "n3"):
+        wait_for(lambda: "removed from the ring" in cluster.log(name), f"{name} to notice")
     check_healthy(cluster)
 
 
