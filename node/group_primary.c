@@ -226,19 +226,27 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
 
 /* --- bringing replicas up ------------------------------------------------------------------- */
 
-/* Sends the steps from `e` to the end of the line. False when the link is gone or full. */
+/* Sends the steps from `e` to the end of the line. False when the link is gone or full, or a
+ * learner has got what it may for now: in a young ring the history reaches back to the beginning,
+ * and its steps are all that a learner's copy consists of. */
 static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer,
                        struct history_entry *e)
 {
+    bool learns = !peer->votes;
+
     for (; e; e = e->next) {
         struct buf *out = shard_peer_out(s, peer->member, g->partition);
 
         if (!out || !s->host.peer_has_room(s->host.arg, peer->member, g->partition))
             return false;
+        if (learns && !transfer_may_send(s, peer))
+            return false;
         peer_restamp_step(e->frame, g->epoch, g->view);
         if (buf_append(out, e->frame, e->size) != 0)
             return false;
         s->counters.steps_sent++;
+        if (learns)
+            transfer_count(s, peer, 1, e->size);
     }
     return true;
 }

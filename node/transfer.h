@@ -104,6 +104,11 @@ void transfer_answered(struct shard *s, struct group *g, struct group_peer *peer
                        const struct signal *m);
 void transfer_stop(struct shard *s, struct group_peer *peer);
 
+/* Whether the pace of copies lets something be sent to a replica now, and that it was. */
+bool transfer_may_send(const struct shard *s, const struct group_peer *peer);
+void transfer_count(struct shard *s, const struct group_peer *peer, uint32_t records,
+                    uint64_t bytes);
+
 /* Takes a chunk at the backup. *whole: it was the last one, the group stands at m->at. 0 (also when
  * the chunk is of no running transfer, and ignored), or the error for which it could not be
  * written. */

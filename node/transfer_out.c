@@ -168,8 +168,13 @@ static enum copy_kind copy_kind(const struct group_peer *peer)
     return peer->votes ? COPY_REPAIR : COPY_CHANGE;
 }
 
-static void count_copy(struct shard *s, const struct group_peer *peer, uint16_t records,
-                       uint64_t bytes)
+bool transfer_may_send(const struct shard *s, const struct group_peer *peer)
+{
+    return copy_pace_may_send(&s->pace, copy_kind(peer));
+}
+
+void transfer_count(struct shard *s, const struct group_peer *peer, uint32_t records,
+                    uint64_t bytes)
 {
     copy_pace_sent(&s->pace, copy_kind(peer), bytes);
     if (peer->votes)
@@ -196,7 +201,7 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
     found = write_chunk(s, &c, &stretch->range, stretch->level, since, out, &f->range.upper);
     if (found < 0)
         return false;
-    count_copy(s, peer, c.change_count, buf_len(out) - before);
+    transfer_count(s, peer, c.change_count, buf_len(out) - before);
     f->number = c.number;
     f->level = stretch->level;
     f->range.lower = stretch->range.lower;
@@ -372,7 +377,7 @@ void transfer_continue(struct shard *s, struct group *g, struct group_peer *peer
             return;
         }
         /* The next tick goes on. */
-        if (stretch && !copy_pace_may_send(&s->pace, copy_kind(peer)))
+        if (stretch && !transfer_may_send(s, peer))
             return;
         if (stretch ? !send_chunk(s, g, peer, stretch, f) : !send_last(s, g, peer)) {
             give_up(s, peer);
