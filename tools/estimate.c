@@ -58,6 +58,17 @@ static void list_nodes(struct work *w, const struct node_facts *joining)
     }
 }
 
+/* The same nodes in the same order, of which the first is the preferred primary. */
+static bool same_order(const struct work *w, const struct ring_replicas *before,
+                       const struct ring_replicas *after)
+{
+    bool same = before->count == after->count;
+
+    for (uint16_t i = 0; i < before->count && same; i++)
+        same = w->of_now[before->member[i]] == w->of_next[after->member[i]];
+    return same;
+}
+
 static void count_places(struct work *w)
 {
     for (uint32_t p = 0; p < ring_partitions(w->now); p++) {
@@ -140,6 +151,7 @@ static void count_partition(struct work *w, uint32_t p)
         dropped++;
         w->dropped[node] += bytes;
     }
+    w->e->partitions_changed += !same_order(w, before, after);
     w->e->partitions_moved += copied || dropped;
     w->e->owners_moved += w->of_now[before->member[0]] != w->of_next[after->member[0]];
     w->e->replicas_copied += copied;

@@ -23,7 +23,7 @@ struct node_facts {
 enum {
     /* Bytes per second that a node is taken to send or receive when no rate is asked for: a tenth
      * of a good network, and what a small machine does beside its clients. */
-    ESTIMATE_RATE = 30 << 20,
+    ESTIMATE_RATE = 30000000,
     /* Sorted inserts leave tree pages partly empty; a fresh copy takes this many percent of the
      * bytes of its records on disk. */
     ESTIMATE_FILL_PERCENT = 150,
@@ -44,9 +44,10 @@ struct estimate_node {
 };
 
 struct estimate {
-    uint32_t partitions;       /* in the ring */
-    uint32_t partitions_moved; /* whose replicas change */
-    uint32_t owners_moved;     /* whose preferred primary changes */
+    uint32_t partitions;         /* in the ring */
+    uint32_t partitions_changed; /* whose replicas change, or their order: what progress counts */
+    uint32_t partitions_moved;   /* whose replicas change */
+    uint32_t owners_moved;       /* whose preferred primary changes */
     uint32_t replicas_copied, replicas_dropped;
     uint64_t keys, bytes; /* copied */
     uint64_t seconds;     /* roughly */

@@ -64,11 +64,15 @@ static int facts(const struct headway *p, char *to, size_t size)
 {
     char bytes[HUMAN_SIZE], rate[HUMAN_SIZE], left[HUMAN_SIZE];
     uint64_t seconds = headway_seconds_left(p);
-    int used = snprintf(to, size, "%u/%u partitions, %s, %s/s", p->moved, p->total,
-                        human_bytes(p->bytes_sent, bytes), human_bytes(p->rate, rate));
+    int used = snprintf(to, size, "%u/%u partitions, %s", p->moved, p->total,
+                        human_bytes(p->bytes_sent, bytes));
 
+    if (p->rate)
+        used += snprintf(to + used, size - (size_t)used, ", %s", human_rate(p->rate, rate));
     if (p->paused)
         used += snprintf(to + used, size - (size_t)used, ", paused");
+    else if (seconds == 0)
+        used += snprintf(to + used, size - (size_t)used, ", nearly done");
     else if (seconds != UINT64_MAX)
         used += snprintf(to + used, size - (size_t)used, ", %s left", human_seconds(seconds, left));
     if (p->waiting)

@@ -17,6 +17,12 @@ const char *human_bytes(uint64_t bytes, char to[HUMAN_SIZE])
     return to;
 }
 
+const char *human_rate(uint64_t bytes_per_second, char to[HUMAN_SIZE])
+{
+    snprintf(to, HUMAN_SIZE, "%.1f MB/s", (double)bytes_per_second / 1e6);
+    return to;
+}
+
 const char *human_seconds(uint64_t seconds, char to[HUMAN_SIZE])
 {
     static const struct {

@@ -27,15 +27,15 @@ static void print_text(const struct estimate *e, const char *what, uint64_t rate
     char keys[HUMAN_SIZE + 8], bytes[HUMAN_SIZE], time[HUMAN_SIZE], pace[HUMAN_SIZE];
 
     printf("%s\n\n", what);
-    printf("partitions   %u of %u change their replicas, %u their preferred primary\n",
-           e->partitions_moved, e->partitions, e->owners_moved);
+    printf("partitions   %u of %u change: %u their replicas, %u their preferred primary\n",
+           e->partitions_changed, e->partitions, e->partitions_moved, e->owners_moved);
     printf("replicas     %u are copied, %u are dropped afterwards\n", e->replicas_copied,
            e->replicas_dropped);
     printf("to copy      about %s keys, %s\n", human_count(e->keys, keys),
            human_bytes(e->bytes, bytes));
-    printf("time         about %s, at %s/s a node%s\n\n",
+    printf("time         about %s, at %s a node%s\n\n",
            human_seconds(e->seconds ? e->seconds : 1, time),
-           human_bytes(rate ? rate : ESTIMATE_RATE, pace),
+           human_rate(rate ? rate : ESTIMATE_RATE, pace),
            rate ? "" : " (no --rate: it may be more)");
     printf("%-12s %-8s %6s  %-7s %15s %15s %9s    %-9s %9s %9s %9s\n", "NAME", "ZONE", "WEIGHT", "",
            "OWNS", "HOLDS", "BYTES", "AFTER", "COPIED", "DISK MAX", "FREE NOW");
@@ -50,11 +50,11 @@ static void print_json(const struct estimate *e, const char *what)
 {
     printf("{\"event\": \"plan\", \"change\": ");
     json_string(bytes_from(what));
-    printf(", \"partitions\": %u, \"partitions_moved\": %u, \"primaries_moved\": %u, "
-           "\"replicas_copied\": %u, \"replicas_dropped\": %u, \"keys\": %" PRIu64
-           ", \"bytes\": %" PRIu64 ", \"seconds\": %" PRIu64 ", \"nodes\": [",
-           e->partitions, e->partitions_moved, e->owners_moved, e->replicas_copied,
-           e->replicas_dropped, e->keys, e->bytes, e->seconds);
+    printf(", \"partitions\": %u, \"partitions_changed\": %u, \"partitions_moved\": %u, "
+           "\"primaries_moved\": %u, \"replicas_copied\": %u, \"replicas_dropped\": %u, \"keys\": "
+           "%" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %" PRIu64 ", \"nodes\": [",
+           e->partitions, e->partitions_changed, e->partitions_moved, e->owners_moved,
+           e->replicas_copied, e->replicas_dropped, e->keys, e->bytes, e->seconds);
     for (uint32_t i = 0; i < e->node_count; i++) {
         const struct estimate_node *n = &e->nodes[i];
 

@@ -47,6 +47,7 @@ static void test_three_to_four(void **state)
     assert_int_equal(estimate_change(now, facts, next, joining, 0, &e), 0);
     assert_int_equal(e.node_count, 4);
     assert_int_equal(e.partitions, 256);
+    assert_true(e.partitions_changed >= e.partitions_moved);
     check_about(e.replicas_copied, 192);
     assert_int_equal(e.replicas_copied, e.replicas_dropped);
     /* A node's 300 MiB lie in 256 partitions, and 192 of them are copied once. */
@@ -135,6 +136,7 @@ static void test_human(void **state)
     (void)state;
     assert_string_equal(human_bytes(999, text), "999 B");
     assert_string_equal(human_bytes(1536, text), "1.5 K");
+    assert_string_equal(human_rate(2500000, text), "2.5 MB/s");
     assert_string_equal(human_seconds(59, text), "59 s");
     assert_string_equal(human_seconds(200, text), "3 min 20 s");
     assert_string_equal(human_seconds(7500, text), "2 h 5 min");
