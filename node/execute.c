@@ -1,4 +1,5 @@
 #include "node/execute_parts.h"
+#include "node/mutant.h"
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/proof.h"
@@ -120,7 +121,7 @@ static int judge(const struct execute *x, const struct store_record *record)
     if (x->request->level == LEVEL_VALUE && left_ms > -EXECUTE_CLOCK_MS &&
         left_ms < EXECUTE_CLOCK_MS)
         return RK_UNSETTLED;
-    return left_ms > 0 ? 0 : RK_NOTFOUND;
+    return left_ms > 0 || MUTANT_OF(x->view->mutants, EXPIRED_SEEN) ? 0 : RK_NOTFOUND;
 }
 
 int execute_look_up(struct execute *x, struct bytes key, struct store_record *found)

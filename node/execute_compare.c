@@ -1,5 +1,6 @@
 /* Operations that change keys only when these stand as they are said to. */
 #include "node/execute_parts.h"
+#include "node/mutant.h"
 #include "shared/error.h"
 
 /* A value takes the place of another: the key lives as long as it would have. */
@@ -16,7 +17,8 @@ int execute_cas(struct execute *x)
         x->effect->reply.integer = -1;
         return 0;
     }
-    x->effect->reply.integer = bytes_equal(found.value, expected);
+    x->effect->reply.integer =
+        bytes_equal(found.value, expected) || MUTANT_OF(x->view->mutants, UNCOMPARED);
     return x->effect->reply.integer ? execute_put(x, key, value, found.expire_ms) : 0;
 }
 

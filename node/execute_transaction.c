@@ -1,6 +1,7 @@
 /* Transactions: operations one after the other, in one piece. Each sees what those before it have
  * changed, and nothing of it is seen by anybody else before all are done. */
 #include "node/execute_parts.h"
+#include "node/mutant.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/operation.h"
@@ -64,11 +65,14 @@ static int has_changed(struct execute *x, const struct transaction_item *item, b
 
     if (error && error != RK_NOTFOUND)
         return error;
-    if (was_there || !error)
+    if (MUTANT_OF(x->view->mutants, UNWATCHED))
+        *changed = false;
+    else if (was_there || !error)
         *changed = !was_there || error || version_compare(found.version, then) != 0;
     else
         *changed = version_compare(found.version, then) > 0 ||
-                   version_compare(x->view->forgotten, then) > 0;
+                   (version_compare(x->view->forgotten, then) > 0 &&
+                    !MUTANT_OF(x->view->mutants, TRACELESS));
     return 0;
 }
 

@@ -596,6 +596,7 @@ bool group_tick(struct shard *s, struct group *g)
 
 struct sweep {
     const struct group *g;
+    uint32_t mutants;
     struct store_change forget[STORE_CHANGES_MAX / 8];
     size_t count, seen, keys_size;
     uint8_t *cursor;
@@ -619,7 +620,8 @@ static int look_for_tombstone(void *arg, struct bytes key, const struct store_re
     memcpy(w->cursor, key.data, key.size);
     *w->cursor_size = key.size;
     w->seen++;
-    if (record && record->deleted && everywhere(w->g, record->version) &&
+    if (record && record->deleted &&
+        (everywhere(w->g, record->version) || MUTANT_OF(w->mutants, EARLY_SWEEP)) &&
         w->keys_size + key.size <= sizeof(w->keys)) {
         memcpy(w->keys + w->keys_size, key.data, key.size);
         w->forget[w->count++] = (struct store_change){
@@ -637,12 +639,14 @@ bool group_sweep(struct shard *s, struct group *g, uint8_t cursor[STORE_KEY_SIZE
     uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
     int found;
 
-    if (g->role != GROUP_PRIMARY || !g->started || !everywhere(g, (struct version){0}))
+    if (g->role != GROUP_PRIMARY || !g->started ||
+        !(everywhere(g, (struct version){0}) || MUTANT(s, EARLY_SWEEP)))
         return true;
     w = malloc(sizeof(*w));
     if (!w)
         return true;
     w->g = g;
+    w->mutants = MUTANTS_OF(s);
     w->count = w->seen = w->keys_size = 0;
     w->cursor = cursor;
     w->cursor_size = cursor_size;

@@ -43,7 +43,8 @@ static struct execute_view view_of_group(struct shard *s, const struct group *g)
                                  .proof = &s->proof,
                                  .ring = s->ring,
                                  .last = g->last,
-                                 .forgotten = g->forgotten};
+                                 .forgotten = g->forgotten,
+                                 .mutants = MUTANTS_OF(s)};
 }
 
 /* Room comes with the next syncs. */
@@ -346,7 +347,7 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
 static void read_anywhere(struct shard *s, struct group *g, uint64_t client,
                           const struct request *m)
 {
-    if (g->partial) {
+    if (g->partial && !MUTANT(s, PARTIAL_READ)) {
         refuse(s, client, m, REFUSAL_ELSEWHERE);
     } else if (too_much_held(s)) {
         s->counters.refused_busy++;

@@ -19,7 +19,13 @@
     X(UNCONFIRMED, 11)   /* a primary reads without asking whether it still is one */       \
     X(OLD_EPOCH, 12)     /* what is said by an earlier epoch counts */                      \
     X(JOINT_ALONE, 13)   /* while two sets vote, a majority of one suffices */              \
-    X(LEARNER_VOTES, 14) /* who learns has a vote already */
+    X(LEARNER_VOTES, 14) /* who learns has a vote already */                                \
+    X(UNWATCHED, 15)     /* EXEC does not look whether a watched key has changed */         \
+    X(UNCOMPARED, 16)    /* CAS sets whatever is there */                                   \
+    X(TRACELESS, 17)     /* a key that came and went while it was watched goes unseen */    \
+    X(PARTIAL_READ, 18)  /* a mixture is read */                                            \
+    X(EARLY_SWEEP, 19)   /* a delete is forgotten before every replica holds it */          \
+    X(EXPIRED_SEEN, 20)  /* what has expired is still there */
 
 #ifdef RINGKV_MUTANTS
 enum mutant {
@@ -27,9 +33,13 @@ enum mutant {
     MUTANTS(X)
 #undef X
 };
-#define MUTANT(s, name) (((s)->options.mutants & MUTANT_##name) != 0)
+/* The bits of a shard; and whether one is among bits that were handed on from there. */
+#define MUTANTS_OF(s) ((s)->options.mutants)
+#define MUTANT_OF(mutants, name) (((mutants)&MUTANT_##name) != 0)
 #else
-#define MUTANT(s, name) false
+#define MUTANTS_OF(s) 0
+#define MUTANT_OF(mutants, name) false
 #endif
+#define MUTANT(s, name) MUTANT_OF(MUTANTS_OF(s), name)
 
 #endif

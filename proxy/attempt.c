@@ -141,7 +141,8 @@ static bool may_still_open(const struct router *r, const struct call *c)
 
 static void read_majority(struct router *r, struct call *c)
 {
-    uint32_t wanted = ring_replicas(r->ring, c->partition)->count / 2 + 1;
+    uint16_t count = ring_replicas(r->ring, c->partition)->count;
+    uint32_t wanted = PROXY_MUTANT(r, READ_ALONE) ? 1 : count / 2 + 1;
     struct lane *chosen[CALL_LEGS_MAX];
 
     call_forget_proof(c);
@@ -341,8 +342,10 @@ static enum call_way way_of(const struct router *r, const struct call *c)
         return CALL_TO_ANY;
     /* Behind a write of the same client a read goes where that goes, so that it sees it. While the
      * replicas change it would take two majorities, and the primary knows both. */
-    return (s && s->writes_sent) || ring_joint(r->ring, c->partition) ? CALL_TO_PRIMARY
-                                                                      : CALL_TO_MAJORITY;
+    return (s && s->writes_sent) ||
+                   (ring_joint(r->ring, c->partition) && !PROXY_MUTANT(r, READ_IN_JOINT))
+               ? CALL_TO_PRIMARY
+               : CALL_TO_MAJORITY;
 }
 
 /* The way is chosen anew with each attempt: the ring may have changed since the last one. */

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Seeds that once failed, $SIM_SEEDS (A..B, default 1..4000) fresh ones, and $SIM_TRANSACTION_SEEDS with many
-# transactions, shared out over the cores. $SIM is the simulator, $RINGKV_SOURCE the top of the source tree.
+# Seeds that once failed, $SIM_SEEDS (A..B, default 1..4000) fresh ones, $SIM_TRANSACTION_SEEDS with many
+# transactions, and $SIM_EXPIRY_SEEDS with keys that expire, shared out over the cores. $SIM is the simulator,
+# $RINGKV_SOURCE the top of the source tree.
 sim=${SIM:-tests/sim/sim}
 cores=$(nproc)
 
@@ -20,4 +21,5 @@ seeds() {
 }
 
 "$sim" --file "${RINGKV_SOURCE:-.}/tests/sim/seeds" && seeds "${SIM_SEEDS:-1..4000}" &&
-    seeds "${SIM_TRANSACTION_SEEDS:-1..1000}" --shape transactions=400,fault_us=20000
+    seeds "${SIM_TRANSACTION_SEEDS:-1..1000}" --shape transactions=400,fault_us=20000 &&
+    seeds "${SIM_EXPIRY_SEEDS:-1..1000}" --shape ttl=300

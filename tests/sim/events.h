@@ -26,6 +26,7 @@ enum event_kind {
     EVENT_RING_SHARD, /* a: place, c: life */
     EVENT_DRIVE,
     EVENT_CLIENT, /* a: client */
+    EVENT_EXPIRY, /* a: key, c: the time that has come */
     EVENT_PROXY,  /* a: place, c: number */
 };
 

@@ -2,12 +2,16 @@
 #include "tests/sim/linear_model.h"
 #include <stdlib.h>
 
-enum { WORDS_MAX = LINEAR_OPS_MAX / 64 };
+enum {
+    WORDS_MAX = LINEAR_OPS_MAX / 64,
+    STATE_MAX = LINEAR_KEYS_MAX + 1, /* the keys' values, and the time */
+    TIME_KEY = UINT16_MAX,           /* stands for it among the keys */
+};
 
 /* One configuration: which operations have taken effect, and the state they made. */
 struct configuration {
     uint64_t done[WORDS_MAX];
-    uint32_t state[LINEAR_KEYS_MAX];
+    uint32_t state[STATE_MAX];
     /* 1 + the operation without an answer that came last: what follows must need it (0: none). */
     uint32_t guess;
     uint32_t guesses; /* how many without an answer have taken effect */
@@ -16,9 +20,9 @@ struct configuration {
 /* What the search wants to know of an operation again and again. */
 struct known {
     const struct linear_op *op;
-    uint16_t mask;                     /* its keys, as bits */
-    uint8_t slots[LINEAR_OP_KEYS_MAX]; /* where in the state they are */
-    bool reads;                        /* it is no write */
+    uint32_t mask; /* its keys, as bits */
+    struct model_slots slots;
+    bool reads;    /* it is no write */
     uint32_t twin; /* 1 + the last one before it without an answer and alike (0: none) */
 };
 
@@ -39,7 +43,7 @@ struct search {
     struct memory *memory;
     struct known *ops; /* those with an answer by invocation, then those without */
     size_t count, answered;
-    uint16_t keys[LINEAR_KEYS_MAX];
+    uint16_t keys[STATE_MAX];
     size_t key_count, words, packed_size;
     size_t left; /* configurations that may still be looked at */
     size_t guesses_max;
@@ -145,6 +149,7 @@ static bool is_blind(const struct search *s, size_t i)
 {
     switch (s->ops[i].op->op) {
     case OP_SET:
+    case OP_SETX:
     case OP_MSET:
         return true;
     case OP_GETSET:
@@ -161,7 +166,7 @@ static bool is_blind(const struct search *s, size_t i)
  * that overwrites what it did. */
 static bool needs_guess(const struct search *s, const struct configuration *c, size_t i)
 {
-    uint16_t guessed;
+    uint32_t guessed;
 
     if (!c->guess)
         return true;
@@ -249,7 +254,7 @@ static enum taken take(const struct search *s, const struct configuration *c, si
     if (!needs_guess(s, c, i))
         return TAKEN_IMPOSSIBLE;
     memcpy(next->state, c->state, s->key_count * 4);
-    if (!model_step(s->model, s->ops[i].op, s->ops[i].slots, next->state, answered))
+    if (!model_step(s->model, s->ops[i].op, &s->ops[i].slots, next->state, answered))
         return TAKEN_IMPOSSIBLE;
     memcpy(next->done, c->done, s->words * 8);
     set_done(next, i);
@@ -264,7 +269,9 @@ static bool only_looked(const struct known *known)
     const struct linear_op *op = known->op;
 
     return known->reads || op->kind == REPLY_ERROR ||
-           ((op->op == OP_SETNX || op->op == OP_DEL) && op->integer == 0) ||
+           ((op->op == OP_SETNX || op->op == OP_DEL || op->op == OP_EXPIRE ||
+             op->op == OP_PERSIST) &&
+            op->integer == 0) ||
            (op->op == OP_CAS && op->integer != 1);
 }
 
@@ -358,21 +365,28 @@ static uint8_t slot_of(struct search *s, uint16_t key)
     for (size_t i = 0; i < s->key_count; i++)
         if (s->keys[i] == key)
             return (uint8_t)i;
-    if (s->key_count == LINEAR_KEYS_MAX)
+    if (s->key_count == STATE_MAX)
         abort();
     s->keys[s->key_count] = key;
     return (uint8_t)s->key_count++;
+}
+
+static bool reads(const struct linear_op *op)
+{
+    return op->op != LINEAR_EXPIRY && !operation_info(op->op)->writes;
 }
 
 static void know(struct search *s, const struct linear_op *op)
 {
     struct known *known = &s->ops[s->count++];
 
-    *known = (struct known){.op = op, .reads = !operation_info(op->op)->writes};
+    *known = (struct known){.op = op, .reads = reads(op)};
     for (uint8_t k = 0; k < op->key_count; k++) {
-        known->slots[k] = slot_of(s, op->keys[k]);
-        known->mask |= (uint16_t)(1u << known->slots[k]);
+        known->slots.keys[k] = slot_of(s, op->keys[k]);
+        known->mask |= 1u << known->slots.keys[k];
     }
+    if (model_is_timed(op))
+        known->slots.time = slot_of(s, TIME_KEY);
     s->answered += op->returned != LINEAR_NEVER;
 }
 
@@ -391,7 +405,7 @@ static void gather(struct search *s, const struct linear_op *ops, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (root_of(parents, ops[i].keys[0]) != root)
             continue;
-        if (ops[i].returned == LINEAR_NEVER && !operation_info(ops[i].op)->writes)
+        if (ops[i].returned == LINEAR_NEVER && reads(&ops[i]))
             continue;
         if (s->count == LINEAR_OPS_MAX)
             abort();

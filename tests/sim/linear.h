@@ -18,13 +18,18 @@ enum {
 
 #define LINEAR_NEVER UINT64_MAX
 
+/* As `op`: time has come to `by`, at which its key's value expires if it has that expiry. A history
+ * with SETX or EXPIRE has one for each of them, on the same key; a moment of its own, so with an
+ * answer. */
+enum { LINEAR_EXPIRY = 0 };
+
 struct linear_op {
-    uint8_t op; /* enum operation */
+    uint8_t op; /* enum operation, or LINEAR_EXPIRY */
     uint8_t key_count;
     uint16_t keys[LINEAR_OP_KEYS_MAX];
-    /* SET, MSET, SETNX, GETSET, APPEND; CAS: expected, new. EXEC: of GETSETs in one piece. */
+    /* SET, SETX, MSET, SETNX, GETSET, APPEND; CAS: expected, new. EXEC: of GETSETs in one piece. */
     struct bytes values[LINEAR_OP_KEYS_MAX];
-    int64_t by; /* INCRBY */
+    int64_t by; /* INCRBY; SETX, EXPIRE, LINEAR_EXPIRY: when, milliseconds, 1 .. UINT32_MAX */
 
     /* Moments of one clock, all different. returned = LINEAR_NEVER: there was no answer, so it may
      * have taken effect at any time after, or never; then the rest is not looked at. */

@@ -3,6 +3,7 @@
 
 struct value {
     struct bytes bytes;
+    int64_t expire_ms; /* 0: never */
     bool is_integer;
     int64_t integer;
 };
@@ -13,9 +14,9 @@ struct model {
     uint32_t *table; /* of twice the size; finds values by their hash */
 };
 
-static uint64_t hash_value(struct bytes value)
+static uint64_t hash_value(struct bytes value, int64_t expire_ms)
 {
-    uint64_t h = 0xcbf29ce484222325;
+    uint64_t h = 0xcbf29ce484222325 ^ (uint64_t)expire_ms * 0x9e3779b97f4a7c15;
 
     for (size_t i = 0; i < value.size; i++)
         h = (h ^ value.data[i]) * 0x100000001b3;
@@ -31,7 +32,7 @@ static void grow(struct model *m)
     if (!m->table || !m->values)
         abort();
     for (uint32_t i = 1; i < m->count; i++) {
-        size_t at = hash_value(m->values[i].bytes) % (2 * m->size);
+        size_t at = hash_value(m->values[i].bytes, m->values[i].expire_ms) % (2 * m->size);
 
         while (m->table[at])
             at = (at + 1) % (2 * m->size);
@@ -91,18 +92,19 @@ static bool integer_of(struct bytes value, int64_t *out)
     return bytes_equal(text_of(*out, again), value);
 }
 
-/* The number of a value; new ones are copied. */
-static uint32_t value_number(struct model *m, struct bytes value)
+/* The number of a value with an expiry (0: none); new ones are copied. */
+static uint32_t value_until(struct model *m, struct bytes value, int64_t expire_ms)
 {
     uint8_t *copy;
 
     if (m->count == m->size)
         grow(m);
 
-    size_t at = hash_value(value) % (2 * m->size);
+    size_t at = hash_value(value, expire_ms) % (2 * m->size);
 
     for (; m->table[at]; at = (at + 1) % (2 * m->size))
-        if (bytes_equal(m->values[m->table[at]].bytes, value))
+        if (m->values[m->table[at]].expire_ms == expire_ms &&
+            bytes_equal(m->values[m->table[at]].bytes, value))
             return m->table[at];
     copy = malloc(value.size + 1);
     if (!copy)
@@ -113,9 +115,21 @@ static uint32_t value_number(struct model *m, struct bytes value)
     struct value *new = &m->values[m->count];
 
     new->bytes = bytes_of(copy, value.size);
+    new->expire_ms = expire_ms;
     new->is_integer = integer_of(new->bytes, &new->integer);
     m->table[at] = m->count;
     return m->count++;
+}
+
+static uint32_t value_number(struct model *m, struct bytes value)
+{
+    return value_until(m, value, 0);
+}
+
+/* Of a value in place of another whose expiry it keeps. */
+static uint32_t value_instead(struct model *m, struct bytes value, uint32_t old)
+{
+    return value_until(m, value, old ? m->values[old].expire_ms : 0);
 }
 
 static bool is_value(struct model *m, uint32_t value, uint8_t kind, struct bytes result)
@@ -134,7 +148,7 @@ static bool step_incrby(struct model *m, const struct linear_op *op, uint32_t *s
         return !answered || op->kind == REPLY_ERROR;
     if (answered && (op->kind != REPLY_INTEGER || op->integer != value))
         return false;
-    *slot = value_number(m, text_of(value, text));
+    *slot = value_instead(m, text_of(value, text), *slot);
     return true;
 }
 
@@ -153,7 +167,7 @@ static bool step_append(struct model *m, const struct linear_op *op, uint32_t *s
         memcpy(joined, old.data, old.size);
     if (op->values[0].size)
         memcpy(joined + old.size, op->values[0].data, op->values[0].size);
-    *slot = value_number(m, bytes_of(joined, size));
+    *slot = value_instead(m, bytes_of(joined, size), *slot);
     free(joined);
     return true;
 }
@@ -163,19 +177,19 @@ static bool step_cas(struct model *m, const struct linear_op *op, uint32_t *slot
     int64_t result = !*slot ? -1 : bytes_equal(m->values[*slot].bytes, op->values[0]);
 
     if (result == 1)
-        *slot = value_number(m, op->values[1]);
+        *slot = value_instead(m, op->values[1], *slot);
     return !answered || (op->kind == REPLY_INTEGER && op->integer == result);
 }
 
 /* Operations on several keys: DEL and EXISTS count, MGET shows, MSET sets, EXEC does both. */
-static bool step_many(struct model *m, const struct linear_op *op, const uint8_t *slots,
+static bool step_many(struct model *m, const struct linear_op *op, const struct model_slots *slots,
                       uint32_t *state, bool answered)
 {
     int64_t count = 0;
     bool fits = true;
 
     for (uint8_t k = 0; k < op->key_count; k++) {
-        uint32_t *slot = &state[slots[k]];
+        uint32_t *slot = &state[slots->keys[k]];
 
         count += *slot != 0;
         if (op->op == OP_MGET || op->op == OP_EXEC)
@@ -229,9 +243,60 @@ static bool step_one(struct model *m, const struct linear_op *op, uint32_t *slot
     }
 }
 
-bool model_step(struct model *m, const struct linear_op *op, const uint8_t *slots, uint32_t *state,
-                bool answered)
+/* What an expiry makes of a value at a time. */
+static uint32_t expiring(struct model *m, struct bytes value, int64_t expire_ms, uint32_t time)
 {
+    return expire_ms <= time ? 0 : value_until(m, value, expire_ms);
+}
+
+/* Operations on one key that are about its expiry. */
+static bool step_timed(struct model *m, const struct linear_op *op, uint32_t *slot, uint32_t *time,
+                       bool answered)
+{
+    uint32_t old = *slot;
+
+    switch (op->op) {
+    case LINEAR_EXPIRY:
+        *time = *time < op->by ? (uint32_t)op->by : *time;
+        if (old && m->values[old].expire_ms && m->values[old].expire_ms <= *time)
+            *slot = 0;
+        return true;
+    case OP_SETX:
+        *slot = expiring(m, op->values[0], op->by, *time);
+        return !answered || op->kind == REPLY_OK;
+    default:
+        if (old)
+            *slot = expiring(m, m->values[old].bytes, op->by, *time);
+        return !answered || (op->kind == REPLY_INTEGER && op->integer == (old != 0));
+    }
+}
+
+static bool step_persist(struct model *m, const struct linear_op *op, uint32_t *slot, bool answered)
+{
+    bool expires = *slot && m->values[*slot].expire_ms;
+
+    if (expires)
+        *slot = value_number(m, m->values[*slot].bytes);
+    return !answered || (op->kind == REPLY_INTEGER && op->integer == expires);
+}
+
+static bool is_expiry(const struct model *m, const struct linear_op *op, uint32_t value)
+{
+    int64_t expire_ms = value ? m->values[value].expire_ms : 0;
+
+    return op->kind == REPLY_INTEGER && op->integer == (!value ? -2 : expire_ms ? expire_ms : -1);
+}
+
+bool model_is_timed(const struct linear_op *op)
+{
+    return op->op == LINEAR_EXPIRY || op->op == OP_SETX || op->op == OP_EXPIRE;
+}
+
+bool model_step(struct model *m, const struct linear_op *op, const struct model_slots *slots,
+                uint32_t *state, bool answered)
+{
+    uint32_t *slot = &state[slots->keys[0]];
+
     switch (op->op) {
     case OP_MGET:
     case OP_MSET:
@@ -239,7 +304,15 @@ bool model_step(struct model *m, const struct linear_op *op, const uint8_t *slot
     case OP_EXISTS:
     case OP_EXEC:
         return step_many(m, op, slots, state, answered);
+    case LINEAR_EXPIRY:
+    case OP_SETX:
+    case OP_EXPIRE:
+        return step_timed(m, op, slot, &state[slots->time], answered);
+    case OP_PERSIST:
+        return step_persist(m, op, slot, answered);
+    case OP_PEXPIRETIME:
+        return !answered || is_expiry(m, op, *slot);
     default:
-        return step_one(m, op, &state[slots[0]], answered);
+        return step_one(m, op, slot, answered);
     }
 }

@@ -77,7 +77,8 @@ static void set_clocks(struct place *p)
     const struct sim_node *n = &p->world->nodes[p->owner];
     uint64_t now_us = n->offset_us + p->world->now_us * n->rate / 1000;
 
-    p->shard->wall_ms = (int64_t)(now_us / 1000) + n->wall_offset_ms;
+    p->shard->wall_ms = p->world->shape.ttl ? world_wall_ms(p->world)
+                                            : (int64_t)(now_us / 1000) + n->wall_offset_ms;
 }
 
 void node_tick(struct place *p)

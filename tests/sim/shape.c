@@ -113,8 +113,12 @@ void shape_draw(struct shape *s, struct sim_random *r, const char *settings)
     draw_times(s, r);
     draw_faults(s, r);
     draw_changes(s, r);
-    /* Younger than the seeds that are kept: drawn behind all that they drew. */
+    /* Younger than the seeds that are kept: drawn behind all that they drew, and the last of it
+     * without a trace in what comes after. */
     s->memory = weight(r);
+    struct sim_random own = *r;
+
+    s->ttl = sim_random_chance(&own, 700) ? 0 : pick(&own, 50, 400);
     set_fields(s, settings);
     if (s->nodes < s->replicas)
         s->nodes = s->replicas;

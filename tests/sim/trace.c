@@ -161,7 +161,7 @@ static void trace_op(struct world *w, const struct sim_op *o)
                                w->keys->keys[l->keys[k]].text, l->values[k].size ? "=" : "",
                                (int)l->values[k].size,
                                l->values[k].size ? (const char *)l->values[k].data : "");
-    if (l->op == OP_INCRBY)
+    if (l->by)
         at += (size_t)snprintf(text + at, sizeof(text) - at, " by %lld", (long long)l->by);
     if (l->returned == LINEAR_NEVER) {
         snprintf(text + at, sizeof(text) - at, " -> ?");
@@ -174,7 +174,7 @@ static void trace_op(struct world *w, const struct sim_op *o)
     }
     world_trace(w, "history %5llu..%-5lld operation %zu client%u %s%s",
                 (unsigned long long)l->invoked, (long long)l->returned, (size_t)(o - w->ops),
-                o->client, operation_info(l->op)->name, text);
+                o->client, l->op == LINEAR_EXPIRY ? "(time)" : operation_info(l->op)->name, text);
 }
 
 void trace_history(struct world *w, uint32_t partition)

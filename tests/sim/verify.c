@@ -152,6 +152,44 @@ static bool was_refused(const struct world *w, uint16_t key, struct bytes value)
     return false;
 }
 
+/* Nobody changes expiries, or values without their expiries, on this key. */
+static bool expires_as_set(const struct world *w, uint16_t key)
+{
+    for (size_t i = 0; i < w->op_count; i++)
+        if ((w->ops[i].linear.op == OP_EXPIRE || w->ops[i].linear.op == OP_PERSIST) &&
+            w->ops[i].linear.keys[0] == key)
+            return false;
+    return true;
+}
+
+/* Whether the time of a key had come before a moment of the history. */
+static bool was_over(const struct world *w, uint16_t key, int64_t when_ms, uint64_t before)
+{
+    for (size_t i = 0; i < w->op_count; i++) {
+        const struct linear_op *l = &w->ops[i].linear;
+
+        if (l->op == LINEAR_EXPIRY && l->keys[0] == key && l->by == when_ms && l->returned < before)
+            return true;
+    }
+    return false;
+}
+
+/* Whatever its level, no read shows what has expired. */
+static void verify_unexpired(struct world *w, const struct sim_op *o)
+{
+    const struct linear_op *l = &o->linear;
+
+    for (size_t i = 0; i < w->op_count && l->kind == REPLY_BULK; i++) {
+        const struct linear_op *set = &w->ops[i].linear;
+
+        if (set->op == OP_SETX && set->keys[0] == l->keys[0] &&
+            bytes_equal(set->values[0], l->results[0]) && expires_as_set(w, l->keys[0]) &&
+            was_over(w, l->keys[0], set->by, l->invoked))
+            world_violated(w, "operation %zu read what had expired: %.*s", (size_t)(o - w->ops),
+                           (int)l->results[0].size, (const char *)l->results[0].data);
+    }
+}
+
 /* What any replica may show: the value may be old, and may never be committed, but nobody shows
  * what was not done. */
 static void verify_any_read(struct world *w, const struct sim_op *o)
@@ -168,6 +206,8 @@ static bool take_operation(struct world *w, const struct sim_op *o, struct linea
 {
     if (o->dropped)
         return false;
+    if (o->level != LEVEL_LINEAR && o->linear.returned != LINEAR_NEVER)
+        verify_unexpired(w, o);
     if (o->level == LEVEL_ANY) {
         if (o->linear.returned != LINEAR_NEVER)
             verify_any_read(w, o);

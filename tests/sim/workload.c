@@ -91,8 +91,42 @@ static void draw_transaction(struct world *w, uint32_t client)
     }
 }
 
+/* When something is to expire: mostly soon, sometimes not within the run, or long ago. */
+static int64_t draw_expiry(struct world *w)
+{
+    static const uint64_t spans_ms[] = {20, 60, 60, 600, 3000};
+    uint64_t span = spans_ms[sim_random_below(&w->random, sizeof(spans_ms) / sizeof(spans_ms[0]))];
+
+    return world_wall_ms(w) - 5 + (int64_t)sim_random_below(&w->random, span);
+}
+
+static void draw_timed(struct world *w, uint32_t client)
+{
+    static const uint8_t timed[] = {OP_SETX,   OP_SETX,    OP_SETX,
+                                    OP_EXPIRE, OP_PERSIST, OP_PEXPIRETIME};
+
+    uint8_t op = timed[sim_random_below(&w->random, sizeof(timed))];
+    uint32_t tag = w->tags[sim_random_below(&w->random, tags_in_use(w))];
+    uint32_t key = tag * KEYS_OF_TAG + (uint32_t)sim_random_below(&w->random, w->shape.keys);
+    struct sim_op *o = new_op(w, client, op, key);
+    uint64_t at_us;
+
+    if (op == OP_SETX)
+        o->linear.values[0] = new_value(w, 0);
+    if (op != OP_SETX && op != OP_EXPIRE)
+        return;
+    o->linear.by = draw_expiry(w);
+    at_us = o->linear.by > WALL_BASE_MS ? (uint64_t)(o->linear.by - WALL_BASE_MS) * 1000 : 0;
+    events_put(&w->events, at_us > w->now_us ? at_us : w->now_us, EVENT_EXPIRY, key, 0,
+               (uint64_t)o->linear.by);
+}
+
 static void draw_op(struct world *w, uint32_t client)
 {
+    if (w->shape.ttl && sim_random_chance(&w->random, w->shape.ttl)) {
+        draw_timed(w, client);
+        return;
+    }
     if (w->shape.transactions && sim_random_chance(&w->random, w->shape.transactions)) {
         draw_transaction(w, client);
         return;
@@ -128,7 +162,7 @@ static void draw_must(struct world *w, uint32_t client)
 
 /* --- asking --------------------------------------------------------------------------------- */
 
-enum { WORDS_MAX = 1 + 2 * LINEAR_OP_KEYS_MAX };
+enum { WORDS_MAX = 3 + 2 * LINEAR_OP_KEYS_MAX };
 
 /* A read that may be old goes out as LEVELGET. */
 static const char *const level_words[] = {[LEVEL_PRIMARY] = "0", [LEVEL_ANY] = "1"};
@@ -187,7 +221,10 @@ static void ask_one(struct world *w, struct sim_proxy *proxy, const struct sim_o
     uint32_t count = 0;
     char number[24];
 
-    words[count++] = bytes_from(old ? "LEVELGET" : operation_info(l->op)->name);
+    words[count++] = bytes_from(old                  ? "LEVELGET"
+                                : l->op == OP_SETX   ? "SET"
+                                : l->op == OP_EXPIRE ? "PEXPIREAT"
+                                                     : operation_info(l->op)->name);
     for (uint8_t k = 0; k < l->key_count; k++) {
         words[count++] = bytes_from(w->keys->keys[l->keys[k]].text);
         if (operation_info(l->op)->args[1] == 'v')
@@ -195,7 +232,9 @@ static void ask_one(struct world *w, struct sim_proxy *proxy, const struct sim_o
     }
     if (l->op == OP_CAS)
         words[count++] = l->values[1];
-    if (l->op == OP_INCRBY) {
+    if (l->op == OP_SETX)
+        words[count++] = bytes_from("PXAT");
+    if (l->op == OP_INCRBY || l->op == OP_SETX || l->op == OP_EXPIRE) {
         snprintf(number, sizeof(number), "%lld", (long long)l->by);
         words[count++] = bytes_from(number);
     }
@@ -451,6 +490,18 @@ size_t workload_reply(struct world *w, uint32_t client, struct bytes in)
     if (c->first < c->end)
         go_on_asking(w, client);
     return (size_t)size;
+}
+
+void workload_expiry(struct world *w, uint32_t key, int64_t when_ms)
+{
+    struct linear_op *l = &new_op(w, 0, LINEAR_EXPIRY, key)->linear;
+
+    l->by = when_ms;
+    l->kind = REPLY_OK;
+    l->invoked = ++w->clock;
+    l->returned = ++w->clock;
+    /* It is nobody's operation. */
+    w->ops_wanted++;
 }
 
 void workload_proxy_died(struct world *w, uint32_t proxy)

@@ -303,6 +303,9 @@ static void handle(struct world *w, const struct event *e)
     case EVENT_CLIENT:
         workload_client(w, e->a);
         break;
+    case EVENT_EXPIRY:
+        workload_expiry(w, e->a, (int64_t)e->c);
+        break;
     case EVENT_PROXY:
         proxy_timer(w->proxies[w->places[e->a].owner], e->c);
         break;

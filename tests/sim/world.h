@@ -135,6 +135,13 @@ void world_run(struct world *w);
 /* Handles events until the given time or until something is violated. */
 void world_run_until(struct world *w, uint64_t until_us);
 
+/* Unix time where clocks are right: in runs with expiry. */
+enum { WALL_BASE_MS = 1000000 };
+static inline int64_t world_wall_ms(const struct world *w)
+{
+    return WALL_BASE_MS + (int64_t)(w->now_us / 1000);
+}
+
 /* The first one counts. */
 void world_violated(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -177,6 +184,8 @@ int workload_ask(struct world *w, uint32_t client, const char *name, const char 
                  uint32_t count);
 /* A client has nothing to do: what comes next. */
 void workload_client(struct world *w, uint32_t client);
+/* A moment at which a key may expire has come. */
+void workload_expiry(struct world *w, uint32_t key, int64_t when_ms);
 /* A proxy's output for a client: takes the first reply. Its size; 0: it is not whole yet, or was
  * refused as a violation. */
 size_t workload_reply(struct world *w, uint32_t client, struct bytes in);

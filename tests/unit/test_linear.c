@@ -92,6 +92,31 @@ static struct linear_op getdel(uint16_t key, const char *seen, uint64_t invoked,
     return answer(make(OP_GETDEL, key, NULL, invoked, returned), seen);
 }
 
+static struct linear_op timed(uint8_t op, const char *value, int64_t when, uint64_t invoked,
+                              uint64_t returned)
+{
+    struct linear_op o = make(op, A, value, invoked, returned);
+
+    o.by = when;
+    return o;
+}
+
+static struct linear_op setx(const char *value, int64_t when, uint64_t invoked, uint64_t returned)
+{
+    return timed(OP_SETX, value, when, invoked, returned);
+}
+
+static struct linear_op expire(int64_t when, int64_t seen, uint64_t invoked, uint64_t returned)
+{
+    return count(timed(OP_EXPIRE, NULL, when, invoked, returned), seen);
+}
+
+/* Time has come to that moment. */
+static struct linear_op expiry(int64_t when, uint64_t invoked)
+{
+    return timed(LINEAR_EXPIRY, NULL, when, invoked, invoked + 1);
+}
+
 static enum linear_verdict check(const struct linear_op *ops, size_t n)
 {
     uint16_t key;
@@ -368,6 +393,46 @@ static void too_many_to_decide(void **state)
     assert_int_equal(key, A);
 }
 
+/* A value is there until its moment, and not after. */
+static void expiries(void **state)
+{
+    (void)state;
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), get(A, "a", 3, 4), expiry(7, 5), get(A, NULL, 7, 8));
+    CHECK(LINEAR_NO, setx("a", 7, 1, 2), get(A, NULL, 3, 4), expiry(7, 5));
+    CHECK(LINEAR_NO, setx("a", 7, 1, 2), expiry(7, 5), get(A, "a", 7, 8));
+    /* While it comes, either; but what was seen to be gone stays gone. */
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), expiry(7, 5), get(A, "a", 4, 8));
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), expiry(7, 5), get(A, NULL, 4, 8));
+    CHECK(LINEAR_NO, setx("a", 7, 1, 2), get(A, NULL, 3, 4), get(A, "a", 5, 9), expiry(7, 7));
+    /* Written by one without an answer, before or after its moment. */
+    CHECK(LINEAR_YES, setx("a", 7, 1, LINEAR_NEVER), get(A, "a", 2, 3), expiry(7, 5),
+          get(A, NULL, 7, 8));
+    CHECK(LINEAR_NO, setx("a", 7, 1, LINEAR_NEVER), expiry(7, 5), get(A, "a", 7, 8));
+    CHECK(LINEAR_YES, set(A, "z", 1, 2), expiry(7, 5), setx("a", 7, 7, 8), get(A, NULL, 9, 10));
+    CHECK(LINEAR_NO, set(A, "z", 1, 2), expiry(7, 5), setx("a", 7, 7, 8), get(A, "a", 9, 10));
+}
+
+/* What comes after belongs to no expiry, or keeps the one that was there. */
+static void expiries_kept_and_lost(void **state)
+{
+    struct linear_op persist = count(make(OP_PERSIST, A, NULL, 3, 4), 1);
+    struct linear_op when = count(make(OP_PEXPIRETIME, A, NULL, 3, 4), 7);
+
+    (void)state;
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), set(A, "b", 3, 4), expiry(7, 5), get(A, "b", 7, 8));
+    CHECK(LINEAR_NO, setx("a", 7, 1, 2), set(A, "b", 3, 4), expiry(7, 5), get(A, NULL, 7, 8));
+    CHECK(LINEAR_YES, setx("1", 7, 1, 2), incr(A, 1, 2, 3, 4), expiry(7, 5), incr(A, 1, 1, 7, 8));
+    CHECK(LINEAR_NO, setx("1", 7, 1, 2), incr(A, 1, 2, 3, 4), expiry(7, 5), incr(A, 1, 3, 7, 8));
+    CHECK(LINEAR_YES, set(A, "a", 1, 2), expire(7, 1, 3, 4), expiry(7, 5), get(A, NULL, 7, 8));
+    CHECK(LINEAR_NO, set(A, "a", 1, 2), expire(7, 0, 3, 4), expiry(7, 5), get(A, NULL, 7, 8));
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), persist, expiry(7, 5), get(A, "a", 7, 8));
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), when, expiry(7, 5));
+    CHECK(LINEAR_NO, setx("a", 6, 1, 2), when, expiry(6, 5));
+    /* A later expiry: the earlier moment does nothing. */
+    CHECK(LINEAR_YES, setx("a", 7, 1, 2), expire(9, 1, 3, 4), expiry(7, 5), get(A, "a", 7, 8),
+          expiry(9, 9), get(A, NULL, 11, 12));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +440,7 @@ int main(void)
         cmocka_unit_test(at_the_same_time),   cmocka_unit_test(without_an_answer),
         cmocka_unit_test(several_keys),       cmocka_unit_test(every_operation),
         cmocka_unit_test(as_by_trying_all),   cmocka_unit_test(long_histories),
+        cmocka_unit_test(expiries),           cmocka_unit_test(expiries_kept_and_lost),
         cmocka_unit_test(too_many_to_decide),
     };
 
