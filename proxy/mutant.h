@@ -3,13 +3,12 @@
 #ifndef RINGKV_PROXY_MUTANT_H
 #define RINGKV_PROXY_MUTANT_H
 
-#define PROXY_MUTANTS(X)                                                                           \
-    X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */                           \
-    X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */                       \
-    X(ANY_UNCHANGED,                                                                               \
-      27)             /* a key unchanged on one replica, since whenever, is on it as it is told */ \
-    X(READ_ALONE, 28) /* one replica is enough for a majority read */                              \
-    X(READ_IN_JOINT, 29) /* a read takes one majority while two sets vote */
+#define PROXY_MUTANTS(X)                                                                     \
+    X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */                     \
+    X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */                 \
+    X(ANY_UNCHANGED, 27)   /* a key unchanged on one replica agrees with whatever is told */ \
+    X(READ_ALONE, 28)      /* one replica is enough for a majority read */                   \
+    X(READ_IN_JOINT, 29)   /* a read takes one majority while two sets vote */
 
 #ifdef RINGKV_MUTANTS
 enum proxy_mutant {
