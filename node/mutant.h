@@ -34,10 +34,10 @@ enum mutant {
 #undef X
 };
 /* The bits of a shard; and whether one is among bits that were handed on from there. */
-#define MUTANTS_OF(s) ((s)->options.mutants)
+#define MUTANTS_OF(s)            ((s)->options.mutants)
 #define MUTANT_OF(mutants, name) (((mutants)&MUTANT_##name) != 0)
 #else
-#define MUTANTS_OF(s) 0
+#define MUTANTS_OF(s)            0
 #define MUTANT_OF(mutants, name) false
 #endif
 #define MUTANT(s, name) MUTANT_OF(MUTANTS_OF(s), name)
