@@ -25,7 +25,12 @@ static uint64_t position; /* of the newest batch */
 static inline int start(void **state)
 {
     (void)state;
-    view = (struct execute_view){NULL, NOW, VALUE_MAX, true, &proof, NULL, {9, 40}, 30, {0}};
+    view = (struct execute_view){.now_ms = NOW,
+                                 .value_max = VALUE_MAX,
+                                 .keep_tombstones = true,
+                                 .proof = &proof,
+                                 .last = {9, 40},
+                                 .unchanged_since = 30};
     assert_int_equal(store_memory_new(1, &view.store), 0);
     effect = (struct effect){0};
     out = args = proof = (struct buf){0};

@@ -296,7 +296,11 @@ static void test_history(void **state)
 static bool run_failing(struct store *store, struct request m, unsigned n)
 {
     struct buf out = {0}, proof = {0};
-    struct execute_view view = {store, 1, 1 << 20, true, &proof, NULL, {0}, 0, {0}};
+    struct execute_view view = {.store = store,
+                                .now_ms = 1,
+                                .value_max = 1 << 20,
+                                .keep_tombstones = true,
+                                .proof = &proof};
     struct effect e = {0};
     struct execute_seen seen;
     bool writes = operation_info(m.op)->writes;
