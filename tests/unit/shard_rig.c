@@ -143,6 +143,7 @@ void rig_end(struct shard_rig *r)
             buf_free(&r->nodes[i].out[j]);
     }
     ring_free(r->ring);
+    buf_free(&r->record);
 }
 
 /* --- time and messages ---------------------------------------------------------------------- */
@@ -159,6 +160,15 @@ static void end_turn(struct rig_node *n)
     shard_turn_end(n->shard);
 }
 
+static void record(struct shard_rig *r, int from, int to, struct bytes frame)
+{
+    uint8_t way[2] = {(uint8_t)from, (uint8_t)to};
+
+    if (r->records)
+        assert_int_equal(
+            buf_append(&r->record, way, 2) || buf_append(&r->record, frame.data, frame.size), 0);
+}
+
 /* Everything that lies on a link. */
 static void deliver_link(struct shard_rig *r, int from, int to)
 {
@@ -172,6 +182,7 @@ static void deliver_link(struct shard_rig *r, int from, int to)
         int64_t size = frame_read(rest, FRAME_BODY_MAX, &f);
 
         assert_true(size > 0);
+        record(r, from, to, bytes_of(rest.data, (size_t)size));
         assert_int_equal(
             shard_peer_message(r->nodes[to].shard, (uint16_t)(from + 1), f.type, f.body), 0);
         rest = bytes_of(rest.data + size, rest.size - (size_t)size);

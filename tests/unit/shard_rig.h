@@ -30,6 +30,8 @@ struct shard_rig {
     uint64_t requests;
     uint16_t wait_ms; /* that requests may wait in line; 0 at first */
     uint32_t history_steps;
+    bool records;      /* keep what is delivered: */
+    struct buf record; /* u8 from, u8 to, then the frame, one behind the other */
 };
 
 void rig_begin(struct shard_rig *r, int nodes, uint32_t history_steps);
