@@ -3,8 +3,10 @@
 import contextlib
 import shutil
 import subprocess
+import time
 
 import pytest
+from frames import held_by
 from harness import SANITIZE, RawClient, bulk, run, wait_for
 
 DISK = "24m"
@@ -57,14 +59,14 @@ def test_full_disk(make_cluster, small_disk):
 
 
 @contextlib.contextmanager
-def failing_sync(pid):
-    """Every fdatasync of a process fails from now on."""
+def spoilt_sync(pid, how):
+    """What strace injects into every fdatasync of a process from now on."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     tracer = subprocess.Popen(
         [
             *("strace", "-f", "-p", str(pid), "-o", "/dev/null", "-e", "trace=fdatasync"),
-            *("-e", "inject=fdatasync:error=EIO"),
+            *("-e", f"inject=fdatasync:{how}"),
         ],
         stderr=subprocess.PIPE,
         text=True,
@@ -85,10 +87,61 @@ def test_failing_sync(make_cluster):
     cluster = make_cluster("--nodes", "1", "--replicas", "1", "--node", "shards=1")
     with RawClient(cluster.port) as client:
         assert client.ask("SET", "before", "1") == b"+OK\r\n"
-        with failing_sync(cluster.pid("n1")):
+        with spoilt_sync(cluster.pid("n1"), "error=EIO"):
             assert client.ask("SET", "after", "1").startswith((b"-UNCERTAIN", b"-NOQUORUM"))
             wait_for(lambda: cluster.pid("n1") is None, "the node to end")
         said = cluster.log("n1")
         assert "fdatasync of " in said and "/shard-0/log-" in said and "Input/output error" in said
         cluster.start("n1")
         wait_for(lambda: client.ask("GET", "before") == bulk(b"1"), "the node to serve again")
+
+
+SLOW_SECONDS = 0.4  # that each sync of a slow disk takes
+SLOW_SETS = 40
+
+
+def led_by_others(cluster, name, count):
+    """Keys whose primary is another node."""
+    keys = (f"slow:{number}" for number in range(10 * count))
+    return [key for key in keys if cluster.locate(key)[0] != name][:count]
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="sanitizers do not run under strace")
+def test_slow_disk(make_cluster):
+    """The disk of one node of three is slow: who writes where it is a backup does not notice, and it has
+    everything in the end. (A read that happens to ask it waits: what it tells is on its disk.)"""
+    cluster = make_cluster()
+    keys = led_by_others(cluster, "n3", SLOW_SETS)
+    with RawClient(cluster.port) as client:
+        for key in keys:
+            assert client.ask("SET", key, "before") == b"+OK\r\n"
+        with spoilt_sync(cluster.pid("n3"), f"delay_enter={int(SLOW_SECONDS * 1e6)}"):
+            begun = time.monotonic()
+            for key in keys:
+                assert client.ask("SET", key, "after") == b"+OK\r\n"
+            took = time.monotonic() - begun
+        assert took < SLOW_SETS * SLOW_SECONDS / 2
+    names = [key.encode() for key in keys]
+    wait_for(lambda: held_by(cluster.port_of("n3"), names) == len(names), "n3 to hold every key")
+
+
+def test_wiped_disk(make_cluster):
+    """A node that has lost its data is a stranger: it is refused with what is to be done, and the others
+    serve. With its data back it is let in again."""
+    cluster = make_cluster()
+    data = cluster.folder / "cluster" / "n3" / "data"
+    with cluster.client() as client:
+        assert client.ask("SET", "wiped", "before") == b"+OK\r\n"
+    cluster.kill("n3")
+    data.rename(data.with_name("kept"))
+    cluster.start("n3")
+    refused = "another node answers at this address: its data folder was lost or exchanged"
+    wait_for(lambda: refused in cluster.log("n1") + cluster.log("n2"), "the others to say why")
+    with cluster.client() as client:
+        assert client.ask("GET", "wiped") == bulk(b"before")
+        assert client.ask("SET", "wiped", "meanwhile") == b"+OK\r\n"
+    cluster.kill("n3")
+    shutil.rmtree(data)
+    data.with_name("kept").rename(data)
+    cluster.start("n3")
+    wait_for(lambda: held_by(cluster.port_of("n3"), [b"wiped"]) == 1, "n3 to be let in again")

@@ -109,6 +109,26 @@ def test_stranger_as_a_peer(port, known):
     check_refused(port, shard_hello(known, role=frames.ROLE_NODE, identity=b"\7" * 16))
 
 
+def test_node_of_another_cluster(port, known, cluster):
+    """A member's identity is not enough: refused as often as it comes, counted, and the members' own
+    links are as they were."""
+    other = cluster.port_of("n2")
+    with Peer(other) as peer:
+        peer.send(frames.hello())
+        identity = peer.welcome()["identity"]
+    before = {name: counter(cluster, name) for name in ("handshake_failures", "links_up", "links_lost")}
+    for _ in range(5):
+        check_refused(
+            port,
+            shard_hello(known, role=frames.ROLE_NODE, identity=identity, cluster=b"\1" * 16),
+            frames.CLUSTER,
+        )
+    refused = before["handshake_failures"] + 5
+    wait_for(lambda: counter(cluster, "handshake_failures") >= refused, "five refusals to be counted")
+    assert counter(cluster, "links_up") == before["links_up"]
+    assert counter(cluster, "links_lost") == before["links_lost"]
+
+
 def test_no_hello(port):
     check_refused(port, frames.tagged(frames.STATUS_GET))
 
@@ -315,3 +335,36 @@ def test_reader_that_never_reads(port, known, cluster):
         assert client.ask("SET", "node_port:meanwhile", "x") == b"+OK\r\n"
         wait_for(lambda: counter(cluster, "output_pauses") > 0, "the pause to be counted")
     client.close()
+
+
+def increment(known, key, view=0, op=0):
+    """INCRBY under the same number each time."""
+    return frames.request(
+        *(frames.OP_INCRBY, frames.store_key(key), struct.pack("<q", 1)),
+        **{"epoch": known["epoch"], "partition": frames.position(key)[0], "view": view},
+        **{"session": 77, "number": 1, "base_view": view, "base_op": op},
+    )
+
+
+def answer_to(port, known, shard, request):
+    with Peer(port) as peer:
+        peer.send(shard_hello(known, shard=shard))
+        peer.welcome()
+        peer.send(request)
+        kind, body = peer.receive()
+        assert kind == frames.REPLY, (kind, body)
+        return body
+
+
+def test_replayed_request(port, known, cluster):
+    """The same write again and again, on new connections: it is carried out once, and answered alike."""
+    key = next(b"replay:%d" % n for n in range(1000) if cluster.locate(f"replay:{n}")[0] == "n1")
+    shard = frames.position(key)[0] % known["shards"]
+    with RawClient(cluster.port) as client:
+        assert client.ask("SET", key, "41") == b"+OK\r\n"
+        refused = answer_to(port, known, shard, increment(known, key))
+        assert refused[8:10] == bytes([frames.REPLY_REFUSED, frames.REFUSAL_ELSEWHERE])
+        view, op = struct.unpack_from("<QQ", refused, 20)
+        answers = {answer_to(port, known, shard, increment(known, key, view, op)) for _ in range(5)}
+        assert len(answers) == 1
+        assert client.ask("GET", key) == bulk(b"42")
