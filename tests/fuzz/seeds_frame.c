@@ -61,6 +61,7 @@ static void seed_handshake(void)
     CHECK(message_put_welcome(&out, &welcome) == 0);
     CHECK(message_put_ping(&out, 1) == 0);
     CHECK(message_put_pong(&out, 1) == 0);
+    CHECK(message_put_waits(&out, 1) == 0);
     CHECK(message_put_goodbye(&out, RK_CLUSTER, "another cluster") == 0);
     put("handshake");
     CHECK(message_put_hello(&out, &hello) == 0);
