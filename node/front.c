@@ -2,6 +2,7 @@
 #include "node/ring_keeper.h"
 #include "node/status.h"
 #include "node/worker.h"
+#include "shared/address.h"
 #include "shared/conn.h"
 #include "shared/error.h"
 #include "shared/frame.h"
@@ -477,7 +478,7 @@ struct front *front_new(struct node *node, struct loop *loop, char *why, size_t 
     f->started_ms = loop_now_ms(loop);
     f->sweep = loop_timer_new(loop, sweep, f);
     f->keeper = ring_keeper_new(node, loop);
-    if (f->sweep && f->keeper && config_split_address(node->options.listen, &host, &port) == 0)
+    if (f->sweep && f->keeper && address_split(node->options.listen, &host, &port) == 0)
         f->listener = listener_new(loop, host, port, false, on_accept, f, why, why_size);
     free(host);
     if (!f->listener) {

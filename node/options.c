@@ -1,4 +1,5 @@
 #include "node/options.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/limits.h"
 #include <inttypes.h>
@@ -84,7 +85,7 @@ static int advertise_check(const struct node_options *o, char *why, size_t why_s
     bool own = o->advertise[0] != 0;
     uint16_t port;
     char *host;
-    int failed = config_split_address(address, &host, &port);
+    int failed = address_split(address, &host, &port);
 
     if (failed == RK_NOMEM) {
         snprintf(why, why_size, "%s", rk_error_text(failed));

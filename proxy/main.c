@@ -7,6 +7,7 @@
 #include "proxy/proxy.h"
 #include "proxy/ring_watch.h"
 #include "proxy/worker.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/listener.h"
 #include "shared/log.h"
@@ -144,7 +145,7 @@ static int make_workers(struct proxy *p, char *why, size_t why_size)
     uint32_t count = thread_count(p->options);
     uint16_t port;
     char *host;
-    int failed = config_split_address(p->options->listen, &host, &port);
+    int failed = address_split(p->options->listen, &host, &port);
 
     if (failed) {
         snprintf(why, why_size, "[proxy] listen: %s", rk_error_text(failed));

@@ -1,4 +1,5 @@
 #include "proxy/options.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/file.h"
 #include <errno.h>
@@ -73,13 +74,13 @@ static int nodes_check(const struct proxy_options *o, char *why, size_t why_size
     const char *rest = o->nodes;
     char *own_host, *host;
     uint16_t own_port, port;
-    int failed = config_split_address(o->listen, &own_host, &own_port);
+    int failed = address_split(o->listen, &own_host, &own_port);
 
     if (failed) {
         snprintf(why, why_size, "[proxy] listen: %s", rk_error_text(failed));
         return failed;
     }
-    while (!failed && !(failed = config_next_address(&rest, &host, &port))) {
+    while (!failed && !(failed = address_next(&rest, &host, &port))) {
         if (port == own_port && strcmp(host, own_host) == 0) {
             snprintf(why, why_size,
                      "[cluster] nodes lists %.80s:%u, where this proxy itself listens; list nodes",

@@ -27,7 +27,7 @@ struct proxy_options {
     bool protected_mode;
     char *secret_file; /* path or "": none */
     /* [cluster] */
-    char *nodes; /* a list for config_next_address */
+    char *nodes; /* a list for address_next */
     int64_t ring_poll_ms;
     /* [log] */
     char *log_file; /* path or "": standard error */

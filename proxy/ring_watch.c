@@ -2,6 +2,7 @@
 #include "proxy/keyspace.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
+#include "shared/address.h"
 #include "shared/config.h"
 #include "shared/conn.h"
 #include "shared/error.h"
@@ -396,7 +397,7 @@ static int read_nodes(struct ring_watch *w)
     struct address a;
     int failed;
 
-    while (!(failed = config_next_address(&rest, &a.host, &a.port))) {
+    while (!(failed = address_next(&rest, &a.host, &a.port))) {
         struct address *nodes = realloc(w->nodes, (w->node_count + 1) * sizeof(*nodes));
 
         if (!nodes) {

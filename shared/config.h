@@ -101,12 +101,4 @@ void config_close(struct config *c);
  * `options` are set will do. */
 void config_free(struct config *c);
 
-/* Splits "HOST:PORT" or "[V6]:PORT" into a malloced host (without brackets) and a port. 0,
- * RK_INVALID, RK_NOMEM. */
-int config_split_address(const char *address, char **host, uint16_t *port);
-
-/* Takes the first address off a comma-separated list, as config_split_address does; *list then
- * points behind it. 0; RK_NOTFOUND at the end of the list; RK_INVALID; RK_NOMEM. */
-int config_next_address(const char **list, char **host, uint16_t *port);
-
 #endif

@@ -1,4 +1,5 @@
 #include "shared/config_value.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -226,9 +227,9 @@ static int text_check(const struct config_setting *s, const char *text,
         return refuse(s, text, NULL, problem);
     }
     if (s->type == CONFIG_ADDRESS)
-        wrong = config_address_check(entry, NULL, &port);
+        wrong = address_check(entry, NULL, &port);
     else
-        wrong = config_addresses_check(bytes_from(text), &entry);
+        wrong = address_list_check(bytes_from(text), &entry);
     if (!wrong)
         return 0;
     /* Of a long list only the entry that is wrong. */

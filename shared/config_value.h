@@ -28,16 +28,4 @@ void config_value_range(const struct config_setting *s, char range[CONFIG_RANGE_
 /* Copies text from outside for a message: what cannot be printed becomes '?', the rest is cut. */
 void config_quote(char quoted[CONFIG_QUOTE_SIZE], struct bytes text);
 
-/* Checks one HOST:PORT. NULL when it is good, else what is wrong and what would be right (static).
- * On success `host` (may be NULL) is the part that names the host, without brackets. */
-const char *config_address_check(struct bytes address, struct bytes *host, uint16_t *port);
-
-/* Cuts the next entry off a list and trims it; false at the end. As in "a," or "", an entry may be
- * empty. `list->data` becomes NULL after the last. */
-bool config_list_cut(struct bytes *list, struct bytes *entry);
-
-/* Checks a list of addresses. NULL when it is good, else as above, and `entry` is the one it is
- * about. */
-const char *config_addresses_check(struct bytes list, struct bytes *entry);
-
 #endif

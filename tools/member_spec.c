@@ -1,5 +1,5 @@
 #include "tools/member_spec.h"
-#include "shared/config.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ static int parse_place(char *rest, struct ring_member *m, struct why *why)
             weight = last;
         }
     }
-    if (config_split_address(rest, &host, &m->port) != 0 || strlen(host) > HOST_SIZE_MAX) {
+    if (address_split(rest, &host, &m->port) != 0 || strlen(host) > HOST_SIZE_MAX) {
         free(host);
         return why_set(
             why, RK_INVALID,

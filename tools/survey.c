@@ -1,5 +1,5 @@
 #include "tools/survey.h"
-#include "shared/config.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +98,7 @@ static int add_named(const struct control *c, struct survey *s)
         char *host = NULL;
         uint16_t port;
 
-        if (config_split_address(address, &host, &port) != 0 || strlen(host) > HOST_SIZE_MAX) {
+        if (address_split(address, &host, &port) != 0 || strlen(host) > HOST_SIZE_MAX) {
             control_fail("'%s' in --nodes is not HOST:PORT", address);
             code = EXIT_USAGE;
         } else if (fleet_add(s->fleet, host, port, NULL) < 0) {

@@ -2,6 +2,7 @@
  * in which line and why, and neither leaks. The input's first byte chooses whether the rest is a
  * file, an assignment, or both (the line before the first newline, and what follows). */
 #include "node/options.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void check_address(const char *address)
     uint16_t port;
     char *host;
 
-    CHECK(config_split_address(address, &host, &port) == 0);
+    CHECK(address_split(address, &host, &port) == 0);
     CHECK(port > 0 && host[0]);
     free(host);
 }

@@ -42,9 +42,9 @@ static char *strndup_or_fail(const char *text, size_t size)
 #define calloc  calloc_or_fail
 #define strdup  strdup_or_fail
 #define strndup strndup_or_fail
+#include "shared/address.c"
 #include "shared/buf.c"
 #include "shared/config.c"
-#include "shared/config_address.c"
 #include "shared/config_file.c"
 #include "shared/config_value.c"
 #include "shared/file.c"
@@ -117,9 +117,9 @@ static void test_addresses(void **state)
 
     (void)state;
     allocations_until_failure = 1;
-    assert_int_equal(config_next_address(&list, &host, &port), RK_NOMEM);
+    assert_int_equal(address_next(&list, &host, &port), RK_NOMEM);
     assert_string_equal(list, "a:1,b:2");
-    assert_int_equal(config_next_address(&list, &host, &port), 0);
+    assert_int_equal(address_next(&list, &host, &port), 0);
     assert_string_equal(list, "b:2");
     free(host);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "shared/address.h"
 #include "shared/config.h"
 #include "shared/error.h"
 #include <cmocka.h>
@@ -338,17 +339,17 @@ static void test_split_and_next(void **state)
 
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(config_next_address(&list, &host, &port), 0);
+        assert_int_equal(address_next(&list, &host, &port), 0);
         assert_string_equal(host, hosts[i]);
         assert_int_equal(port, ports[i]);
         free(host);
     }
-    assert_int_equal(config_next_address(&list, &host, &port), RK_NOTFOUND);
-    assert_int_equal(config_next_address(&broken, &host, &port), 0);
+    assert_int_equal(address_next(&list, &host, &port), RK_NOTFOUND);
+    assert_int_equal(address_next(&broken, &host, &port), 0);
     free(host);
-    assert_int_equal(config_next_address(&broken, &host, &port), RK_INVALID);
-    assert_int_equal(config_split_address("h", &host, &port), RK_INVALID);
-    assert_int_equal(config_split_address("h:0", &host, &port), RK_INVALID);
+    assert_int_equal(address_next(&broken, &host, &port), RK_INVALID);
+    assert_int_equal(address_split("h", &host, &port), RK_INVALID);
+    assert_int_equal(address_split("h:0", &host, &port), RK_INVALID);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "shared/config_value.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/limits.h"
 #include <arpa/inet.h>
@@ -84,7 +84,7 @@ static const char *name_check(struct bytes text)
     return inet_pton(AF_INET, address, &parsed) == 1 ? NULL : "its host is not an IPv4 address";
 }
 
-const char *config_address_check(struct bytes address, struct bytes *host, uint16_t *port)
+const char *address_check(struct bytes address, struct bytes *host, uint16_t *port)
 {
     const uint8_t *colon = address.size ? memrchr(address.data, ':', address.size) : NULL;
     bool bracketed = address.size && address.data[0] == '[';
@@ -119,7 +119,9 @@ static struct bytes trim(struct bytes text)
     return text;
 }
 
-bool config_list_cut(struct bytes *list, struct bytes *entry)
+/* Cuts the next entry off a list and trims it; false at the end. As in "a," or "", an entry may be
+ * empty. `list->data` becomes NULL after the last. */
+static bool list_cut(struct bytes *list, struct bytes *entry)
 {
     const uint8_t *comma;
 
@@ -142,22 +144,22 @@ static bool stands_before(struct bytes list, struct bytes address)
 {
     struct bytes entry;
 
-    while (config_list_cut(&list, &entry) && entry.data != address.data) {
+    while (list_cut(&list, &entry) && entry.data != address.data) {
         if (bytes_equal(entry, address))
             return true;
     }
     return false;
 }
 
-const char *config_addresses_check(struct bytes list, struct bytes *entry)
+const char *address_list_check(struct bytes list, struct bytes *entry)
 {
     struct bytes rest = list;
     size_t count = 0;
 
-    while (config_list_cut(&rest, entry)) {
+    while (list_cut(&rest, entry)) {
         struct bytes host = {NULL, 0};
         uint16_t port;
-        const char *wrong = config_address_check(*entry, &host, &port);
+        const char *wrong = address_check(*entry, &host, &port);
 
         if (entry->size == 0)
             return "write HOST:PORT, HOST:PORT, with one comma between two";
@@ -178,7 +180,7 @@ static int address_copy(struct bytes address, char **host, uint16_t *port)
     struct bytes name;
     uint16_t number;
 
-    if (config_address_check(address, &name, &number))
+    if (address_check(address, &name, &number))
         return RK_INVALID;
     *host = strndup((const char *)name.data, name.size);
     if (!*host)
@@ -187,19 +189,19 @@ static int address_copy(struct bytes address, char **host, uint16_t *port)
     return 0;
 }
 
-int config_split_address(const char *address, char **host, uint16_t *port)
+int address_split(const char *address, char **host, uint16_t *port)
 {
     return address_copy(bytes_from(address), host, port);
 }
 
-int config_next_address(const char **list, char **host, uint16_t *port)
+int address_next(const char **list, char **host, uint16_t *port)
 {
     struct bytes rest = bytes_from(*list), entry;
     int failed;
 
     if (trim(rest).size == 0)
         return RK_NOTFOUND;
-    config_list_cut(&rest, &entry);
+    list_cut(&rest, &entry);
     failed = address_copy(entry, host, port);
     if (!failed)
         *list = rest.data ? (const char *)rest.data : *list + strlen(*list);
