@@ -161,6 +161,18 @@ static void test_file(void **state)
     assert_int_equal(read_users(&u, WORD, "alice " WORD "\n"), 0);
     assert_false(u.list[USER_DEFAULT].off);
     users_free(&u);
+    /* Without anybody nobody has to log in. */
+    assert_int_equal(read_users(&u, "", ""), 0);
+    assert_true(users_open(&u));
+    assert_false(u.list[USER_DEFAULT].off);
+    users_free(&u);
+    /* The longest name, and the first and last characters that one may have. */
+    assert_int_equal(
+        read_users(&u, "",
+                   "!2345678901234567890123456789012345678901234567890123456789012~4 " WORD "\n"),
+        0);
+    assert_int_equal(strlen(u.list[1].name), USER_NAME_MAX);
+    users_free(&u);
 }
 
 static void test_file_wrong(void **state)
