@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum {
     OTHER_DESCRIPTORS = 512, /* beside clients: links, loops, listeners, the log */
@@ -122,24 +121,6 @@ static uint32_t thread_count(const struct proxy_options *o)
     return o->threads ? (uint32_t)o->threads : program_threads(THREADS_MAX);
 }
 
-static void nobody(void *arg, int fd)
-{
-    (void)arg;
-    close(fd);
-}
-
-/* Two processes could share a port with SO_REUSEPORT without noticing: asks for it alone first.
- * Returns it, 0 with the reason in `why`. */
-static uint16_t probe_port(struct loop *l, const char *host, uint16_t port, char *why,
-                           size_t why_size)
-{
-    struct listener *probe = listener_new(l, host, port, false, nobody, NULL, why, why_size);
-    uint16_t found = probe ? listener_port(probe) : 0;
-
-    listener_free(probe);
-    return found;
-}
-
 static int make_workers(struct proxy *p, char *why, size_t why_size)
 {
     uint32_t count = thread_count(p->options);
@@ -152,7 +133,8 @@ static int make_workers(struct proxy *p, char *why, size_t why_size)
         return failed;
     }
     p->workers = calloc(count, sizeof(struct worker *));
-    p->port = p->workers ? probe_port(p->loop, host, port, why, why_size) : 0;
+    /* Two processes could share a port with SO_REUSEPORT without noticing. */
+    p->port = p->workers ? listener_ask(host, port, why, why_size) : 0;
     while (p->port && p->worker_count < count) {
         struct worker *w = worker_new(p, host, p->port, why, why_size);
 

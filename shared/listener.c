@@ -51,7 +51,13 @@ static void accept_again(void *arg)
         loop_timer_set(l->pause, PAUSE_MS);
 }
 
-static int open_listening(const struct addrinfo *at, bool reuse_port)
+enum purpose {
+    LISTEN_ALONE,
+    LISTEN_SHARED, /* with SO_REUSEPORT */
+    ASK,           /* only bound: nobody can connect, so nobody is cut off when it is closed */
+};
+
+static int open_one(const struct addrinfo *at, enum purpose purpose)
 {
     int one = 1, zero = 0;
     int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -61,8 +67,10 @@ static int open_listening(const struct addrinfo *at, bool reuse_port)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (at->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
-    if ((reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
-        bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
+    if ((purpose == LISTEN_SHARED &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
+        bind(fd, at->ai_addr, at->ai_addrlen) != 0 ||
+        (purpose != ASK && listen(fd, LISTENER_BACKLOG) != 0)) {
         int error = errno;
 
         close(fd);
@@ -73,16 +81,16 @@ static int open_listening(const struct addrinfo *at, bool reuse_port)
 }
 
 /* All addresses are those of IPv6 with IPv4 within, which getaddrinfo lists behind IPv4's own. */
-static int open_all(const struct addrinfo *found, bool reuse_port)
+static int open_all(const struct addrinfo *found, enum purpose purpose)
 {
     for (const struct addrinfo *at = found; at; at = at->ai_next) {
-        int fd = at->ai_family == AF_INET6 ? open_listening(at, reuse_port) : -1;
+        int fd = at->ai_family == AF_INET6 ? open_one(at, purpose) : -1;
 
         if (fd >= 0)
             return fd;
     }
     /* A machine without IPv6, or a port that is taken: the other says which. */
-    return open_listening(found, reuse_port);
+    return open_one(found, purpose);
 }
 
 static uint16_t bound_port(int fd)
@@ -112,44 +120,64 @@ static const char *advice(int error)
     }
 }
 
+/* The descriptor; -1 with the reason in `why`. */
+static int open_at(const char *host, uint16_t port, enum purpose purpose, char *why,
+                   size_t why_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    char service[8];
+    bool all = strcmp(host, "*") == 0 || host[0] == '\0';
+    int failed, fd;
+
+    snprintf(service, sizeof(service), "%u", port);
+    failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
+    if (failed) {
+        snprintf(why, why_size, "%s:%u: %s", host, port, gai_strerror(failed));
+        return -1;
+    }
+    fd = all ? open_all(found, purpose) : open_one(found, purpose);
+    if (fd < 0)
+        snprintf(why, why_size, "%s:%u: %s%s", host, port, strerror(errno), advice(errno));
+    freeaddrinfo(found);
+    return fd;
+}
+
 struct listener *listener_new(struct loop *loop, const char *host, uint16_t port, bool reuse_port,
                               void (*on_accept)(void *arg, int fd), void *arg, char *why,
                               size_t why_size)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    struct listener *l = calloc(1, sizeof(*l));
-    char service[8];
-    bool all = strcmp(host, "*") == 0 || host[0] == '\0';
+    int fd = open_at(host, port, reuse_port ? LISTEN_SHARED : LISTEN_ALONE, why, why_size);
+    struct listener *l;
 
-    snprintf(service, sizeof(service), "%u", port);
-    int failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
-
-    if (failed) {
-        snprintf(why, why_size, "%s:%u: %s", host, port, gai_strerror(failed));
-        free(l);
+    if (fd < 0)
         return NULL;
-    }
+    l = calloc(1, sizeof(*l));
     if (l) {
-        l->on_accept = on_accept;
-        l->arg = arg;
-        l->fd = all ? open_all(found, reuse_port) : open_listening(found, reuse_port);
-    }
-    int error = errno;
-
-    freeaddrinfo(found);
-    if (l && l->fd >= 0) {
-        l->port = bound_port(l->fd);
-        l->event = event_new(loop_base(loop), l->fd, EV_READ | EV_PERSIST, accept_some, l);
+        *l =
+            (struct listener){.fd = fd, .port = bound_port(fd), .on_accept = on_accept, .arg = arg};
+        l->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, accept_some, l);
         l->pause = loop_timer_new(loop, accept_again, l);
-        error = ENOMEM;
         if (l->event && l->pause && event_add(l->event, NULL) == 0)
             return l;
+    } else {
+        close(fd);
     }
-    snprintf(why, why_size, "%s:%u: %s%s", host, port, l ? strerror(error) : "out of memory",
-             l ? advice(error) : "");
+    snprintf(why, why_size, "%s:%u: out of memory", host, port);
     listener_free(l);
     return NULL;
+}
+
+uint16_t listener_ask(const char *host, uint16_t port, char *why, size_t why_size)
+{
+    int fd = open_at(host, port, ASK, why, why_size);
+    uint16_t found;
+
+    if (fd < 0)
+        return 0;
+    found = bound_port(fd);
+    close(fd);
+    return found;
 }
 
 void listener_free(struct listener *l)

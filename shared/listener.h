@@ -20,6 +20,12 @@ struct listener *listener_new(struct loop *l, const char *host, uint16_t port, b
                               void (*on_accept)(void *arg, int fd), void *arg, char *why,
                               size_t why_size);
 void listener_free(struct listener *l);
+
+/* Whether nobody listens there yet, which with `reuse_port` goes unnoticed where it is another
+ * process of the same user. The port, a free one when 0 was asked for; 0 with the reason in `why`,
+ * as above. */
+uint16_t listener_ask(const char *host, uint16_t port, char *why, size_t why_size);
+
 uint16_t listener_port(const struct listener *l); /* the real one when 0 was asked for */
 uint64_t listener_pauses(const struct listener *l);
 

@@ -213,6 +213,24 @@ static void test_reuse_port(void **state)
     listener_free(two);
 }
 
+/* Who asks for a port takes it from nobody, and learns of a listener that would share it. */
+static void test_ask(void **state)
+{
+    uint16_t port = listener_ask("127.0.0.1", 0, why, sizeof(why));
+    struct listener *l;
+
+    (void)state;
+    assert_int_not_equal(port, 0);
+    assert_int_equal(listener_ask("127.0.0.1", port, why, sizeof(why)), port);
+    l = listen_at("127.0.0.1", port, true);
+    assert_non_null(l);
+    assert_int_equal(listener_ask("127.0.0.1", port, why, sizeof(why)), 0);
+    assert_non_null(strstr(why, "Address already in use; another process"));
+    assert_int_equal(listener_ask("*", port, why, sizeof(why)), 0);
+    listener_free(l);
+    assert_int_equal(listener_ask("*", port, why, sizeof(why)), port);
+}
+
 static struct listener *starving;
 static struct rlimit limit_before;
 
@@ -264,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_in_use, start, finish),
         cmocka_unit_test_setup_teardown(test_bad_hosts, start, finish),
         cmocka_unit_test_setup_teardown(test_reuse_port, start, finish),
+        cmocka_unit_test_setup_teardown(test_ask, start, finish),
         cmocka_unit_test_setup_teardown(test_out_of_descriptors, start, finish),
     };
 
