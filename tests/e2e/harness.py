@@ -33,6 +33,9 @@ PATIENT = [
     *("--node", "replication.request_timeout=10s", "--node", "replication.node_timeout=2s"),
 ]
 
+# The same for a ringproxy that a test starts itself.
+PATIENT_PROXY = ["--set", "proxy.request_timeout=10s", "--set", "proxy.node_timeout=2s"] if SANITIZE else []
+
 SANITIZER_FINDING = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 

@@ -1,7 +1,7 @@
 """A proxy learns the ring from the nodes that it is told of, and lives without them afterwards."""
 
 import pytest
-from harness import BIN, HOST, Program, RawClient, bulk, run, wait_for
+from harness import BIN, HOST, PATIENT_PROXY, Program, RawClient, bulk, run, wait_for
 
 
 def serves(port, key="watch:probe"):
@@ -20,7 +20,7 @@ def proxy_of(tmp_path):
     def start(port, addresses):
         path = tmp_path / f"proxy-{port}.conf"
         path.write_text(f"[proxy]\nlisten = {HOST}:{port}\n[cluster]\nnodes = {addresses}\n")
-        program = Program("ringproxy", "-c", path).__enter__()
+        program = Program("ringproxy", "-c", path, *PATIENT_PROXY).__enter__()
         started.append(program)
         return program
 

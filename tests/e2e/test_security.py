@@ -9,7 +9,8 @@ import threading
 import time
 
 import pytest
-from harness import BIN, HOST, SANITIZE, PortBlock, Program, ROOT, RawClient, array, bulk, resident_bytes, run, wait_for
+from harness import BIN, HOST, PATIENT_PROXY, ROOT, SANITIZE, PortBlock, Program, RawClient
+from harness import array, bulk, resident_bytes, run, wait_for
 
 PASSWORD = "correct horse"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
@@ -36,7 +37,8 @@ class Proxy:
         self.ports = PortBlock()
         self.port = self.ports.base
         settings = [f"proxy.listen={listen}:{self.port}", f"cluster.nodes={cluster.addresses()}", "proxy.threads=2"]
-        self.program = Program("ringproxy", *(word for each in (*settings, *sets) for word in ("--set", each)))
+        words = [word for each in (*settings, *sets) for word in ("--set", each)]
+        self.program = Program("ringproxy", *words, *PATIENT_PROXY)
 
     def __enter__(self):
         wait_for(self.listens, "the proxy to listen")
