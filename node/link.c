@@ -250,6 +250,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
     if (!l->conn)
         return;
     conn_set_out_max(l->conn, s->options.out_max);
+    conn_keep(l->conn, CONN_KEEP_BUSY);
     conn_read_always(l->conn);
     if (message_put_welcome(conn_out(l->conn), welcome) != 0) {
         link_down(l);
@@ -432,6 +433,7 @@ static void open_link(struct link *l)
         return;
     }
     conn_set_out_max(l->conn, s->options.out_max);
+    conn_keep(l->conn, CONN_KEEP_BUSY);
     conn_read_always(l->conn);
     l->state = LINK_CONNECTING;
     l->heard_ms = loop_now_ms(s->loop);

@@ -192,6 +192,7 @@ static void client_start(struct worker *w, int fd, const struct welcome *welcome
         return;
     }
     conn_set_out_max(c->conn, (size_t)w->node->options.connection_output);
+    conn_keep(c->conn, CONN_KEEP_BUSY);
     w->clients[slot] = c;
     w->client_count++;
     if (message_put_welcome(conn_out(c->conn), welcome) != 0)

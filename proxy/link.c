@@ -192,6 +192,7 @@ static void link_open(struct link *l)
         return;
     }
     conn_set_out_max(l->conn, SEND_ALL);
+    conn_keep(l->conn, CONN_KEEP_BUSY);
     loop_timer_set(l->timer, (uint64_t)l->worker->proxy->options->request_timeout_ms);
 }
 

@@ -15,7 +15,7 @@
 enum {
     OUT_MAX_DEFAULT = 1 << 20,
     READ_SIZE_MIN = 16 << 10,
-    KEEP_SIZE = 4 << 10, /* an empty buffer larger than this is given back */
+    KEEP_DEFAULT = 4 << 10,
 };
 
 struct conn {
@@ -31,6 +31,7 @@ struct conn {
     struct conn *next_resume, *next_flush;
     struct buf in, out;
     size_t out_max;
+    size_t keep; /* an empty buffer larger than this is given back */
     uint64_t stalled_since;
     char *peer, *local;
 };
@@ -95,7 +96,7 @@ static void deliver(struct conn *c, struct bytes in)
     assert(taken <= in.size);
     if (kept) {
         buf_consume(&c->in, taken);
-        buf_trim(&c->in, KEEP_SIZE);
+        buf_trim(&c->in, c->keep);
     } else if (buf_append(&c->in, in.data + taken, in.size - taken) != 0) {
         end(c, ENOMEM);
     }
@@ -185,7 +186,7 @@ static void flush(struct conn *c)
         }
     }
     if (buf_len(&c->out) == 0) {
-        buf_trim(&c->out, KEEP_SIZE);
+        buf_trim(&c->out, c->keep);
         arm_write(c, false);
         if (c->closing) {
             end(c, 0);
@@ -317,6 +318,7 @@ static struct conn *conn_make(struct loop *l, int fd, const struct conn_handler 
     c->owner = owner;
     c->fd = fd;
     c->out_max = OUT_MAX_DEFAULT;
+    c->keep = KEEP_DEFAULT;
     event_assign(&c->read_event, loop_base(l), fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->write_event, loop_base(l), fd, EV_WRITE | EV_PERSIST, on_writable, c);
     return c;
@@ -442,6 +444,11 @@ void conn_flush_later(struct conn *c)
 void conn_set_out_max(struct conn *c, size_t out_max)
 {
     c->out_max = out_max;
+}
+
+void conn_keep(struct conn *c, size_t size)
+{
+    c->keep = size;
 }
 
 void conn_read_always(struct conn *c)

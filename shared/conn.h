@@ -48,6 +48,12 @@ void conn_close(struct conn *c);
 /* Closes once all output has left; input is no longer read; on_end is still called. */
 void conn_close_after_flush(struct conn *c);
 
+/* How large a buffer may be that is kept when it is empty, rather than given back; default 4 KiB,
+ * for connections of which there may be very many. CONN_KEEP_BUSY is for those between the
+ * programs: what is sent in one turn should not make its buffer grow from nothing each time. */
+enum { CONN_KEEP_BUSY = 256 << 10 };
+void conn_keep(struct conn *c, size_t size);
+
 /* The output buffer. Append to it, then conn_flush_later. */
 struct buf *conn_out(struct conn *c);
 void conn_flush_later(struct conn *c);
