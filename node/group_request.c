@@ -195,7 +195,7 @@ static void answer_again(struct shard *s, struct group *g, uint64_t client, cons
 static bool would_be_known(const struct group *g, const struct request *m)
 {
     struct version base = {m->base_view, m->base_op};
-    struct version floor = g->line.first ? g->line.first->from : g->last;
+    struct version floor = g->line.first ? g->line.from : g->last;
 
     return version_compare(floor, base) <= 0;
 }

@@ -82,6 +82,7 @@ static void leave_line(struct history *h, struct history_entry *e)
     struct history_line *line = e->line;
 
     line->first = e->next;
+    line->from = e->at;
     if (!e->next)
         line->last = NULL;
     line->count--;
@@ -127,6 +128,8 @@ static void append(struct history *h, struct history_line *line, struct history_
         line->last->next = e;
     else
         line->first = e;
+    if (!line->last)
+        line->from = e->from;
     line->last = e;
     line->count++;
     if (h->last)

@@ -26,6 +26,7 @@ struct history_entry {
 /* One partition's steps, oldest first, each beginning where the one before ended. */
 struct history_line {
     struct history_entry *first, *last;
+    struct version from; /* where the oldest begins; without looking at it, as it is in no cache */
     uint32_t count;
 };
 

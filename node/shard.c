@@ -7,7 +7,7 @@
 #include "shared/wire.h"
 #include <stdlib.h>
 
-enum { OUTBOX_KEEP = 4096, SCRATCH_KEEP = 1 << 20 };
+enum { OUTBOX_KEEP = 4096, SCRATCH_KEEP = 1 << 20, CACHE_LINE = 64 };
 
 struct shard *shard_new(const struct shard_options *options, const struct shard_host *host,
                         struct store *store)
@@ -185,6 +185,19 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
 {
     if (shard_carry_out(s, client, m) == RK_FULL)
         shard_join_line(s, shard_group(s, m->partition), client, m);
+}
+
+void shard_expect(const struct shard *s, const struct request *m)
+{
+    const struct group *g = shard_group(s, m->partition);
+    struct bytes rest = m->args;
+
+    if (!g)
+        return;
+    for (size_t i = 0; i < offsetof(struct group, peers); i += CACHE_LINE)
+        __builtin_prefetch((const uint8_t *)g + i);
+    if (m->arg_count && operation_info(m->op)->args[0] == 'k')
+        store_expect(s->store, message_next_arg(&rest, NULL));
 }
 
 /* --- relays --------------------------------------------------------------------------------- */

@@ -143,6 +143,9 @@ void shard_free(struct shard *s);
  * RK_CORRUPT (a state row cannot be read). */
 int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
 
+/* Says that a request comes next but one: what it needs first is brought near meanwhile. */
+void shard_expect(const struct shard *s, const struct request *m);
+
 /* A request from a proxy. Its answer goes to client_out(client), now or later. */
 void shard_request(struct shard *s, uint64_t client, const struct request *m);
 

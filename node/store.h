@@ -92,6 +92,7 @@ struct store_functions {
     int (*get_recent)(struct store *s, struct bytes key, struct store_record *out,
                       uint64_t *position);
     uint64_t (*settled)(struct store *s);
+    void (*expect)(struct store *s, struct bytes key);
     int (*apply)(struct store *s, const struct store_batch *batch, uint64_t *position);
     void (*submit)(struct store *s);
     uint64_t (*poll)(struct store *s, int *error);
@@ -140,6 +141,13 @@ static inline int store_get_recent(struct store *s, struct bytes key, struct sto
 static inline uint64_t store_settled(struct store *s)
 {
     return s->functions->settled(s);
+}
+
+/* Says that the key will be read or written in a moment, so that what is looked at first is on its
+ * way from memory meanwhile. */
+static inline void store_expect(struct store *s, struct bytes key)
+{
+    s->functions->expect(s, key);
 }
 
 /* Applies a batch in memory and queues it for the log. 0 and its position (positions ascend, from

@@ -236,6 +236,16 @@ static int disk_get(struct store *s, struct bytes key, struct store_record *out,
     return error;
 }
 
+static void disk_expect(struct store *s, struct bytes key)
+{
+    const struct store_disk *d = store_disk_of(s);
+    uint64_t hash = memory_table_hash(d->active, key);
+
+    memory_table_prefetch(d->active, hash);
+    if (d->frozen)
+        memory_table_prefetch(d->frozen, hash);
+}
+
 static uint64_t disk_settled(struct store *s)
 {
     return store_disk_of(s)->settled;
@@ -328,6 +338,7 @@ const struct store_functions store_disk_functions = {
     .get = disk_get,
     .get_recent = disk_get_recent,
     .settled = disk_settled,
+    .expect = disk_expect,
     .apply = disk_apply,
     .submit = disk_submit,
     .poll = disk_poll,

@@ -333,6 +333,12 @@ static int memory_get_recent(struct store *s, struct bytes key, struct store_rec
     return RK_UNCHANGED;
 }
 
+static void memory_expect(struct store *s, struct bytes key)
+{
+    (void)s;
+    (void)key;
+}
+
 static uint64_t memory_settled(struct store *s)
 {
     return memory_of(s)->settled;
@@ -499,6 +505,7 @@ static const struct store_functions memory_functions = {
     .get = memory_get,
     .get_recent = memory_get_recent,
     .settled = memory_settled,
+    .expect = memory_expect,
     .apply = memory_apply,
     .submit = memory_submit,
     .poll = memory_poll,

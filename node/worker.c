@@ -100,19 +100,38 @@ static void client_refuse(struct client *c, int error)
     conn_close_after_flush(c->conn);
 }
 
-static int client_frame(struct client *c, const struct frame *f)
+/* What was read and checked, and not yet acted upon. */
+struct arrived {
+    int64_t size; /* of its frame, or an error */
+    struct frame frame;
+    struct request request; /* MESSAGE_REQUEST */
+};
+
+/* Requests are read one ahead, so that what the next one needs comes from memory while this one is
+ * carried out. */
+static void read_ahead(const struct client *c, struct bytes in, struct arrived *a)
 {
-    struct request m;
+    a->size = frame_read(in, FRAME_BODY_MAX, &a->frame);
+    if (a->size < 0 || a->frame.type != MESSAGE_REQUEST)
+        return;
+    if (message_get_request(a->frame.body, &a->request) != 0)
+        a->size = RK_CORRUPT;
+    else
+        shard_expect(c->worker->shard, &a->request);
+}
+
+static int act_upon(struct client *c, const struct arrived *a)
+{
     uint64_t tag;
 
-    switch (f->type) {
+    if (a->size < 0)
+        return (int)a->size;
+    switch (a->frame.type) {
     case MESSAGE_REQUEST:
-        if (message_get_request(f->body, &m) != 0)
-            return RK_CORRUPT;
-        shard_request(c->worker->shard, client_name(c), &m);
+        shard_request(c->worker->shard, client_name(c), &a->request);
         return 0;
     case MESSAGE_PING:
-        if (message_get_tag(f->body, &tag) != 0)
+        if (message_get_tag(a->frame.body, &tag) != 0)
             return RK_CORRUPT;
         conn_flush_later(c->conn);
         return message_put_pong(conn_out(c->conn), tag);
@@ -124,26 +143,31 @@ static int client_frame(struct client *c, const struct frame *f)
 static size_t client_data(void *owner, struct conn *conn, struct bytes in)
 {
     struct client *c = owner;
+    struct arrived arrived[2];
     size_t taken = 0;
 
     c->worker->shard->wall_ms = wall_ms();
-    for (;;) {
-        struct frame f;
+    read_ahead(c, in, &arrived[0]);
+    for (unsigned turn = 0;; turn++) {
+        const struct arrived *now = &arrived[turn % 2];
 
         /* Small requests may have large answers: go on once these have left. */
         if (conn_out_len(conn) > (size_t)c->worker->node->options.connection_output)
             return taken;
 
-        int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
-        int error = size < 0 ? (int)size : client_frame(c, &f);
-
-        if (error == RK_MORE)
+        if (now->size == RK_MORE)
             return taken;
+        if (now->size > 0) {
+            taken += (size_t)now->size;
+            read_ahead(c, bytes_of(in.data + taken, in.size - taken), &arrived[(turn + 1) % 2]);
+        }
+
+        int error = act_upon(c, now);
+
         if (error) {
             client_refuse(c, error);
             return in.size;
         }
-        taken += (size_t)size;
     }
 }
 

@@ -42,6 +42,8 @@ static void check_line(int line, uint64_t view, uint64_t first, uint64_t last)
     uint64_t op = first;
 
     assert_int_equal(lines[line].count, last - first + 1);
+    assert_int_equal(lines[line].from.view, view);
+    assert_int_equal(lines[line].from.op, first - 1);
     assert_null(history_find(&lines[line], (struct version){view, first - 2}));
     assert_null(history_find(&lines[line], (struct version){view, last}));
     assert_null(history_find_request(&h, &lines[line], SESSION, first - 1));
