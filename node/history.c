@@ -175,6 +175,10 @@ int history_add(struct history *h, struct history_line *line, struct version fro
 
 struct history_entry *history_find(const struct history_line *line, struct version from)
 {
+    /* Versions ascend along the line; whoever has nothing need not be looked for step by step. */
+    if (!line->first || version_compare(from, line->first->from) < 0 ||
+        version_compare(from, line->last->from) > 0)
+        return NULL;
     for (struct history_entry *e = line->first; e; e = e->next)
         if (version_compare(e->from, from) == 0)
             return e;

@@ -14,34 +14,64 @@ void memory_pool_free(struct memory_pool *p)
     p->unused_bytes = 0;
 }
 
+static size_t rest(const struct memory_arena *a)
+{
+    return a->chunks ? a->chunks->size - a->filled : 0;
+}
+
+static size_t spare_size(const struct memory_arena *a)
+{
+    return a->spare ? a->spare->size : 0;
+}
+
 size_t memory_arena_growth(const struct memory_arena *a, size_t size)
 {
-    if (a->chunks && a->chunks->size - a->filled >= size)
-        return 0;
-    return size > MEMORY_CHUNK_SIZE ? size : MEMORY_CHUNK_SIZE;
+    size_t wanted = size > MEMORY_CHUNK_SIZE ? size : MEMORY_CHUNK_SIZE;
+
+    /* A spare chunk that is too small is given back. */
+    return rest(a) >= size || spare_size(a) >= size ? 0 : wanted - spare_size(a);
+}
+
+static struct memory_chunk *chunk_new(struct memory_pool *pool, size_t size)
+{
+    struct memory_chunk *chunk = size == MEMORY_CHUNK_SIZE ? pool->unused : NULL;
+
+    if (chunk) {
+        pool->unused = chunk->next;
+        pool->unused_bytes -= chunk->size;
+        return chunk;
+    }
+    chunk = malloc(sizeof(*chunk) + size);
+    if (chunk)
+        chunk->size = size;
+    return chunk;
+}
+
+static void chunk_free(struct memory_pool *pool, struct memory_chunk *chunk)
+{
+    if (chunk->size != MEMORY_CHUNK_SIZE) {
+        free(chunk);
+        return;
+    }
+    chunk->next = pool->unused;
+    pool->unused = chunk;
+    pool->unused_bytes += chunk->size;
 }
 
 int memory_arena_reserve(struct memory_arena *a, size_t size)
 {
-    size_t wanted = memory_arena_growth(a, size);
+    size_t growth = memory_arena_growth(a, size);
     struct memory_chunk *chunk;
 
-    if (!wanted)
+    if (!growth)
         return 0;
-    if (wanted == MEMORY_CHUNK_SIZE && a->pool->unused) {
-        chunk = a->pool->unused;
-        a->pool->unused = chunk->next;
-        a->pool->unused_bytes -= chunk->size;
-    } else {
-        chunk = malloc(sizeof(*chunk) + wanted);
-        if (!chunk)
-            return RK_NOMEM;
-        chunk->size = wanted;
-    }
-    chunk->next = a->chunks;
-    a->chunks = chunk;
-    a->filled = 0;
-    a->bytes += wanted;
+    chunk = chunk_new(a->pool, growth + spare_size(a));
+    if (!chunk)
+        return RK_NOMEM;
+    if (a->spare)
+        chunk_free(a->pool, a->spare);
+    a->spare = chunk;
+    a->bytes += growth;
     return 0;
 }
 
@@ -50,7 +80,13 @@ void *memory_arena_take(struct memory_arena *a, size_t size)
     void *taken;
 
     size = memory_rounded(size);
-    assert(a->chunks && a->chunks->size - a->filled >= size);
+    if (rest(a) < size) {
+        assert(spare_size(a) >= size);
+        a->spare->next = a->chunks;
+        a->chunks = a->spare;
+        a->spare = NULL;
+        a->filled = 0;
+    }
     taken = a->chunks->bytes + a->filled;
     a->filled += size;
     return taken;
@@ -58,17 +94,14 @@ void *memory_arena_take(struct memory_arena *a, size_t size)
 
 void memory_arena_clear(struct memory_arena *a)
 {
+    if (a->spare)
+        chunk_free(a->pool, a->spare);
+    a->spare = NULL;
     while (a->chunks) {
         struct memory_chunk *chunk = a->chunks;
 
         a->chunks = chunk->next;
-        if (chunk->size == MEMORY_CHUNK_SIZE) {
-            chunk->next = a->pool->unused;
-            a->pool->unused = chunk;
-            a->pool->unused_bytes += chunk->size;
-        } else {
-            free(chunk);
-        }
+        chunk_free(a->pool, chunk);
     }
     a->filled = a->bytes = 0;
 }

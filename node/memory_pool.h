@@ -23,11 +23,14 @@ struct memory_pool {
     size_t unused_bytes;
 };
 
+/* What is reserved is what pieces may take at the worst, often many times what they do take. So it
+ * is kept in a chunk of its own, and the one being filled is not left because of it. */
 struct memory_arena {
     struct memory_pool *pool;
     struct memory_chunk *chunks; /* the first is the one being filled */
+    struct memory_chunk *spare;  /* filled next, or NULL */
     size_t filled;               /* of the first */
-    size_t bytes;                /* of all its chunks */
+    size_t bytes;                /* of all its chunks, the spare one too */
 };
 
 /* Frees the chunks that no arena holds. */

@@ -89,15 +89,19 @@ static void mirror_free(struct mirror *m)
     buf_free(&m->gone);
 }
 
+/* Of a batch: for more, what the memory table has to reserve, the worst case, is several times what
+ * they take, and more than its usual piece of memory. */
+enum { WRITE_RECORDS = 128 };
+
 static int forget_gone(struct shard *s, struct group *g, struct bytes keys, uint64_t *position)
 {
-    struct store_change gone[256];
+    struct store_change gone[WRITE_RECORDS];
     int error = 0;
 
     while (!error && keys.size) {
         size_t count = 0;
 
-        for (; count < 256 && keys.size; count++) {
+        for (; count < WRITE_RECORDS && keys.size; count++) {
             uint16_t size = wire_get_u16(keys.data);
 
             gone[count] =
@@ -109,20 +113,31 @@ static int forget_gone(struct shard *s, struct group *g, struct bytes keys, uint
     return error;
 }
 
-/* Writes what was found, in batches. A group that is brought up is marked as a mixture with the
- * first of them. */
+static int write_puts(struct shard *s, struct group *g, const struct mirror *m, uint64_t *position)
+{
+    int error = 0;
+
+    for (size_t at = 0; at < m->put_count && !error; at += WRITE_RECORDS) {
+        size_t left = m->put_count - at;
+
+        error =
+            group_apply(s, g, m->puts + at, left < WRITE_RECORDS ? left : WRITE_RECORDS, position);
+    }
+    return error;
+}
+
+/* Writes what was found. A group that is brought up is marked as a mixture with the first batch. */
 static int write_found(struct shard *s, struct group *g, struct mirror *m, bool mark,
                        uint64_t *position)
 {
     bool partial = g->partial;
-    int error = 0;
+    int error;
 
     if (!m->put_count && !buf_len(&m->gone))
         return 0;
     if (mark)
         g->partial = !MUTANT(s, PARTIAL_MARK);
-    if (m->put_count)
-        error = group_apply(s, g, m->puts, m->put_count, position);
+    error = write_puts(s, g, m, position);
     if (!error && !MUTANT(s, NO_MIRROR))
         error = forget_gone(s, g, buf_bytes(&m->gone), position);
     /* Nothing, or a part, was written. If a part, the row says so already. */

@@ -243,6 +243,36 @@ static void test_large_batches_have_room(void **state)
     table_free(&t);
 }
 
+/* What batches reserve for the worst case, and do not take, is there for the next. */
+static void test_batches_take_what_single_records_do(void **state)
+{
+    static struct store_change changes[STORE_CHANGES_MAX];
+    static uint8_t keys[STORE_CHANGES_MAX][16], value[128];
+    struct table one, many;
+
+    (void)state;
+    for (size_t size = 32; size <= STORE_CHANGES_MAX; size *= 2) {
+        struct store_batch batch = {.changes = changes, .change_count = size};
+
+        table_init(&one);
+        table_init(&many);
+        for (uint64_t number = 0; number < 2 * KEYS;) {
+            for (size_t i = 0; i < size; i++) {
+                struct bytes key = key_of(ASCENDING, number++, keys[i]);
+
+                changes[i] = (struct store_change){
+                    STORE_PUT, key, {.value = bytes_of(value, sizeof(value))}};
+                put(&one, key, bytes_of(value, sizeof(value)), 0);
+            }
+            put_batch(&many, &batch);
+        }
+        assert_true(memory_table_bytes(&many.table) <
+                    memory_table_bytes(&one.table) + memory_table_bytes(&one.table) / 3);
+        table_free(&one);
+        table_free(&many);
+    }
+}
+
 static void test_clearing_keeps_the_memory(void **state)
 {
     uint8_t key[16], large[MEMORY_CHUNK_SIZE + 1] = {0};
@@ -276,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_keeps_the_newest),
         cmocka_unit_test(test_orders_expiries),
         cmocka_unit_test(test_large_batches_have_room),
+        cmocka_unit_test(test_batches_take_what_single_records_do),
         cmocka_unit_test(test_clearing_keeps_the_memory),
     };
 
