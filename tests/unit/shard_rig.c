@@ -259,7 +259,7 @@ static void send_request(struct shard_rig *r, int node, enum operation op, uint8
     struct rig_node *n = &r->nodes[node];
     bool writes = operation_info(op)->writes, has_value = operation_info(op)->args[1] == 'v';
     struct request m = {.id = r->requests,
-                        .epoch = 1,
+                        .epoch = ring_changed(r->ring, 0),
                         .view = n->shard->groups[0].view,
                         .session = writes ? 7 : 0,
                         .number = writes ? r->requests : 0,

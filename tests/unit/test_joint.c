@@ -1,0 +1,183 @@
+/* A partition while its replicas change: what needs a majority needs one of the set before and one
+ * of the target. Partition 0 goes from three replicas to the first of them alone, and back, so that
+ * one of the sets is always that one node, and any two of the three are a majority of the other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "shared/ring_change.h"
+#include "tests/unit/shard_rig.h"
+#include <cmocka.h>
+
+enum { NODES = 3, HISTORY_STEPS = 16 };
+
+static struct shard_rig rig;
+
+static void use_ring(int error, struct ring *next, const char *why)
+{
+    struct ring *before = rig.ring;
+
+    if (error)
+        fail_msg("%s", why);
+    rig.ring = next;
+    for (int i = 0; i < NODES; i++)
+        if (rig.nodes[i].shard)
+            assert_int_equal(shard_set_ring(rig.nodes[i].shard, next, (uint16_t)(i + 1)), 0);
+    ring_free(before);
+    rig_settle(&rig);
+}
+
+static void use_phase(enum ring_phase phase)
+{
+    uint8_t phases[PARTITIONS_MAX];
+    struct ring *next = NULL;
+    char why[256] = "";
+    int error;
+
+    memset(phases, (int)phase, ring_partitions(rig.ring));
+    error = ring_advance(rig.ring, phases, &next, why, sizeof(why));
+    use_ring(error, next, why);
+}
+
+/* All partitions begin to learn, and are joint then. */
+static void begin_change(uint8_t replicas)
+{
+    struct ring_asked asked = {.what = "set replicas", .who = "a test"};
+    struct ring *target = ring_copy(rig.ring), *next = NULL;
+    char why[256] = "";
+    int error;
+
+    assert_non_null(target);
+    target->replicas = replicas;
+    assert_int_equal(ring_finish(target, NULL, 0), 0);
+    error = ring_begin(rig.ring, target, &asked, &next, why, sizeof(why));
+    ring_free(target);
+    use_ring(error, next, why);
+    use_phase(RING_JOINT);
+    assert_int_equal(ring_phase(rig.ring, 0), RING_JOINT);
+}
+
+static void end_change(void)
+{
+    struct ring *next = NULL;
+    char why[256] = "";
+    int error;
+
+    use_phase(RING_MOVED);
+    error = ring_finish_change(rig.ring, 1, &next, why, sizeof(why));
+    use_ring(error, next, why);
+}
+
+static int three_to_one(void **state)
+{
+    (void)state;
+    rig_begin(&rig, NODES, HISTORY_STEPS);
+    rig_set(&rig, 1, bytes_from("before"));
+    begin_change(1);
+    assert_int_equal(rig_leader(&rig), 0);
+    return 0;
+}
+
+static int one_to_three(void **state)
+{
+    three_to_one(state);
+    end_change();
+    begin_change(NODES);
+    assert_int_equal(rig_leader(&rig), 0);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    rig_end(&rig);
+    return 0;
+}
+
+static void set_full(int node, bool full)
+{
+    store_memory_set_full(rig.nodes[node].store, full);
+}
+
+/* The primary is the majority of one set; until one more has the operation nobody is told of it. */
+static void test_write(void **state)
+{
+    (void)state;
+    rig_forget_replies(&rig, 0);
+    set_full(1, true);
+    set_full(2, true);
+    rig_send_set(&rig, 0, 1, bytes_from("value"));
+    rig_deliver(&rig);
+    assert_int_equal(rig_count_ok(&rig, 0), 0);
+    set_full(2, false);
+    rig_tick(&rig);
+    rig_deliver(&rig);
+    assert_int_equal(rig_count_ok(&rig, 0), 1);
+    set_full(1, false);
+    rig_settle(&rig);
+    rig_check_equal(&rig);
+}
+
+static void test_write_without_the_others(void **state)
+{
+    struct reply reply;
+
+    (void)state;
+    rig_kill(&rig, 1);
+    rig_set(&rig, 1, bytes_from("one is enough"));
+    rig_kill(&rig, 2);
+    reply = rig_request(&rig, 0, OP_SET, LEVEL_LINEAR, 1, bytes_from("none is not"));
+    assert_int_equal(reply.kind, REPLY_REFUSED);
+    assert_int_equal(reply.refusal, REFUSAL_NOQUORUM);
+}
+
+/* A read waits until a majority of each set has said that the view is the highest they promised. */
+static void test_read(void **state)
+{
+    struct group *g = &rig.nodes[0].shard->groups[0];
+
+    (void)state;
+    rig_forget_replies(&rig, 0);
+    rig_send(&rig, 0, OP_GET, LEVEL_LINEAR, 1, (struct bytes){0}, 0);
+    assert_int_equal(buf_len(&rig.nodes[0].replies), 0);
+    assert_int_equal(g->pending_count, 1);
+    rig_deliver(&rig);
+    assert_int_equal(g->pending_count, 0);
+    assert_true(buf_len(&rig.nodes[0].replies) > 0);
+}
+
+/* Two of three are a majority of the larger set, and of the other none: they lead nobody, before
+ * the one that they need is back. */
+static void test_view(void **state)
+{
+    (void)state;
+    rig_kill(&rig, 0);
+    for (int node = 1; node < NODES; node++)
+        rig_request_again(&rig, node, OP_SET, 1, bytes_from("value"));
+    rig_settle(&rig);
+    assert_int_equal(rig_leader(&rig), -1);
+    rig_start(&rig, 0);
+    rig_settle(&rig);
+    assert_int_equal(rig_leader(&rig), 0);
+    rig_set(&rig, 1, bytes_from("value"));
+    rig_check_equal(&rig);
+}
+
+int main(void)
+{
+#define BOTH(name)                                        \
+    {#name " 3 to 1", name, three_to_one, finish, NULL},  \
+    {                                                     \
+#name " 1 to 3", name, one_to_three, finish, NULL \
+    }
+    const struct CMUnitTest tests[] = {
+        BOTH(test_write),
+        BOTH(test_write_without_the_others),
+        BOTH(test_read),
+        BOTH(test_view),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
