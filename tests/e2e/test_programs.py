@@ -578,3 +578,16 @@ def test_manual_tells_every_setting(name):
             # 0: what it means; none: no limit
             shown = re.sub(r"^(none|no .*)$", "0", told[setting])
             assert re.match(rf"{re.escape(default)}(:|ms|$)", shown), f"{setting}: {told[setting]!r} is not {default!r}"
+
+
+def test_numbers_are_explained(cluster):
+    """Every number of a node's status and of INFO ringkv has its line in doc/operations.md."""
+    explained = set(re.findall(r"`(\w+)`", (ROOT / "doc/operations.md").read_text()))
+    with cluster.client() as client:
+        told = re.findall(r"^(\w+):", client.ask("INFO", "ringkv").decode(), re.M)
+    numbers = cluster.status()["members"][0]
+    assert len(told) > 20 and len(numbers) > 40
+    # "`partitions_primary`, `_backup`, ..."
+    missing = [name for name in (*told, *numbers) if name not in explained and "_" + name.rpartition("_")[2] not in explained]
+    of_the_ring = {"address", "zone", "weight", "joins", "leaves"}
+    assert set(missing) <= of_the_ring, missing
