@@ -253,8 +253,10 @@ static void warn_of_the_dead(struct estimate *e, const struct work *w)
         const struct estimate_node *n = &e->nodes[i];
 
         if (!n->up && n->after)
-            warn(e, "%s is down: the change cannot end before it is up%s", n->member->name,
-                 n->held_after > 0 ? ", or replaced by another change" : "");
+            warn(e,
+                 "%s is down: the change cannot end before it is up; if its data is lost, "
+                 "'ringctl replace %s' it first",
+                 n->member->name, n->member->name);
     }
     if (silent)
         warn(e, "%u partitions have no majority of their replicas up: they wait until they have",

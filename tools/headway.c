@@ -10,6 +10,8 @@ enum { LEARNED_MILLI = 900, JOINT_MILLI = 950 };
 
 enum { BAR_MIN = 10, BAR_MAX = 40 };
 
+enum { RATE_SHOWN_MIN = 50000 }; /* bytes a second: less would be shown as nothing */
+
 static bool moves(const struct ring *ring, uint32_t p)
 {
     const struct ring_replicas *from = &ring->sets[p], *to = &ring->change->sets[p];
@@ -67,13 +69,13 @@ static int facts(const struct headway *p, char *to, size_t size)
     int used = snprintf(to, size, "%u/%u partitions, %s", p->moved, p->total,
                         human_bytes(p->bytes_sent, bytes));
 
-    if (p->rate)
+    if (p->rate >= RATE_SHOWN_MIN)
         used += snprintf(to + used, size - (size_t)used, ", %s", human_rate(p->rate, rate));
     if (p->paused)
         used += snprintf(to + used, size - (size_t)used, ", paused");
-    else if (seconds == 0)
+    else if (seconds == 0 && !p->waiting)
         used += snprintf(to + used, size - (size_t)used, ", nearly done");
-    else if (seconds != UINT64_MAX)
+    else if (seconds != UINT64_MAX && !p->waiting)
         used += snprintf(to + used, size - (size_t)used, ", %s left", human_seconds(seconds, left));
     if (p->waiting)
         used += snprintf(to + used, size - (size_t)used, "; %.200s", p->waiting);

@@ -17,8 +17,9 @@ static void print_node(const struct estimate_node *n)
            : !n->before ? "joins"
            : !n->after  ? "leaves"
                         : "stays",
-           owns, holds, human_bytes(n->bytes_before, before), human_bytes(n->bytes_after, after),
-           human_bytes(n->bytes_in, in), human_bytes(n->disk_peak, peak),
+           owns, holds, n->up ? human_bytes(n->bytes_before, before) : "-",
+           n->up ? human_bytes(n->bytes_after, after) : "-", human_bytes(n->bytes_in, in),
+           n->up ? human_bytes(n->disk_peak, peak) : "-",
            n->disk_total ? human_bytes(n->disk_free, free_now) : "-");
 }
 
