@@ -1,7 +1,18 @@
 #include "node/memory_pool.h"
 #include "shared/error.h"
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+/* Chunks that are not filled are lost, one or two a table: that should be little of the whole. */
+enum { LARGE_CHUNKS_MIN = 16 };
+
+void memory_pool_init(struct memory_pool *p, size_t bytes)
+{
+    bool large = bytes / LARGE_PAGE_SIZE >= LARGE_CHUNKS_MIN;
+
+    *p = (struct memory_pool){.chunk_size = large ? MEMORY_LARGE_CHUNK_SIZE : MEMORY_CHUNK_SIZE};
+}
 
 void memory_pool_free(struct memory_pool *p)
 {
@@ -26,7 +37,7 @@ static size_t spare_size(const struct memory_arena *a)
 
 size_t memory_arena_growth(const struct memory_arena *a, size_t size)
 {
-    size_t wanted = size > MEMORY_CHUNK_SIZE ? size : MEMORY_CHUNK_SIZE;
+    size_t usual = a->pool->chunk_size, wanted = size > usual ? size : usual;
 
     /* A spare chunk that is too small is given back. */
     return rest(a) >= size || spare_size(a) >= size ? 0 : wanted - spare_size(a);
@@ -34,14 +45,14 @@ size_t memory_arena_growth(const struct memory_arena *a, size_t size)
 
 static struct memory_chunk *chunk_new(struct memory_pool *pool, size_t size)
 {
-    struct memory_chunk *chunk = size == MEMORY_CHUNK_SIZE ? pool->unused : NULL;
+    struct memory_chunk *chunk = size == pool->chunk_size ? pool->unused : NULL;
 
     if (chunk) {
         pool->unused = chunk->next;
         pool->unused_bytes -= chunk->size;
         return chunk;
     }
-    chunk = malloc(sizeof(*chunk) + size);
+    chunk = large_memory_new(sizeof(*chunk) + size);
     if (chunk)
         chunk->size = size;
     return chunk;
@@ -49,7 +60,7 @@ static struct memory_chunk *chunk_new(struct memory_pool *pool, size_t size)
 
 static void chunk_free(struct memory_pool *pool, struct memory_chunk *chunk)
 {
-    if (chunk->size != MEMORY_CHUNK_SIZE) {
+    if (chunk->size != pool->chunk_size) {
         free(chunk);
         return;
     }

@@ -7,10 +7,14 @@
 #ifndef RINGKV_NODE_MEMORY_POOL_H
 #define RINGKV_NODE_MEMORY_POOL_H
 
+#include "node/large_memory.h"
 #include <stddef.h>
 #include <stdint.h>
 
 enum { MEMORY_CHUNK_SIZE = 256 << 10, MEMORY_ALIGN = 8 };
+
+/* A chunk that with its head fills a huge page. */
+#define MEMORY_LARGE_CHUNK_SIZE (LARGE_PAGE_SIZE - sizeof(struct memory_chunk))
 
 struct memory_chunk {
     struct memory_chunk *next;
@@ -19,6 +23,7 @@ struct memory_chunk {
 };
 
 struct memory_pool {
+    size_t chunk_size; /* MEMORY_CHUNK_SIZE or MEMORY_LARGE_CHUNK_SIZE */
     struct memory_chunk *unused;
     size_t unused_bytes;
 };
@@ -32,6 +37,9 @@ struct memory_arena {
     size_t filled;               /* of the first */
     size_t bytes;                /* of all its chunks, the spare one too */
 };
+
+/* For tables that hold so many bytes together. */
+void memory_pool_init(struct memory_pool *p, size_t bytes);
 
 /* Frees the chunks that no arena holds. */
 void memory_pool_free(struct memory_pool *p);

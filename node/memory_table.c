@@ -87,10 +87,11 @@ size_t memory_table_growth(const struct memory_table *t, const struct store_batc
 
 static int slots_grow(struct memory_table *t, size_t wanted)
 {
-    struct memory_slot *slots = calloc(wanted, sizeof(*slots));
+    struct memory_slot *slots = large_memory_new(wanted * sizeof(*slots));
 
     if (!slots)
         return RK_NOMEM;
+    memset(slots, 0, wanted * sizeof(*slots));
     for (size_t i = 0; i < t->slot_count; i++) {
         size_t at = t->slots[i].hash & (wanted - 1);
 

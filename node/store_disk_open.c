@@ -66,6 +66,7 @@ static int init_memory(struct store_disk *d)
 
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
         return RK_IO;
+    memory_pool_init(&d->pool, d->options.memory_table);
     for (int i = 0; i < 2; i++)
         if (memory_table_init(&d->tables[i], &d->pool, seed) != 0)
             return RK_NOMEM;

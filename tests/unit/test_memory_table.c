@@ -37,6 +37,7 @@ struct table {
 static void table_init(struct table *t)
 {
     *t = (struct table){.position = 0};
+    memory_pool_init(&t->pool, 1 << 20);
     assert_int_equal(memory_table_init(&t->table, &t->pool, 12345), 0);
 }
 
@@ -299,6 +300,29 @@ static void test_clearing_keeps_the_memory(void **state)
     table_free(&t);
 }
 
+/* A table that may become large has its memory by huge pages. */
+static void test_large(void **state)
+{
+    struct memory_pool pool;
+    struct memory_arena arena = {.pool = &pool};
+
+    (void)state;
+    memory_pool_init(&pool, 64 << 20);
+    assert_int_equal(memory_arena_growth(&arena, 1), MEMORY_LARGE_CHUNK_SIZE);
+    for (int round = 0; round < 2; round++) {
+        for (size_t taken = 0; taken < 20; taken++) {
+            assert_int_equal(memory_arena_reserve(&arena, MEMORY_CHUNK_SIZE), 0);
+            assert_int_equal((uintptr_t)arena.chunks % LARGE_PAGE_SIZE, 0);
+            memset(memory_arena_take(&arena, MEMORY_CHUNK_SIZE), 1, MEMORY_CHUNK_SIZE);
+        }
+        /* Seven fit in each. */
+        assert_int_equal(arena.bytes, 3 * MEMORY_LARGE_CHUNK_SIZE);
+        memory_arena_clear(&arena);
+        assert_int_equal(pool.unused_bytes, 3 * MEMORY_LARGE_CHUNK_SIZE);
+    }
+    memory_pool_free(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_large_batches_have_room),
         cmocka_unit_test(test_batches_take_what_single_records_do),
         cmocka_unit_test(test_clearing_keeps_the_memory),
+        cmocka_unit_test(test_large),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
