@@ -469,14 +469,27 @@ static bool has_kept_up(const struct shard *s, const struct group *g, const stru
            s->now_ms - g->since_ms >= s->options.hand_back_ms;
 }
 
-/* To whom a primary hands its partition: to the preferred one; or, when a record here cannot be
- * read, to any that has everything, to be repaired by it. NULL: to nobody. */
+/* The first that follows and has one of these votes. */
+static struct group_peer *follower(struct group *g, uint8_t votes)
+{
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if ((g->peers[i].votes & votes) && g->peers[i].state == PEER_FOLLOWING && g->peers[i].acked)
+            return &g->peers[i];
+    return NULL;
+}
+
+/* To whom a primary hands its partition: to the preferred one; when a record here cannot be read,
+ * to any that has everything, to be repaired by it; when it leaves and the preferred one is dead,
+ * to any that stays. NULL: to nobody. */
 static struct group_peer *heir(struct shard *s, struct group *g)
 {
-    for (uint8_t i = 0; i < g->peer_count && g->damaged_tells; i++)
-        if (g->peers[i].votes && g->peers[i].state == PEER_FOLLOWING && g->peers[i].acked)
-            return &g->peers[i];
-    return group_peer(g, group_preferred(s, g));
+    struct group_peer *preferred = group_peer(g, group_preferred(s, g)), *other = NULL;
+
+    if (g->damaged_tells)
+        other = follower(g, VOTE_CURRENT | VOTE_TARGET);
+    else if (is_leaving(g) && (!preferred || preferred->state == PEER_DOWN))
+        other = follower(g, VOTE_TARGET);
+    return other ? other : preferred;
 }
 
 /* Whether the heir is there and has kept up for a while. */

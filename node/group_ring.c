@@ -212,10 +212,19 @@ bool group_has_taught(const struct group *g)
     return true;
 }
 
-/* Every member of the target follows and holds what there was when the epoch came. A majority of
- * both sets is known to follow this view under this epoch, and so takes part in nothing that goes
- * by an earlier epoch any more: what is committed from now on, the target's majority holds, and
- * what was committed before, too. */
+/* A member of both sets that is dead may be so for good, and the change must not wait for it: where
+ * it is missing afterwards, it was missing before. A new member is waited for, or the change would
+ * cost a replica. */
+static bool is_missed(const struct group_peer *peer)
+{
+    return peer->votes == (VOTE_CURRENT | VOTE_TARGET) && peer->state == PEER_DOWN;
+}
+
+/* Every member of the target that is not missed follows and holds what there was when the epoch
+ * came, and that is committed, so a majority of the target holds it in any case. A majority of both
+ * sets is known to follow this view under this epoch, and so takes part in nothing that goes by an
+ * earlier epoch any more: what is committed from now on, the target's majority holds, and what was
+ * committed before, too. */
 bool group_is_ready(const struct group *g)
 {
     if (g->role != GROUP_PRIMARY || !g->started || !(g->votes & VOTE_TARGET) ||
@@ -224,8 +233,10 @@ bool group_is_ready(const struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         const struct group_peer *peer = &g->peers[i];
 
-        if ((peer->votes & VOTE_TARGET) && (peer->state != PEER_FOLLOWING || !peer->current ||
-                                            !peer->acked || peer->acked_op < g->epoch_op))
+        if (!(peer->votes & VOTE_TARGET) || is_missed(peer))
+            continue;
+        if (peer->state != PEER_FOLLOWING || !peer->current || !peer->acked ||
+            peer->acked_op < g->epoch_op)
             return false;
     }
     return true;

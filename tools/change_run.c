@@ -90,8 +90,8 @@ static void note_waiting(struct run *r)
         return;
     reports_missing(r->reports, r->survey->ring, missing, sizeof(missing));
     if (missing[0])
-        snprintf(r->waiting, sizeof(r->waiting),
-                 "waits for %s to answer: start it, or 'ringctl cancel'", missing);
+        snprintf(r->waiting, sizeof(r->waiting), "waits for %s to answer: start it%s", missing,
+                 r->headway.cancelled ? "" : ", or 'ringctl cancel'");
     else
         snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
 }

@@ -247,6 +247,26 @@ def test_cancel_without_the_new_node(make_cluster):
     check_healthy(cluster)
 
 
+def test_member_dies_on_the_way(make_cluster, watched):
+    """And does not come back: the change does not wait for a member that had its partitions before and
+    has them after. It can be replaced then."""
+    cluster = make_cluster("--proxies", 2)
+    preload(cluster, 20000)
+    with watched(cluster) as load:
+        load.go_on()
+        process = start_change(cluster, "add", f"n4={cluster.spawn('n4')}", *SLOW)
+        wait_for(lambda: half_way(cluster), "some partitions to have moved", CHANGE_SECONDS)
+        cluster.kill("n2")
+        done = cluster.ringctl("resume", "--rate", "none")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ended(process)[0] == 0
+        change(cluster, "replace", "n2", f"n5={cluster.spawn('n5')}")
+        load.finish()
+    assert names(cluster) == {"n1", "n3", "n4", "n5"}
+    check_preloaded(cluster, 20000)
+    check_healthy(cluster)
+
+
 def test_ringctl_killed(make_cluster, watched):
     """At any point, again and again: resume goes on, from any machine that knows one node."""
     cluster = make_cluster("--proxies", 2)
