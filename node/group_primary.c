@@ -245,8 +245,8 @@ static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer
         if (buf_append(out, e->frame, e->size) != 0)
             return false;
         s->counters.steps_sent++;
-        if (learns)
-            transfer_count(s, peer, 1, e->size);
+        if (learns) /* what nobody asked for, as the beginning of a view, changes no key */
+            transfer_count(s, peer, e->session != 0, e->size);
     }
     return true;
 }
