@@ -20,7 +20,8 @@ enum {
     LEVEL_AT = 45,
     COUNT_AT = 46,
     FLAGS_AT = 64,
-    RESERVED_AT = 65,
+    WAIT_AT = 65,
+    RESERVED_AT = 67,
 };
 
 static struct buf out;
@@ -229,7 +230,10 @@ static void test_ranges(void **state)
         body()[FLAGS_AT] = (uint8_t)flags;
         assert_int_equal(decode(), flags <= 3 ? 0 : RK_CORRUPT);
     }
-    for (int i = 0; i < 7; i++) {
+    put_fitting(OP_GET, 1);
+    wire_put_u16(body() + WAIT_AT, UINT16_MAX);
+    assert_int_equal(decode(), 0);
+    for (int i = 0; i < HEAD - RESERVED_AT; i++) {
         put_fitting(OP_GET, 1);
         body()[RESERVED_AT + i] = 1;
         assert_int_equal(decode(), RK_CORRUPT);
