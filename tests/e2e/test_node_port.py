@@ -195,10 +195,10 @@ def counter(cluster, name):
 
 
 def test_malformed_requests_are_counted(port, known, cluster):
-    before = counter(cluster, "bad_requests")
+    before = counter(cluster, "bad_requests")  # or fewer: what other tests did just now may be missing
     for _ in range(3):
         test_malformed_request(port, known, "spare field")
-    wait_for(lambda: counter(cluster, "bad_requests") == before + 3, "three bad requests to be counted")
+    wait_for(lambda: counter(cluster, "bad_requests") >= before + 3, "three bad requests to be counted")
 
 
 @pytest.mark.parametrize("what", MALFORMED)
