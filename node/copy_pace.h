@@ -1,7 +1,8 @@
 /* How fast a shard sends copies of partitions: as fast as it can while nobody asks for anything;
  * else so that requests do not notice, found by trying: a little more as long as the loop's ticks
- * come in time, half of it when one is late. Above both stand the bounds that an operator has set.
- */
+ * come in time, half of it when one is late. Only what is sent is a trial: a rate that was not made
+ * use of does not grow, and after a tick without a copy it is the first one again. Above both stand
+ * the bounds that an operator has set. */
 #ifndef RINGKV_NODE_COPY_PACE_H
 #define RINGKV_NODE_COPY_PACE_H
 
@@ -16,15 +17,17 @@ enum copy_kind {
 
 enum {
     COPY_RATE_MIN = 2 << 20, /* bytes a second, when requests suffer: it has to end some day */
-    COPY_RATE_FIRST = 16 << 20,
+    COPY_RATE_FIRST = 4 << 20,
     COPY_RATE_MAX = 1 << 30,
-    COPY_BURST_MS = 100, /* what was not sent is made up for, but no more than that */
+    COPY_BURST_MS = 100,  /* what was not sent is made up for, but no more than that */
+    COPY_GENTLE_PART = 8, /* a chunk is that part of the usual, so that no request waits for long */
 };
 
 struct copy_pace {
     uint64_t gentle;            /* bytes a second while there are requests; 0: there are none */
     uint64_t bound[COPY_KINDS]; /* bytes a second; 0: none. Set by the shard */
     int64_t left[COPY_KINDS];   /* that may be sent now; below 0: sent ahead of time */
+    bool sent;                  /* since the last tick */
 };
 
 /* Time has passed. `busy`: there were requests; `late`: this tick came late. */
@@ -35,9 +38,16 @@ static inline bool copy_pace_may_send(const struct copy_pace *p, enum copy_kind 
     return (!p->gentle && !p->bound[kind]) || p->left[kind] > 0;
 }
 
+/* What a chunk may have now, of `most` in the usual. */
+static inline uint32_t copy_pace_chunk(const struct copy_pace *p, uint32_t most)
+{
+    return p->gentle ? most / COPY_GENTLE_PART : most;
+}
+
 static inline void copy_pace_sent(struct copy_pace *p, enum copy_kind kind, uint64_t bytes)
 {
     p->left[kind] -= (int64_t)bytes;
+    p->sent = true;
 }
 
 #endif

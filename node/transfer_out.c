@@ -23,7 +23,7 @@ struct chunk_writer {
     struct buf *out;
     size_t begun;
     struct version since; /* records of newer versions are sent, the others are in the digest */
-    uint32_t put_max, record_max, byte_max;
+    uint32_t put_max, record_max, byte_max, frame_max;
     uint32_t records;
     size_t bytes;
     struct chunk *chunk;
@@ -54,7 +54,7 @@ static int add_record(void *arg, struct bytes key, const struct store_record *re
     w->bytes += key.size + record->value.size;
     key_bound_set(w->last, key);
     return w->chunk->change_count == w->put_max || w->records == w->record_max ||
-                   w->bytes >= w->byte_max || buf_len(w->out) - w->begun >= CHUNK_BYTES
+                   w->bytes >= w->byte_max || buf_len(w->out) - w->begun >= w->frame_max
                ? CHUNK_FULL
                : 0;
 }
@@ -73,13 +73,15 @@ static int write_chunk(struct shard *s, struct chunk *c, const struct key_range 
     const struct level *bounds = &levels[level];
     uint32_t wanted = s->options.chunk_records;
     uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
-    struct chunk_writer w = {.out = out,
-                             .since = since,
-                             .put_max = at_most(CHUNK_RECORDS, wanted),
-                             .record_max = at_most(bounds->records, wanted * bounds->share),
-                             .byte_max = bounds->bytes,
-                             .chunk = c,
-                             .last = upper};
+    struct chunk_writer w = {
+        .out = out,
+        .since = since,
+        .put_max = at_most(CHUNK_RECORDS, wanted),
+        .record_max = at_most(copy_pace_chunk(&s->pace, bounds->records), wanted * bounds->share),
+        .byte_max = copy_pace_chunk(&s->pace, bounds->bytes),
+        .frame_max = copy_pace_chunk(&s->pace, CHUNK_BYTES),
+        .chunk = c,
+        .last = upper};
 
     c->lower = key_bound_bytes(&range->lower);
     w.begun = peer_begin_chunk(out, c);

@@ -58,12 +58,46 @@ static void test_requests(void **state)
     assert_int_equal(p.gentle, 0);
 }
 
+/* Requests alone, however long, find no rate: nothing was tried. */
+static void test_untried(void **state)
+{
+    struct copy_pace p = {0};
+
+    (void)state;
+    for (int i = 0; i < TICKS; i++)
+        copy_pace_tick(&p, TICK_MS, true, false);
+    assert_int_equal(p.gentle, COPY_RATE_FIRST);
+    /* Less than might be is no trial of more. */
+    for (int i = 0; i < TICKS; i++) {
+        copy_pace_sent(&p, COPY_CHANGE, 1);
+        copy_pace_tick(&p, TICK_MS, true, false);
+    }
+    assert_int_equal(p.gentle, COPY_RATE_FIRST);
+    assert_true(send_all(&p, COPY_CHANGE, true, false) > (uint64_t)10 * COPY_RATE_FIRST);
+    assert_true(p.gentle > COPY_RATE_FIRST);
+    copy_pace_tick(&p, TICK_MS, true, false);
+    copy_pace_tick(&p, TICK_MS, true, false);
+    assert_int_equal(p.gentle, COPY_RATE_FIRST);
+}
+
+static void test_smaller_chunks(void **state)
+{
+    struct copy_pace p = {0};
+
+    (void)state;
+    assert_int_equal(copy_pace_chunk(&p, CHUNK), CHUNK);
+    copy_pace_tick(&p, TICK_MS, true, false);
+    assert_int_equal(copy_pace_chunk(&p, CHUNK), CHUNK / COPY_GENTLE_PART);
+    copy_pace_tick(&p, TICK_MS, false, false);
+    assert_int_equal(copy_pace_chunk(&p, CHUNK), CHUNK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody_asks),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_nobody_asks),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_requests),       cmocka_unit_test(test_untried),
+        cmocka_unit_test(test_smaller_chunks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
