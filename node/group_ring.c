@@ -156,8 +156,23 @@ static void ask_for_promises(struct shard *s, struct group *g)
     }
 }
 
+/* Another may have missed the end of a view that was led here, and wait for its steps. */
+static void tell_it_leads_not(struct shard *s, struct group *g)
+{
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        if (view_member(g->promised) == s->me)
+            group_disown(s, g, peer);
+        else if (g->promised && peer->state != PEER_DOWN)
+            group_signal_now(s, g, peer->member, SIGNAL_REFUSED, g->promised, g->last);
+    }
+}
+
 /* Whoever hears of the epoch last makes up for what was not heard before: a primary by asking, a
- * backup by telling its leader where it stands. */
+ * backup by telling its leader where it stands, and one without a leader by telling that it is
+ * none.
+ */
 static void enter_epoch(struct shard *s, struct group *g)
 {
     g->epoch = ring_changed(s->ring, g->partition);
@@ -172,9 +187,8 @@ static void enter_epoch(struct shard *s, struct group *g)
     else if (g->leader)
         group_signal_held(s, g, view_member(g->leader), SIGNAL_GAP, g->leader, g->last,
                           g->row_position);
-    else if (view_member(g->promised) == s->me)
-        for (uint8_t i = 0; i < g->peer_count; i++)
-            group_disown(s, g, &g->peers[i]);
+    else
+        tell_it_leads_not(s, g);
 }
 
 void group_set_ring(struct shard *s, struct group *g)
