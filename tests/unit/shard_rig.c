@@ -228,6 +228,16 @@ void rig_settle(struct shard_rig *r)
     }
 }
 
+struct shard *rig_shard(struct shard_rig *r, int node)
+{
+    return r->nodes[node].shard;
+}
+
+void rig_set_full(struct shard_rig *r, int node, bool full)
+{
+    store_memory_set_full(r->nodes[node].store, full);
+}
+
 /* --- requests ------------------------------------------------------------------------------- */
 
 int rig_leader(const struct shard_rig *r)

@@ -48,6 +48,11 @@ void rig_deliver(struct shard_rig *r);
 void rig_tick(struct shard_rig *r);
 void rig_settle(struct shard_rig *r);
 
+struct shard *rig_shard(struct shard_rig *r, int node);
+
+/* Whether a node's store has no room for writes. */
+void rig_set_full(struct shard_rig *r, int node, bool full);
+
 /* The node that leads, or -1. */
 int rig_leader(const struct shard_rig *r);
 

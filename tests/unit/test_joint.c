@@ -96,26 +96,21 @@ static int finish(void **state)
     return 0;
 }
 
-static void set_full(int node, bool full)
-{
-    store_memory_set_full(rig.nodes[node].store, full);
-}
-
 /* The primary is the majority of one set; until one more has the operation nobody is told of it. */
 static void test_write(void **state)
 {
     (void)state;
     rig_forget_replies(&rig, 0);
-    set_full(1, true);
-    set_full(2, true);
+    rig_set_full(&rig, 1, true);
+    rig_set_full(&rig, 2, true);
     rig_send_set(&rig, 0, 1, bytes_from("value"));
     rig_deliver(&rig);
     assert_int_equal(rig_count_ok(&rig, 0), 0);
-    set_full(2, false);
+    rig_set_full(&rig, 2, false);
     rig_tick(&rig);
     rig_deliver(&rig);
     assert_int_equal(rig_count_ok(&rig, 0), 1);
-    set_full(1, false);
+    rig_set_full(&rig, 1, false);
     rig_settle(&rig);
     rig_check_equal(&rig);
 }

@@ -30,16 +30,6 @@ static int finish(void **state)
     return 0;
 }
 
-static struct shard *shard_of(int node)
-{
-    return rig.nodes[node].shard;
-}
-
-static void set_full(int node, bool full)
-{
-    store_memory_set_full(rig.nodes[node].store, full);
-}
-
 static void pass_ms(int ms)
 {
     for (; ms > 0; ms -= TICK_MS) {
@@ -88,20 +78,20 @@ static int count_in_order(int node, uint8_t kind, uint8_t refusal)
 static void test_turns(void **state)
 {
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     for (int i = 0; i < SETS; i++)
         rig_send_set(&rig, 0, i % 7, bytes_of(large, (uint32_t)i));
-    assert_int_equal(shard_of(0)->line.count, SETS);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, SETS);
     pass_ms(WAIT_MS / 2);
     assert_int_equal(count_in_order(0, REPLY_OK, 0), 0);
-    set_full(0, false);
+    rig_set_full(&rig, 0, false);
     pass_ms(TICK_MS);
     assert_int_equal(count_in_order(0, REPLY_OK, 0), SETS);
-    assert_int_equal(shard_of(0)->line.count, 0);
-    assert_int_equal(shard_of(0)->line.bytes, 0);
-    assert_int_equal(shard_of(0)->groups[0].in_line, 0);
-    assert_int_equal(shard_of(0)->counters.requests_waited, SETS);
-    assert_int_equal(shard_of(0)->counters.refused_busy, 0);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, 0);
+    assert_int_equal(rig_shard(&rig, 0)->line.bytes, 0);
+    assert_int_equal(rig_shard(&rig, 0)->groups[0].in_line, 0);
+    assert_int_equal(rig_shard(&rig, 0)->counters.requests_waited, SETS);
+    assert_int_equal(rig_shard(&rig, 0)->counters.refused_busy, 0);
     rig_check_equal(&rig);
 }
 
@@ -112,12 +102,12 @@ static void test_no_overtaking(void **state)
     struct reply reply;
 
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     rig_send_set(&rig, 0, 1, bytes_from("first"));
-    set_full(0, false);
+    rig_set_full(&rig, 0, false);
     rig_send_set(&rig, 0, 1, bytes_from("second"));
     rig_send(&rig, 0, OP_GET, LEVEL_LINEAR, 1, bytes_from(""), 0);
-    assert_int_equal(shard_of(0)->line.count, 3);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, 3);
     rig_deliver(&rig);
     assert_int_equal(count_in_order(0, REPLY_OK, 0), 2);
     assert_int_equal(count_in_order(0, REPLY_BULK, 0), 1);
@@ -129,12 +119,12 @@ static void test_no_overtaking(void **state)
 static void test_reads(void **state)
 {
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     assert_int_equal(rig_request(&rig, 0, OP_GET, LEVEL_LINEAR, 1, bytes_from("")).kind, REPLY_NIL);
     rig_send_set(&rig, 0, 1, bytes_from("value"));
     assert_int_equal(rig_request(&rig, 0, OP_GET, LEVEL_ANY, 1, bytes_from("")).kind, REPLY_NIL);
-    assert_int_equal(shard_of(0)->line.count, 1);
-    set_full(0, false);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, 1);
+    rig_set_full(&rig, 0, false);
     rig_deliver(&rig);
     assert_int_equal(rig_request(&rig, 0, OP_GET, LEVEL_LINEAR, 1, bytes_from("")).kind,
                      REPLY_BULK);
@@ -145,20 +135,20 @@ static void test_reads(void **state)
 static void test_waited_too_long(void **state)
 {
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     for (int i = 0; i < SETS; i++)
         rig_send_set(&rig, 0, i, bytes_from("value"));
     pass_ms(WAIT_MS - TICK_MS);
     assert_int_equal(count_in_order(0, REPLY_REFUSED, REFUSAL_BUSY), 0);
     pass_ms(2 * TICK_MS);
     assert_int_equal(count_in_order(0, REPLY_REFUSED, REFUSAL_BUSY), SETS);
-    assert_int_equal(shard_of(0)->counters.waited_too_long, SETS);
-    assert_int_equal(shard_of(0)->line.count, 0);
+    assert_int_equal(rig_shard(&rig, 0)->counters.waited_too_long, SETS);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, 0);
     rig_forget_replies(&rig, 0);
     rig.wait_ms = 0;
     rig_send_set(&rig, 0, 1, bytes_from("value"));
     assert_int_equal(count_in_order(0, REPLY_REFUSED, REFUSAL_BUSY), 1);
-    set_full(0, false);
+    rig_set_full(&rig, 0, false);
     rig_settle(&rig);
     for (int i = 0; i < SETS; i++)
         assert_int_equal(rig_request(&rig, 0, OP_GET, LEVEL_LINEAR, i, bytes_from("")).kind,
@@ -171,14 +161,14 @@ static void test_line_full(void **state)
     int fit = LINE_BYTES_MAX / LARGE - 1;
 
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     for (int i = 0; i < fit + 3; i++)
         rig_send_set(&rig, 0, i, bytes_of(large, LARGE));
-    assert_int_equal(shard_of(0)->line.count, fit);
-    assert_int_equal(shard_of(0)->counters.line_full, 3);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, fit);
+    assert_int_equal(rig_shard(&rig, 0)->counters.line_full, 3);
     assert_int_equal(count_in_order(0, REPLY_REFUSED, REFUSAL_BUSY), 3);
-    assert_true(shard_of(0)->line.bytes <= LINE_BYTES_MAX);
-    set_full(0, false);
+    assert_true(rig_shard(&rig, 0)->line.bytes <= LINE_BYTES_MAX);
+    rig_set_full(&rig, 0, false);
     pass_ms(20 * TICK_MS);
     assert_int_equal(rig_count_ok(&rig, 0), fit);
 }
@@ -191,12 +181,12 @@ static void test_told(void **state)
     int told = 0, found;
 
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     /* The rig addresses a request to the view that the node asked has led. */
-    shard_of(1)->groups[0].view = shard_of(0)->groups[0].view;
+    rig_shard(&rig, 1)->groups[0].view = rig_shard(&rig, 0)->groups[0].view;
     rig_send(&rig, 1, OP_SET, LEVEL_LINEAR, 1, bytes_from("value"), REQUEST_LEAD);
     pass_ms(WAIT_MS / 2);
-    set_full(0, false);
+    rig_set_full(&rig, 0, false);
     pass_ms(TICK_MS);
     rest = buf_bytes(&rig.nodes[1].replies);
     while ((found = next_answer(&rest, &reply)) == 0) {
@@ -218,8 +208,8 @@ static void test_told_of_slow_replicas(void **state)
     (void)state;
     rig_set(&rig, 1, bytes_from("value"));
     rig_forget_replies(&rig, 0);
-    set_full(1, true);
-    set_full(2, true);
+    rig_set_full(&rig, 1, true);
+    rig_set_full(&rig, 2, true);
     rig_send_set(&rig, 0, 1, bytes_from("value"));
     pass_ms(100 * TICK_MS);
     rest = buf_bytes(&rig.nodes[0].replies);
@@ -227,7 +217,7 @@ static void test_told_of_slow_replicas(void **state)
         told++;
     /* After a while without any acknowledgement no more. */
     assert_true(told >= 1 && told <= 3);
-    set_full(1, false);
+    rig_set_full(&rig, 1, false);
     pass_ms(TICK_MS);
     assert_int_equal(rig_count_ok(&rig, 0), 1);
 }
@@ -236,15 +226,15 @@ static void test_told_of_slow_replicas(void **state)
 static void test_leads_no_more(void **state)
 {
     (void)state;
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     for (int i = 0; i < SETS; i++)
         rig_send_set(&rig, 0, i, bytes_from("value"));
-    shard_of(0)->groups[0].role = GROUP_BACKUP;
+    rig_shard(&rig, 0)->groups[0].role = GROUP_BACKUP;
     rig_tick(&rig);
     assert_int_equal(count_in_order(0, REPLY_REFUSED, REFUSAL_ELSEWHERE), SETS);
-    assert_int_equal(shard_of(0)->line.count, 0);
-    set_full(0, false);
-    group_lead(shard_of(1), &shard_of(1)->groups[0]);
+    assert_int_equal(rig_shard(&rig, 0)->line.count, 0);
+    rig_set_full(&rig, 0, false);
+    group_lead(rig_shard(&rig, 1), &rig_shard(&rig, 1)->groups[0]);
     rig_settle(&rig);
     rig_check_equal(&rig);
 }
@@ -257,12 +247,12 @@ static void test_twice_in_line(void **state)
     (void)state;
     rig_set(&rig, 1, bytes_from("5"));
     rig_forget_replies(&rig, 0);
-    set_full(0, true);
+    rig_set_full(&rig, 0, true);
     rig_send(&rig, 0, OP_APPEND, LEVEL_LINEAR, 1, bytes_from("6"), 0);
-    set_full(0, false);
+    rig_set_full(&rig, 0, false);
     reply = rig_request_again(&rig, 0, OP_APPEND, 1, bytes_from("6"));
     assert_int_equal(reply.kind, REPLY_INTEGER);
-    assert_int_equal(shard_of(0)->counters.answered_again, 1);
+    assert_int_equal(rig_shard(&rig, 0)->counters.answered_again, 1);
     reply = rig_request(&rig, 0, OP_GET, LEVEL_LINEAR, 1, bytes_from(""));
     assert_true(bytes_equal(reply.data, bytes_from("56")));
 }

@@ -111,7 +111,7 @@ static void test_bodies(void **state)
 
 static int load(const char *text, mode_t mode, struct secret *s)
 {
-    char path[] = "/tmp/ringkv-secret-XXXXXX";
+    char path[] = "/tmp/ringkv-test-secret-XXXXXX";
     int fd = mkstemp(path), failed;
 
     assert_true(fd >= 0);

@@ -28,16 +28,6 @@ static int finish(void **state)
     return 0;
 }
 
-static struct shard *shard_of(int node)
-{
-    return rig.nodes[node].shard;
-}
-
-static void set_full(int node, bool full)
-{
-    store_memory_set_full(rig.nodes[node].store, full);
-}
-
 static void pass_time(int ticks)
 {
     for (int i = 0; i < ticks; i++) {
@@ -48,7 +38,7 @@ static void pass_time(int ticks)
 
 static void check_all_follow(void)
 {
-    const struct group *g = &shard_of(0)->groups[0];
+    const struct group *g = &rig_shard(&rig, 0)->groups[0];
 
     for (uint8_t i = 0; i < g->peer_count; i++)
         assert_int_equal(g->peers[i].state, PEER_FOLLOWING);
@@ -58,30 +48,30 @@ static void check_all_follow(void)
 /* For five seconds, with more steps than the primary remembers. */
 static void test_both_full(void **state)
 {
-    uint64_t gaps = shard_of(1)->counters.gaps + shard_of(2)->counters.gaps;
-    uint64_t sent = shard_of(0)->counters.steps_sent;
+    uint64_t gaps = rig_shard(&rig, 1)->counters.gaps + rig_shard(&rig, 2)->counters.gaps;
+    uint64_t sent = rig_shard(&rig, 0)->counters.steps_sent;
 
     (void)state;
     rig_forget_replies(&rig, 0);
-    set_full(1, true);
-    set_full(2, true);
+    rig_set_full(&rig, 1, true);
+    rig_set_full(&rig, 2, true);
     for (int i = 0; i < SETS; i++)
         rig_send_set(&rig, 0, i, bytes_from("value"));
     pass_time(TICKS);
     assert_int_equal(rig_count_ok(&rig, 0), 0);
     check_all_follow();
-    set_full(1, false);
-    set_full(2, false);
+    rig_set_full(&rig, 1, false);
+    rig_set_full(&rig, 2, false);
     pass_time(1);
     assert_int_equal(rig_count_ok(&rig, 0), SETS);
     check_all_follow();
     rig_check_equal(&rig);
-    assert_int_equal(shard_of(0)->counters.steps_sent - sent, 2 * SETS);
-    assert_int_equal(shard_of(0)->counters.transfers, 0);
-    assert_int_equal(shard_of(0)->counters.refused_noquorum, 0);
-    assert_int_equal(shard_of(1)->counters.gaps + shard_of(2)->counters.gaps, gaps);
-    assert_int_equal(shard_of(1)->counters.steps_waited, SETS);
-    assert_int_equal(shard_of(1)->counters.steps_dropped, 0);
+    assert_int_equal(rig_shard(&rig, 0)->counters.steps_sent - sent, 2 * SETS);
+    assert_int_equal(rig_shard(&rig, 0)->counters.transfers, 0);
+    assert_int_equal(rig_shard(&rig, 0)->counters.refused_noquorum, 0);
+    assert_int_equal(rig_shard(&rig, 1)->counters.gaps + rig_shard(&rig, 2)->counters.gaps, gaps);
+    assert_int_equal(rig_shard(&rig, 1)->counters.steps_waited, SETS);
+    assert_int_equal(rig_shard(&rig, 1)->counters.steps_dropped, 0);
 }
 
 /* More than may wait: the rest is dropped, and brought once there is room. Writers go on meanwhile.
@@ -89,14 +79,14 @@ static void test_both_full(void **state)
 static void test_too_much_waits(void **state)
 {
     (void)state;
-    set_full(2, true);
+    rig_set_full(&rig, 2, true);
     for (int i = 0; i < 2 * WAITING_MAX / LARGE; i++)
         rig_set(&rig, i, bytes_of(large, LARGE / 2 + (uint32_t)i));
     pass_time(TICKS);
     rig_set(&rig, 1, bytes_of(large, LARGE / 2));
     rig_set(&rig, 2, bytes_of(large, LARGE / 2));
-    assert_true(shard_of(2)->counters.steps_dropped > 0);
-    set_full(2, false);
+    assert_true(rig_shard(&rig, 2)->counters.steps_dropped > 0);
+    rig_set_full(&rig, 2, false);
     rig_settle(&rig);
     check_all_follow();
     rig_check_equal(&rig);
@@ -106,16 +96,16 @@ static void test_too_much_waits(void **state)
 static void test_link_breaks(void **state)
 {
     (void)state;
-    set_full(2, true);
+    rig_set_full(&rig, 2, true);
     for (int i = 0; i < SETS; i++)
         rig_set(&rig, i, bytes_from("value"));
-    assert_true(shard_waits(shard_of(2), 1, 0));
-    shard_peer_down(shard_of(2), 1, 0, 1);
-    assert_false(shard_waits(shard_of(2), 1, 0));
-    shard_peer_up(shard_of(2), 1, 0, 1);
-    shard_peer_down(shard_of(0), 3, 0, 1);
-    shard_peer_up(shard_of(0), 3, 0, 1);
-    set_full(2, false);
+    assert_true(shard_waits(rig_shard(&rig, 2), 1, 0));
+    shard_peer_down(rig_shard(&rig, 2), 1, 0, 1);
+    assert_false(shard_waits(rig_shard(&rig, 2), 1, 0));
+    shard_peer_up(rig_shard(&rig, 2), 1, 0, 1);
+    shard_peer_down(rig_shard(&rig, 0), 3, 0, 1);
+    shard_peer_up(rig_shard(&rig, 0), 3, 0, 1);
+    rig_set_full(&rig, 2, false);
     rig_settle(&rig);
     check_all_follow();
     rig_check_equal(&rig);
@@ -127,20 +117,20 @@ static void test_link_breaks(void **state)
 static void test_view_ends_meanwhile(void **state)
 {
     const struct signal higher = {.kind = SIGNAL_REFUSED, .view = view_of(9, 0)};
-    struct group *backup = &shard_of(2)->groups[0];
+    struct group *backup = &rig_shard(&rig, 2)->groups[0];
     struct version before = backup->last;
 
     (void)state;
-    set_full(2, true);
+    rig_set_full(&rig, 2, true);
     rig_set(&rig, 1, bytes_from("value"));
     rig_set(&rig, 2, bytes_from("value"));
-    assert_true(backup->leader == shard_of(0)->groups[0].view);
-    group_signal(shard_of(0), &shard_of(0)->groups[0], 2, &higher);
-    shard_turn_end(shard_of(0));
+    assert_true(backup->leader == rig_shard(&rig, 0)->groups[0].view);
+    group_signal(rig_shard(&rig, 0), &rig_shard(&rig, 0)->groups[0], 2, &higher);
+    shard_turn_end(rig_shard(&rig, 0));
     rig_deliver(&rig);
     assert_true(backup->leader == 0);
-    assert_true(shard_waits(shard_of(2), 1, 0));
-    set_full(2, false);
+    assert_true(shard_waits(rig_shard(&rig, 2), 1, 0));
+    rig_set_full(&rig, 2, false);
     pass_time(1);
     assert_true(version_compare(backup->last, before) > 0);
     assert_true(backup->leader == 0);
@@ -154,20 +144,20 @@ static void test_view_ends_meanwhile(void **state)
  * the present one. */
 static void test_late_gap_of_a_view_before(void **state)
 {
-    struct group *leader = &shard_of(0)->groups[0], *backup = &shard_of(2)->groups[0];
+    struct group *leader = &rig_shard(&rig, 0)->groups[0], *backup = &rig_shard(&rig, 2)->groups[0];
     struct signal late = {.kind = SIGNAL_GAP, .epoch = leader->epoch, .view = leader->view};
 
     (void)state;
-    group_lead(shard_of(0), leader);
+    group_lead(rig_shard(&rig, 0), leader);
     rig_settle(&rig);
     assert_true(leader->role == GROUP_PRIMARY && leader->view > late.view);
-    group_signal(shard_of(0), leader, 3, &late);
-    shard_turn_end(shard_of(0));
+    group_signal(rig_shard(&rig, 0), leader, 3, &late);
+    shard_turn_end(rig_shard(&rig, 0));
     rig_deliver(&rig);
     assert_true(backup->leader == leader->view);
-    set_full(2, true);
+    rig_set_full(&rig, 2, true);
     rig_set(&rig, 1, bytes_from("value"));
-    set_full(2, false);
+    rig_set_full(&rig, 2, false);
     rig_settle(&rig);
     assert_true(backup->leader == leader->view);
     rig_check_equal(&rig);
@@ -184,23 +174,23 @@ static void test_full_in_transfer(void **state)
         rig_set(&rig, i, bytes_from("after"));
     rig_start(&rig, 2);
     for (int i = 0; i < TICKS; i++) {
-        set_full(2, i % 3);
+        rig_set_full(&rig, 2, i % 3);
         rig_tick(&rig);
         if (i < SETS)
             rig_send_set(&rig, rig_leader(&rig), i, bytes_from("live"));
         for (int turns = 0; turns < 3; turns++)
             rig_deliver_once(&rig);
     }
-    set_full(2, false);
+    rig_set_full(&rig, 2, false);
     rig_settle(&rig);
     rig_check_equal(&rig);
-    assert_int_equal(shard_of(0)->counters.transfers, 1);
+    assert_int_equal(rig_shard(&rig, 0)->counters.transfers, 1);
 }
 
 /* Replicas that are there and being brought up are worth waiting for at this primary. */
 static void test_refusals(void **state)
 {
-    struct group *g = &shard_of(0)->groups[0];
+    struct group *g = &rig_shard(&rig, 0)->groups[0];
     struct reply reply;
 
     (void)state;
