@@ -17,11 +17,17 @@ REPORTED = 8  # operations that a failed test shows
 NO_NUMBER = (b"-ERR value is not an integer", b"-ERR increment or decrement would overflow")
 
 
-class Operation:
-    """One command: the moments when it began and when its reply was there, and that reply (None:
-    the connection was lost, and when, or the load stopped, before one came)."""
+class Steps(tuple):
+    """What a client does in several steps. Each is a list of commands, which are sent together when
+    all before are answered."""
 
-    __slots__ = ("client", "words", "invoked", "returned", "lost", "reply")
+
+class Operation:
+    """One command, or Steps: the moments when it began, or its last step did, and when its last reply
+    was there, and that reply (None: the connection was lost, and when, or the load stopped, before
+    one came)."""
+
+    __slots__ = ("client", "words", "invoked", "returned", "lost", "reply", "replies", "sent", "waited")
 
     def __init__(self, client, words, invoked):
         self.client = client
@@ -30,21 +36,45 @@ class Operation:
         self.returned = None
         self.lost = None
         self.reply = None
+        self.replies = []  # to all commands, as far as they came
+        self.sent = 0  # steps
+        self.waited = 0  # nanoseconds, for steps before the last
+
+    def steps(self):
+        return self.words if isinstance(self.words, Steps) else ([self.words],)
+
+    def next_step(self, now):
+        """The commands that are to be sent now."""
+        if self.sent:
+            self.waited = max(self.waited, now - self.invoked)
+            self.invoked = now
+        self.sent += 1
+        return self.steps()[self.sent - 1]
+
+    def take(self, reply, now):
+        """True when it was the last one of a step."""
+        self.replies.append(reply)
+        steps = self.steps()
+        if len(self.replies) < sum(map(len, steps[: self.sent])):
+            return False
+        if self.sent == len(steps):
+            self.reply, self.returned = reply, now
+        return True
 
     def seconds(self):
-        """How long the client waited; without end if nothing ended it."""
+        """How long the client waited for any step; without end if nothing ended it."""
         end = self.returned or self.lost
-        return (end - self.invoked) / 1e9 if end else math.inf
+        return max(self.waited, end - self.invoked) / 1e9 if end else math.inf
 
     def failed(self):
-        return self.reply is None or self.reply.startswith(b"-") and not self.reply.startswith(NO_NUMBER)
+        return self.reply is None or any(r.startswith(b"-") and not r.startswith(NO_NUMBER) for r in self.replies)
 
     def uncertain(self):
         return self.reply is not None and self.reply.startswith(b"-UNCERTAIN")
 
     def __repr__(self):
         took = "no reply" if self.returned is None else f"{self.seconds():.3f} s"
-        return f"{self.words} -> {self.reply} ({took}, client {self.client})"
+        return f"{self.words} -> {self.replies} ({took}, client {self.client})"
 
 
 class Client:
@@ -95,8 +125,13 @@ class Client:
         words = self.load.choose(self.number)
         self.operation = Operation(self.number, words, time.monotonic_ns())
         self.load.operations.append(self.operation)
+        self.send_step()
+
+    def send_step(self):
+        step = self.operation.next_step(time.monotonic_ns())
         try:
-            self.socket.sendall(array(*words))  # far below what a socket's buffer holds
+            # Far below what a socket's buffer holds.
+            self.socket.sendall(b"".join(array(*words) for words in step))
         except OSError:
             self.lost()
 
@@ -111,20 +146,37 @@ class Client:
             self.lost()
             return
         self.input += data
-        if not self.is_whole():
+        while self.operation and (end := reply_end(self.input)):
+            reply, self.input = self.input[:end], self.input[end:]
+            self.replied(reply)
+
+    def replied(self, reply):
+        if not self.operation.take(reply, time.monotonic_ns()):
             return
-        self.operation.returned = time.monotonic_ns()
-        self.operation.reply = self.input
+        if not self.operation.returned:
+            self.send_step()
+            return
         self.operation = None
-        self.input = b""
         self.next = time.monotonic() + self.load.think_seconds * (0.5 + random.random())
 
-    def is_whole(self):
-        """One line, or a bulk string."""
-        head, end, _ = self.input.partition(b"\r\n")
-        if not head.startswith(b"$") or head == b"$-1":
-            return bool(end)
-        return len(self.input) == len(head) + 4 + int(head[1:])
+
+def reply_end(data, at=0):
+    """Where the reply at `at` ends; None while it is not whole."""
+    line = data.find(b"\r\n", at)
+    if line < 0:
+        return None
+    kind, end = data[at : at + 1], line + 2
+    if kind not in (b"$", b"*") or data[at + 1 : line] == b"-1":
+        return end
+    count = int(data[at + 1 : line])
+    if kind == b"$":
+        end += count + 2
+        return end if end <= len(data) else None
+    for _ in range(count):
+        end = reply_end(data, end)
+        if end is None:
+            return None
+    return end
 
 
 class Load(threading.Thread):

@@ -15,9 +15,9 @@ from pathlib import Path
 import frames
 import pytest
 from frames import Peer, values_at
-from harness import BIN, HOST, SANITIZE, ringlocal, run, wait_for
-from history import CHECKER, Keys, answer_of, check, read_all, was_refused, write_history
-from load import Load, Operation
+from harness import BIN, HOST, SANITIZE, bulk, ringlocal, run, wait_for
+from history import CHECKER, Keys, check, is_known, read_all, was_refused, write_history
+from load import Load, Operation, Steps
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 25)
 SEED = int(os.environ.get("CHAOS_SEED") or 1)
@@ -262,36 +262,83 @@ def tell(operations):
     """How much of it went through."""
     count = len(operations)
     taken = [o for o in operations if not was_refused(o)]
-    unknown = sum(answer_of(o) is None for o in taken)
+    unknown = sum(not is_known(o) for o in taken)
     slowest = max(o.seconds() for o in operations)
     print(f"{count} operations: {count - len(taken)} refused, {unknown} of unknown outcome, {slowest:.2f} s at most")
     assert count > 20 * SECONDS
     assert count - len(taken) + unknown < count / 10
 
 
-def made(client, words, invoked, returned, reply):
+def made(client, words, invoked, returned, *replies):
     operation = Operation(client, words, invoked)
-    operation.returned, operation.reply = returned, reply
+    operation.sent = len(operation.steps())
+    operation.returned, operation.replies, operation.reply = returned, list(replies), replies[-1]
     return operation
 
 
-WRITTEN = made(0, ("SET", "chaos:0", "a"), 1, 2, b"+OK\r\n")
+A, B = "chaos:{1}0", "chaos:{1}1"
+OK, NIL, QUEUED = b"+OK\r\n", b"$-1\r\n", b"+QUEUED\r\n"
+
+
+def exec_of(invoked, returned, a, b, reply):
+    """Both keys at once."""
+    steps = Steps([[("MULTI",), ("GETSET", A, a), ("GETSET", B, b), ("EXEC",)]])
+    return made(0, steps, invoked, returned, OK, QUEUED, QUEUED, reply)
+
+
+def watch_of(invoked, returned, seen, value, reply):
+    """One key, when it is as it was seen."""
+    steps = Steps([[("WATCH", A), ("MGET", A)], [("MULTI",), ("SET", A, value), ("EXEC",)]])
+    return made(0, steps, invoked, returned, OK, array_of(seen), OK, QUEUED, reply)
+
+
+def array_of(*values):
+    return b"*%d\r\n" % len(values) + b"".join(bulk(v.encode()) if v else NIL for v in values)
+
+
+def write(invoked, returned, value, reply=OK):
+    return made(0, ("SET", A, value), invoked, returned, reply)
+
+
+def read(invoked, returned, value):
+    return made(1, ("GET", A), invoked, returned, bulk(value.encode()) if value else NIL)
+
+
+DONE, ABORTED = b"*1\r\n+OK\r\n", b"*-1\r\n"
+DOUBT = b"-UNCERTAIN whether it was done\r\n"
+REFUSED = b"-NOQUORUM it was not done\r\n"
+
 WRONG = {
-    "a lost write": [WRITTEN, made(1, ("GET", "chaos:0"), 3, 4, b"$-1\r\n")],
-    "a stale read": [
-        WRITTEN,
-        made(0, ("SET", "chaos:0", "b"), 3, 4, b"+OK\r\n"),
-        made(1, ("GET", "chaos:0"), 5, 6, b"$1\r\na\r\n"),
-    ],
-    "done though refused": [
-        made(0, ("SET", "chaos:0", "b"), 1, 2, b"-NOQUORUM it was not done\r\n"),
-        made(1, ("GET", "chaos:0"), 3, 4, b"$1\r\nb\r\n"),
-    ],
+    "a lost write": [write(1, 2, "a"), read(3, 4, None)],
+    "a stale read": [write(1, 2, "a"), write(3, 4, "b"), read(5, 6, "a")],
+    "done though refused": [write(1, 2, "b", REFUSED), read(3, 4, "b")],
     "done twice": [
-        made(0, ("INCR", "chaos:0"), 1, 2, b":1\r\n"),
-        made(0, ("INCR", "chaos:0"), 3, 4, b"-UNCERTAIN whether it was done\r\n"),
-        made(0, ("INCR", "chaos:0"), 5, 6, b":4\r\n"),
+        made(0, ("INCR", A), 1, 2, b":1\r\n"),
+        made(0, ("INCR", A), 3, 4, DOUBT),
+        made(0, ("INCR", A), 5, 6, b":4\r\n"),
     ],
+    "half of a transaction": [
+        exec_of(1, 2, "a", "b", array_of(None, None)),
+        made(1, ("MGET", B, A), 3, 4, array_of("b", None)),
+    ],
+    "half of one in doubt": [exec_of(1, 2, "a", "b", DOUBT), made(1, ("MGET", A, B), 3, 4, array_of("a", None))],
+    "a transaction in two pieces": [
+        exec_of(1, 9, "a", "b", array_of(None, None)),
+        made(1, ("MGET", A, B), 2, 3, array_of("a", None)),
+    ],
+    "a transaction without effect": [exec_of(1, 2, "a", "b", array_of(None, None)), read(3, 4, None)],
+    "a transaction that missed a write": [write(1, 2, "x"), exec_of(3, 4, "a", "b", array_of(None, None))],
+    "done though a watched key changed": [write(1, 2, "x"), watch_of(3, 4, None, "a", DONE)],
+    "done though aborted": [watch_of(1, 2, None, "a", ABORTED), read(3, 4, "a")],
+    "two that watched the same": [watch_of(1, 3, None, "a", DONE), watch_of(2, 4, None, "b", DONE)],
+    "compared with another": [write(1, 2, "x"), made(0, ("CAS", A, "y", "z"), 3, 4, b":1\r\n")],
+    "compared and not set": [write(1, 2, "x"), made(0, ("CAS", A, "x", "z"), 3, 4, b":1\r\n"), read(5, 6, "x")],
+    "two that compared with the same": [
+        write(1, 2, "x"),
+        made(0, ("CAS", A, "x", "y"), 3, 5, b":1\r\n"),
+        made(1, ("CAS", A, "x", "z"), 4, 6, b":1\r\n"),
+    ],
+    "compared with none": [write(1, 2, "x"), made(0, ("CAS", A, "x", "z"), 3, 4, b":-1\r\n")],
 }
 
 
@@ -302,11 +349,28 @@ def test_wrong_history(tmp_path, what):
     assert run(CHECKER, tmp_path / "history").returncode == 1
 
 
-def test_right_history(tmp_path):
+RIGHT = {
+    "unknown and not done": [write(1, 2, "a"), write(3, None, "b", None), read(5, 6, "a")],
+    "unknown and done late": [write(1, 2, "a"), write(3, None, "b", None), read(5, 6, "a"), read(7, 8, "b")],
+    "unknown and done": [write(1, 2, "a"), write(3, None, "b", None), read(7, 8, "b")],
+    "a transaction in doubt": [
+        exec_of(1, 2, "a", "b", DOUBT),
+        read(3, 4, None),
+        made(1, ("MGET", B, A), 5, 6, array_of("b", "a")),
+    ],
+    "one that is not begun": [Operation(0, watch_of(1, 2, None, "a", DONE).words, 1), read(3, 4, None)],
+    "one of two that watched": [watch_of(1, 3, None, "a", DONE), watch_of(2, 4, None, "b", ABORTED), read(5, 6, "a")],
+    "one of two that compared": [
+        write(1, 2, "x"),
+        made(0, ("CAS", A, "x", "y"), 3, 5, b":0\r\n"),
+        made(1, ("CAS", A, "x", "z"), 4, 6, b":1\r\n"),
+        exec_of(7, 8, "a", "b", array_of("z", None)),
+    ],
+}
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_right_history(tmp_path, what):
     """What is not known may have been done, late as well, or not."""
-    unknown = made(0, ("SET", "chaos:0", "b"), 3, None, None)
-    read = made(1, ("GET", "chaos:0"), 5, 6, b"$1\r\na\r\n")
-    later = made(1, ("GET", "chaos:0"), 7, 8, b"$1\r\nb\r\n")
-    for right in ([WRITTEN, unknown, read], [WRITTEN, unknown, read, later], [WRITTEN, unknown, later]):
-        write_history(tmp_path / "history", right)
-        check(tmp_path / "history")
+    write_history(tmp_path / "history", RIGHT[what])
+    check(tmp_path / "history")

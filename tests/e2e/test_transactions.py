@@ -4,10 +4,13 @@ transaction ever to be seen."""
 import itertools
 import random
 import threading
+import time
 
 import pytest
 import redis
 from harness import HOST, array
+from history import CONTENDED, Keys, check, is_known, read_all, was_refused, write_history
+from load import Load
 
 # Name of a case, and its commands in order. {} makes a key of the case's own; its keys share a
 # hash tag, so they lie in one partition here.
@@ -287,3 +290,46 @@ def test_killed_primary(make_cluster):
         one, other = map(int, client.mget(f"{{pair{number}}}a", f"{{pair{number}}}b"))
         assert one == other
         assert sure[number] <= one <= sure[number] + unsure[number] and sure[number] > 0
+
+
+CLIENTS = 24
+ACTIVE_GROUPS = 3
+WAIT_SECONDS = 0.5
+
+
+def test_histories_under_contention(make_cluster, tmp_path):
+    """Clients get in one another's way with EXEC, WATCH and CAS on the same few keys, while each node
+    is killed, started, stopped and goes on: what they saw is what one copy of the data could have said."""
+    cluster = make_cluster("--proxies", 2)
+    keys = Keys(random.Random(1), ACTIVE_GROUPS, CONTENDED)
+    with Load([cluster.port, cluster.port + 1], CLIENTS, keys.choose) as load:
+        for name in cluster.nodes():
+            for hurt, mend in (("KILL", None), ("STOP", "CONT")):
+                time.sleep(WAIT_SECONDS)
+                cluster.kill(name, hurt)
+                time.sleep(WAIT_SECONDS)
+                cluster.kill(name, mend) if mend else cluster.start(name)
+        time.sleep(WAIT_SECONDS)
+        load.stop()
+    with cluster.client() as client:
+        operations = load.operations + read_all(client, keys, CLIENTS)
+    write_history(tmp_path / "history", operations)
+    print(check(tmp_path / "history"))
+    outcomes = count_outcomes(operations)
+    print(outcomes)
+    assert min(outcomes.values()) >= 50, outcomes
+    assert sum(not is_known(o) or was_refused(o) for o in operations) < len(operations) / 10
+
+
+def count_outcomes(operations):
+    """How often each happened that contention is about."""
+    watched = [o for o in operations if len(o.steps()) == 2]
+    compared = [o for o in operations if o.words[0] == "CAS"]
+    at_once = [o for o in operations if len(o.steps()) == 1 and len(o.steps()[0]) > 1]
+    return {
+        "aborted": sum(o.reply == b"*-1\r\n" for o in watched),
+        "not aborted": sum(o.reply is not None and o.reply.startswith((b"*1", b"*2", b"*3")) for o in watched),
+        "compared and set": sum(o.reply == b":1\r\n" for o in compared),
+        "differed": sum(o.reply == b":0\r\n" for o in compared),
+        "at once": sum(o.reply is not None and o.reply.startswith(b"*") for o in at_once),
+    }

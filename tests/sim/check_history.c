@@ -1,12 +1,15 @@
 /* Checks a history that was recorded outside the simulator, for linearizability.
  *
- * One operation a line, of one key each, in any order:
+ * One operation a line, in any order:
  *
- *     KEY OPERATION VALUE INVOKED RETURNED KIND RESULT
+ *     GROUP KEYS OPERATION VALUES INVOKED RETURNED KIND RESULTS
  *
- * KEY a number; OPERATION as in shared/operation.h; VALUE, RESULT without white space, "-" where
- * there is none; INVOKED, RETURNED moments, all different, RETURNED "never" when there was no
- * answer; KIND one of ok, nil, integer, bulk, error, "-" without an answer.
+ * GROUP a number; the keys of one group are checked together. KEYS numbers within the group, below
+ * LINEAR_KEYS_MAX. OPERATION as in shared/operation.h, EXEC being GETSETs in one piece. VALUES,
+ * RESULTS without white space and commas, "-" where there is none; of a key that was not there,
+ * too. Lists have commas between their elements. INVOKED, RETURNED moments, all different, RETURNED
+ * "never" when there was no answer; KIND one of ok, nil, integer, bulk, array, error, "-" without
+ * an answer.
  */
 #include "tests/sim/linear.h"
 #include <errno.h>
@@ -17,10 +20,12 @@
 #include <string.h>
 
 enum { EXIT_LINEARIZABLE, EXIT_VIOLATED, EXIT_UNREADABLE, EXIT_UNDECIDED };
-enum { FIELDS = 7, CONFIGURATIONS_MAX = 2000000 };
+enum { CONFIGURATIONS_MAX = 2000000 };
+
+enum field { GROUP, KEYS, OPERATION, VALUES, INVOKED, RETURNED, KIND, RESULTS, FIELDS };
 
 struct line {
-    uint64_t key;
+    uint64_t group;
     struct linear_op op;
     char *text, *fields; /* as it was, and cut into fields */
 };
@@ -57,37 +62,87 @@ static bool read_integer(const char *text, int64_t *out)
     return end != text && *end == 0 && errno == 0;
 }
 
-static bool read_operation(const char *name, const char *value, struct linear_op *op)
+/* A moment, or LINEAR_NEVER. */
+static bool read_moment(const char *text, uint64_t *out)
 {
+    *out = LINEAR_NEVER;
+    return strcmp(text, "never") == 0 || read_number(text, out);
+}
+
+/* Cuts a list up; how many elements it has, 0 when they are more than an operation can have. */
+static uint8_t read_list(char *text, const char *elements[LINEAR_OP_KEYS_MAX])
+{
+    uint8_t count = 0;
+
+    for (char *element; (element = strsep(&text, ",")) != NULL; elements[count++] = element)
+        if (count == LINEAR_OP_KEYS_MAX)
+            return 0;
+    return count;
+}
+
+static bool read_keys(char *text, struct linear_op *op)
+{
+    const char *elements[LINEAR_OP_KEYS_MAX];
+
+    op->key_count = read_list(text, elements);
+    for (uint8_t k = 0; k < op->key_count; k++) {
+        uint64_t key;
+
+        if (!read_number(elements[k], &key) || key >= LINEAR_KEYS_MAX)
+            return false;
+        op->keys[k] = (uint16_t)key;
+    }
+    return op->key_count > 0;
+}
+
+static bool read_operation(const char *name, char *values, struct linear_op *op)
+{
+    const char *elements[LINEAR_OP_KEYS_MAX];
+    uint8_t count = read_list(values, elements);
+
     for (unsigned number = 1; number < UINT8_MAX && !op->op; number++) {
         const struct operation_info *info = operation_info((uint8_t)number);
 
         if (info && strcmp(info->name, name) == 0)
             op->op = (uint8_t)number;
     }
-    op->values[0] = bytes_from(value);
-    return op->op && (op->op != OP_INCRBY || read_integer(value, &op->by));
+    for (uint8_t k = 0; k < count; k++)
+        op->values[k] = bytes_from(elements[k]);
+    /* What writes a value for each key needs them all; CAS has two for its one. */
+    if (op->op == OP_CAS || op->op == OP_MSET || op->op == OP_EXEC)
+        return count == (op->op == OP_CAS ? 2 : op->key_count);
+    return op->op && count == 1 && (op->op != OP_INCRBY || read_integer(elements[0], &op->by));
 }
 
-static bool read_answer(const char *kind, const char *result, struct linear_op *op)
+static bool read_results(char *results, struct linear_op *op)
+{
+    const char *elements[LINEAR_OP_KEYS_MAX];
+    uint8_t count = read_list(results, elements);
+
+    if (count != (op->kind == REPLY_ARRAY ? op->key_count : 1))
+        return false;
+    for (uint8_t k = 0; k < count; k++) {
+        op->results[k] = bytes_from(elements[k]);
+        if (strcmp(elements[k], "-") == 0)
+            op->nils |= (uint8_t)(1 << k);
+    }
+    return op->kind != REPLY_INTEGER || read_integer(elements[0], &op->integer);
+}
+
+static bool read_answer(const char *kind, char *results, struct linear_op *op)
 {
     static const struct {
         const char *name;
         uint8_t kind;
-    } kinds[] = {{"ok", REPLY_OK},
-                 {"nil", REPLY_NIL},
-                 {"integer", REPLY_INTEGER},
-                 {"bulk", REPLY_BULK},
-                 {"error", REPLY_ERROR}};
+    } kinds[] = {{"ok", REPLY_OK},     {"nil", REPLY_NIL},     {"integer", REPLY_INTEGER},
+                 {"bulk", REPLY_BULK}, {"array", REPLY_ARRAY}, {"error", REPLY_ERROR}};
 
     if (op->returned == LINEAR_NEVER)
         return strcmp(kind, "-") == 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kind, kinds[i].name) == 0)
             op->kind = kinds[i].kind;
-    op->results[0] = bytes_from(result);
-    return op->kind && op->invoked < op->returned &&
-           (op->kind != REPLY_INTEGER || read_integer(result, &op->integer));
+    return op->kind && op->invoked < op->returned && read_results(results, op);
 }
 
 /* The fields point into `text`, which is cut up. */
@@ -99,13 +154,11 @@ static bool read_line(char *text, struct line *line)
     for (int i = 0; i < FIELDS; i++)
         if ((fields[i] = strsep(&rest, " ")) == NULL || !fields[i][0])
             return false;
-    op->key_count = 1;
-    if (strcmp(fields[4], "never") == 0)
-        op->returned = LINEAR_NEVER;
-    else if (!read_number(fields[4], &op->returned))
-        return false;
-    return !rest && read_number(fields[0], &line->key) && read_number(fields[3], &op->invoked) &&
-           read_operation(fields[1], fields[2], op) && read_answer(fields[5], fields[6], op);
+    return !rest && read_number(fields[GROUP], &line->group) && read_keys(fields[KEYS], op) &&
+           read_operation(fields[OPERATION], fields[VALUES], op) &&
+           read_number(fields[INVOKED], &op->invoked) &&
+           read_moment(fields[RETURNED], &op->returned) &&
+           read_answer(fields[KIND], fields[RESULTS], op);
 }
 
 /* False: the file cannot be read; it was said why. */
@@ -142,25 +195,25 @@ static bool read_history(const char *path, struct history *h)
     return good;
 }
 
-static int by_key_and_time(const void *a, const void *b)
+static int by_group_and_time(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
 
-    if (x->key != y->key)
-        return (x->key > y->key) - (x->key < y->key);
+    if (x->group != y->group)
+        return (x->group > y->group) - (x->group < y->group);
     return (x->op.invoked > y->op.invoked) - (x->op.invoked < y->op.invoked);
 }
 
-/* Checks the lines of one key. */
-static int check_key(const struct line *lines, size_t count)
+/* Checks the lines of one group. */
+static int check_group(const struct line *lines, size_t count)
 {
     struct linear_op ops[LINEAR_OPS_MAX];
     enum linear_verdict verdict;
     uint16_t key;
 
     if (count > LINEAR_OPS_MAX) {
-        fprintf(stderr, "check_history: key %" PRIu64 " has %zu operations, %d can be checked\n",
-                lines[0].key, count, LINEAR_OPS_MAX);
+        fprintf(stderr, "check_history: group %" PRIu64 " has %zu operations, %d can be checked\n",
+                lines[0].group, count, LINEAR_OPS_MAX);
         return EXIT_UNREADABLE;
     }
     for (size_t i = 0; i < count; i++)
@@ -168,32 +221,32 @@ static int check_key(const struct line *lines, size_t count)
     verdict = linear_check(ops, count, CONFIGURATIONS_MAX, &key);
     if (verdict == LINEAR_YES)
         return EXIT_LINEARIZABLE;
-    printf("key %" PRIu64 " %s\n", lines[0].key,
+    printf("group %" PRIu64 " %s\n", lines[0].group,
            verdict == LINEAR_NO ? "is not linearizable:" : "could not be decided:");
     for (size_t i = 0; i < count; i++)
         printf("%s\n", lines[i].text);
     return verdict == LINEAR_NO ? EXIT_VIOLATED : EXIT_UNDECIDED;
 }
 
-/* All keys, so that each violation is shown; the worst of what was found. */
+/* All groups, so that each violation is shown; the worst of what was found. */
 static int check_all(struct history *h)
 {
     int worst = EXIT_LINEARIZABLE;
-    size_t keys = 0;
+    size_t groups = 0;
 
     if (h->count)
-        qsort(h->lines, h->count, sizeof(*h->lines), by_key_and_time);
-    for (size_t first = 0, next; first < h->count; first = next, keys++) {
+        qsort(h->lines, h->count, sizeof(*h->lines), by_group_and_time);
+    for (size_t first = 0, next; first < h->count; first = next, groups++) {
         int found;
 
-        for (next = first; next < h->count && h->lines[next].key == h->lines[first].key;)
+        for (next = first; next < h->count && h->lines[next].group == h->lines[first].group;)
             next++;
-        found = check_key(h->lines + first, next - first);
+        found = check_group(h->lines + first, next - first);
         if (worst != EXIT_VIOLATED && found != EXIT_LINEARIZABLE)
             worst = found;
     }
     if (worst == EXIT_LINEARIZABLE)
-        printf("%zu operations on %zu keys: linearizable\n", h->count, keys);
+        printf("%zu operations in %zu groups of keys: linearizable\n", h->count, groups);
     return worst;
 }
 
