@@ -57,28 +57,25 @@ static int put_tagged(struct buf *out, uint8_t type, uint64_t tag, struct bytes 
     return end_with(out, begun, rest);
 }
 
-static int add_sized(struct buf *out, size_t begun, struct bytes a, struct bytes b)
+static int add_sized(struct buf *out, size_t begun, struct bytes value)
 {
     size_t body = buf_len(out) - begun - FRAME_HEADER_SIZE;
 
-    if (body + 4 > FRAME_BODY_MAX || a.size > FRAME_BODY_MAX - 4 - body ||
-        b.size > FRAME_BODY_MAX - 4 - body - a.size) {
+    if (body + 4 > FRAME_BODY_MAX || value.size > FRAME_BODY_MAX - 4 - body) {
         buf_truncate(out, begun);
         return RK_TOOBIG;
     }
 
-    uint8_t *at = buf_reserve(out, 4 + a.size + b.size);
+    uint8_t *at = buf_reserve(out, 4 + value.size);
 
     if (!at) {
         buf_truncate(out, begun);
         return RK_NOMEM;
     }
-    wire_put_u32(at, (uint32_t)(a.size + b.size));
-    if (a.size)
-        memcpy(at + 4, a.data, a.size);
-    if (b.size)
-        memcpy(at + 4 + a.size, b.data, b.size);
-    buf_commit(out, 4 + a.size + b.size);
+    wire_put_u32(at, (uint32_t)value.size);
+    if (value.size)
+        memcpy(at + 4, value.data, value.size);
+    buf_commit(out, 4 + value.size);
     return 0;
 }
 
@@ -336,13 +333,13 @@ int message_get_done(struct bytes body, struct done *m)
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-size_t message_begin_request(struct buf *out, const struct request *m)
+int message_put_request(struct buf *out, const struct request *m)
 {
     size_t begun;
     uint8_t *at = begin_fixed(out, MESSAGE_REQUEST, REQUEST_HEAD, &begun);
 
     if (!at)
-        return SIZE_MAX;
+        return RK_NOMEM;
     wire_put_u64(at, m->id);
     wire_put_u64(at + 8, m->epoch);
     wire_put_u64(at + 16, m->view);
@@ -351,56 +348,11 @@ size_t message_begin_request(struct buf *out, const struct request *m)
     wire_put_u32(at + 40, m->partition);
     at[44] = m->op;
     at[45] = m->level;
+    wire_put_u16(at + REQUEST_ARG_COUNT_AT, m->arg_count);
     wire_put_u64(at + 48, m->base_view);
     wire_put_u64(at + 56, m->base_op);
     at[64] = m->flags;
     wire_put_u16(at + 65, m->wait_ms);
-    return begun;
-}
-
-static int count_arg(struct buf *out, size_t begun)
-{
-    uint8_t *at = buf_head(out) + begun + FRAME_HEADER_SIZE + REQUEST_ARG_COUNT_AT;
-    uint16_t count = wire_get_u16(at);
-
-    if (count == MESSAGE_ARGS_MAX) {
-        buf_truncate(out, begun);
-        return RK_TOOBIG;
-    }
-    wire_put_u16(at, count + 1);
-    return 0;
-}
-
-int message_add_arg(struct buf *out, size_t begun, struct bytes arg)
-{
-    int error = add_sized(out, begun, arg, (struct bytes){0});
-
-    return error ? error : count_arg(out, begun);
-}
-
-int message_add_key(struct buf *out, size_t begun, uint64_t position, struct bytes key)
-{
-    uint8_t place[POSITION_SIZE];
-
-    wire_put_position(place, position);
-
-    int error = add_sized(out, begun, bytes_of(place, sizeof(place)), key);
-
-    return error ? error : count_arg(out, begun);
-}
-
-int message_end_request(struct buf *out, size_t begun)
-{
-    return frame_end(out, begun);
-}
-
-int message_put_request(struct buf *out, const struct request *m)
-{
-    size_t begun = message_begin_request(out, m);
-
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
-    wire_put_u16(buf_head(out) + begun + FRAME_HEADER_SIZE + REQUEST_ARG_COUNT_AT, m->arg_count);
     return end_with(out, begun, m->args);
 }
 
@@ -572,7 +524,7 @@ size_t message_begin_array_reply(struct buf *out, uint64_t id)
 
 int message_add_value(struct buf *out, size_t begun, const struct bytes *value)
 {
-    int error = add_sized(out, begun, value ? *value : (struct bytes){0}, (struct bytes){0});
+    int error = add_sized(out, begun, value ? *value : (struct bytes){0});
 
     if (error)
         return error;

@@ -209,20 +209,13 @@ int message_put_status_get(struct buf *out, uint64_t tag);
 /* Status text is lines "name=value\n", for people and programs alike. */
 int message_put_status(struct buf *out, uint64_t tag, struct bytes text);
 
-/* A request in three steps, so that its arguments go straight into the connection's buffer:
- * begin, add each argument, end. arg_count and args of `m` are not used. begin returns where, for
- * end; SIZE_MAX: out of memory. A failure in add or end leaves `out` as it was before begin; after
- * a failed add do not call end. */
-size_t message_begin_request(struct buf *out, const struct request *m);
-int message_add_arg(struct buf *out, size_t begun, struct bytes arg);
-int message_add_key(struct buf *out, size_t begun, uint64_t position, struct bytes key);
-int message_end_request(struct buf *out, size_t begun);
-
-/* A whole request with the arguments of `m` as they are (from a decoded one). */
+/* A request with the arguments of `m`, which are encoded as message_next_arg reads them. 0,
+ * RK_NOMEM, RK_TOOBIG (FRAME_BODY_MAX); on failure `out` is as it was. */
 int message_put_request(struct buf *out, const struct request *m);
 
-/* Replies; an array's values as they are (from a decoded one), or: begin, add each value, end,
- * likewise. */
+/* Replies; an array's values as they are (from a decoded one), or in three steps: begin, add each
+ * value, end. begin returns where, for the others; SIZE_MAX: out of memory. A failure in add or end
+ * leaves `out` as it was before begin; after a failed add do not call end. */
 int message_put_reply(struct buf *out, const struct reply *m);
 size_t message_begin_array_reply(struct buf *out, uint64_t id);
 int message_add_value(struct buf *out, size_t begun, const struct bytes *value); /* NULL: nil */

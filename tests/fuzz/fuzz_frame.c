@@ -12,6 +12,7 @@
 #include "shared/operation.h"
 #include "shared/transaction.h"
 #include "shared/wire.h"
+#include "tests/request_args.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -245,16 +246,16 @@ static void results(const struct reply *m)
 static bool request(struct bytes body)
 {
     struct request m;
+    struct request_args args = {.count = 0};
     const char *letters;
-    size_t begun, period;
+    size_t period;
 
     if (message_get_request(body, &m) != 0)
         return false;
     CHECK(m.partition < PARTITIONS_MAX && m.level <= LEVEL_VERSION && operation_info(m.op));
     letters = operation_info(m.op)->args;
     period = strcspn(letters, "*");
-    begun = message_begin_request(&again, &m);
-    CHECK(begun != SIZE_MAX && m.arg_count);
+    CHECK(m.arg_count);
     for (uint16_t i = 0; i < m.arg_count; i++) {
         bool nil;
         struct bytes arg = message_next_arg(&m.args, &nil);
@@ -263,18 +264,18 @@ static bool request(struct bytes body)
         CHECK(!nil);
         if (letters[i % period] == 'k') {
             CHECK(arg.size > POSITION_SIZE && arg.size <= STORE_KEY_SIZE_MAX);
-            CHECK(message_add_key(&again, begun, wire_get_position(arg.data),
-                                  bytes_of(arg.data + POSITION_SIZE, arg.size - POSITION_SIZE)) ==
-                  0);
+            CHECK(request_args_add_key(
+                      &args, wire_get_position(arg.data),
+                      bytes_of(arg.data + POSITION_SIZE, arg.size - POSITION_SIZE)) == 0);
         } else {
             CHECK(letters[i % period] != 'i' || arg.size == 8);
             if (letters[i % period] == 'x')
                 part(arg);
-            CHECK(message_add_arg(&again, begun, arg) == 0);
+            CHECK(request_args_add(&args, arg) == 0);
         }
     }
     CHECK(m.args.size == 0);
-    CHECK(message_end_request(&again, begun) == 0);
+    CHECK(request_args_put(&args, m, &again) == 0);
     return true;
 }
 

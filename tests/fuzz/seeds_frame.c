@@ -7,6 +7,7 @@
 #include "shared/transaction.h"
 #include "shared/wire.h"
 #include "tests/fuzz/seeds.h"
+#include "tests/request_args.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static void seed_handshake(void)
     put("proven");
 }
 
-static void put_item(size_t begun)
+static void add_item(struct request_args *args)
 {
     struct buf item = {0};
     uint8_t head[TRANSACTION_ITEM_HEAD] = {OP_DEL};
@@ -83,32 +84,32 @@ static void put_item(size_t begun)
     CHECK(buf_append(&item, head, sizeof(head)) == 0);
     CHECK(buf_append(&item, size, sizeof(size)) == 0);
     CHECK(buf_append(&item, a_key.data, a_key.size) == 0);
-    CHECK(message_add_arg(&out, begun, buf_bytes(&item)) == 0);
+    CHECK(request_args_add(args, buf_bytes(&item)) == 0);
     buf_free(&item);
 }
 
 /* An argument for a letter of the operation's table. */
-static void put_arg(size_t begun, char letter)
+static void add_arg(struct request_args *args, char letter)
 {
     uint8_t watched[1 + WATCH_TOKEN_SIZE + POSITION_SIZE + 1] = {0};
     uint8_t integer[8] = {0};
 
     switch (letter) {
     case 'k':
-        CHECK(message_add_key(&out, begun, 1, bytes_from("k")) == 0);
+        CHECK(request_args_add_key(args, 1, bytes_from("k")) == 0);
         break;
     case 'i':
-        CHECK(message_add_arg(&out, begun, bytes_of(integer, sizeof(integer))) == 0);
+        CHECK(request_args_add(args, bytes_of(integer, sizeof(integer))) == 0);
         break;
     case 'x':
-        CHECK(message_add_arg(&out, begun, bytes_of(watched, sizeof(watched))) == 0);
-        put_item(begun);
+        CHECK(request_args_add(args, bytes_of(watched, sizeof(watched))) == 0);
+        add_item(args);
         break;
     case 'c':
-        CHECK(message_add_arg(&out, begun, a_key) == 0);
+        CHECK(request_args_add(args, a_key) == 0);
         break;
     default:
-        CHECK(message_add_arg(&out, begun, bytes_from("value")) == 0);
+        CHECK(request_args_add(args, bytes_from("value")) == 0);
         break;
     }
 }
@@ -118,17 +119,15 @@ static void seed_requests(void)
     for (unsigned op = 0; op <= UINT8_MAX; op++) {
         const struct operation_info *info = operation_info((uint8_t)op);
         struct request m = {.id = 1, .epoch = 1, .view = 1, .op = (uint8_t)op};
-        size_t begun;
+        struct request_args args = {.count = 0};
 
         if (!info)
             continue;
         m.session = m.number = info->writes;
-        begun = message_begin_request(&out, &m);
-        CHECK(begun != SIZE_MAX);
         for (const char *letter = info->args; *letter; letter++)
             if (*letter != '*')
-                put_arg(begun, *letter);
-        CHECK(message_end_request(&out, begun) == 0);
+                add_arg(&args, *letter);
+        CHECK(request_args_put(&args, m, &out) == 0);
         put(info->name);
     }
 }

@@ -10,6 +10,7 @@
 #include "shared/message.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
+#include "tests/request_args.h"
 #include <cmocka.h>
 #include <string.h>
 
@@ -153,14 +154,13 @@ static int put_request(void)
                         .op = OP_MSET,
                         .level = LEVEL_ANY,
                         .wait_ms = 0x1234};
-    size_t begun = message_begin_request(&out, &m);
+    struct request_args args = {.count = 0};
 
-    assert_int_not_equal(begun, SIZE_MAX);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(message_add_key(&out, begun, UINT64_MAX, bytes_from("key")), 0);
-        assert_int_equal(message_add_arg(&out, begun, bytes_from(i ? "value" : "")), 0);
+        assert_int_equal(request_args_add_key(&args, UINT64_MAX, bytes_from("key")), 0);
+        assert_int_equal(request_args_add(&args, bytes_from(i ? "value" : "")), 0);
     }
-    return message_end_request(&out, begun);
+    return request_args_put(&args, m, &out);
 }
 
 static int put_kind(uint8_t kind)

@@ -72,15 +72,9 @@ static struct request request_of(uint8_t op)
 static int put_request(struct buf *out)
 {
     struct request m = request_of(OP_SET);
-    size_t begun = message_begin_request(out, &m);
-    int error;
 
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
-    error = message_add_key(out, begun, 1, bytes_from("key"));
-    if (!error)
-        error = message_add_arg(out, begun, bytes_of(large, sizeof(large)));
-    return error ? error : message_end_request(out, begun);
+    m.args = bytes_of(large, sizeof(large));
+    return message_put_request(out, &m);
 }
 
 static int put_array(struct buf *out)

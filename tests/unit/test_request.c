@@ -10,6 +10,7 @@
 #include "shared/message.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
+#include "tests/request_args.h"
 #include <cmocka.h>
 #include <string.h>
 
@@ -43,14 +44,12 @@ static int finish(void **state)
 static void put_args(uint8_t op, const struct bytes *args, size_t count)
 {
     struct request m = {.id = 1, .op = op};
-    size_t begun;
+    struct request_args encoded = {.count = 0};
 
     buf_truncate(&out, 0);
-    begun = message_begin_request(&out, &m);
-    assert_int_not_equal(begun, SIZE_MAX);
     for (size_t i = 0; i < count; i++)
-        assert_int_equal(message_add_arg(&out, begun, args[i]), 0);
-    assert_int_equal(message_end_request(&out, begun), 0);
+        assert_int_equal(request_args_add(&encoded, args[i]), 0);
+    assert_int_equal(request_args_put(&encoded, m, &out), 0);
 }
 
 static uint8_t *body(void)
@@ -179,15 +178,15 @@ static void test_fields(void **state)
                          .level = LEVEL_VERSION,
                          .flags = REQUEST_RETRY | REQUEST_LEAD},
                    m;
-    size_t begun = message_begin_request(&out, &in);
+    struct request_args args = {.count = 0};
     struct bytes arg;
     bool nil = true;
 
     (void)state;
-    assert_int_equal(message_add_key(&out, begun, UINT64_C(0x0102030405060708), bytes_from("k\0y")),
+    assert_int_equal(request_args_add_key(&args, UINT64_C(0x0102030405060708), bytes_from("k\0y")),
                      0);
-    assert_int_equal(message_add_arg(&out, begun, bytes_of("v\0\r\n", 4)), 0);
-    assert_int_equal(message_end_request(&out, begun), 0);
+    assert_int_equal(request_args_add(&args, bytes_of("v\0\r\n", 4)), 0);
+    assert_int_equal(request_args_put(&args, in, &out), 0);
     assert_int_equal(message_get_request(bytes_of(body(), buf_len(&out) - FRAME_HEADER_SIZE), &m),
                      0);
     assert_true(m.id == in.id && m.epoch == in.epoch && m.view == in.view);
@@ -298,47 +297,32 @@ static void test_argument_sizes(void **state)
 
 static void test_count_max(void **state)
 {
-    struct request m = {.op = OP_DEL};
-    size_t begun, before;
-
     (void)state;
     put_fitting(OP_DEL, MESSAGE_ARGS_MAX);
     assert_int_equal(decode(), 0);
-    before = buf_len(&out);
-    begun = message_begin_request(&out, &m);
-    for (int i = 0; i < MESSAGE_ARGS_MAX; i++)
-        assert_int_equal(message_add_key(&out, begun, 0, bytes_from("k")), 0);
-    assert_int_equal(message_add_key(&out, begun, 0, bytes_from("k")), RK_TOOBIG);
-    assert_int_equal(buf_len(&out), before);
-    /* The decoder has a bound of its own. */
     put_fitting(OP_DEL, MESSAGE_ARGS_MAX);
     assert_int_equal(buf_append(&out, "\11\0\0\0\0\0\0\0\0\0\0\0k", 13), 0);
     wire_put_u16(body() + COUNT_AT, MESSAGE_ARGS_MAX + 1);
     assert_int_equal(decode(), RK_CORRUPT);
 }
 
-static void test_add_too_big(void **state)
+static void test_too_big(void **state)
 {
     uint8_t *data = calloc(1, FRAME_BODY_MAX);
-    struct request m = {.op = OP_MSET};
-    size_t begun, before;
+    struct request m = {.op = OP_SET, .args = bytes_of(data, FRAME_BODY_MAX - HEAD)};
+    size_t before;
 
     (void)state;
     assert_non_null(data);
     put_fitting(OP_GET, 1);
     before = buf_len(&out);
-    for (size_t left = 0; left < 8; left++) {
-        begun = message_begin_request(&out, &m);
-        assert_int_equal(
-            message_add_arg(&out, begun, bytes_of(data, FRAME_BODY_MAX - HEAD - 4 - left)), 0);
-        assert_int_equal(message_add_key(&out, begun, 0, bytes_of(data, FRAME_BODY_MAX)),
-                         RK_TOOBIG);
+    for (int i = 0; i < 2; i++) {
+        m.args.size++;
+        assert_int_equal(message_put_request(&out, &m), RK_TOOBIG);
         assert_int_equal(buf_len(&out), before);
     }
-    begun = message_begin_request(&out, &m);
-    assert_int_equal(message_add_key(&out, begun, 0, bytes_of(data, FRAME_BODY_MAX - HEAD - 12)),
-                     0);
-    assert_int_equal(message_end_request(&out, begun), 0);
+    m.args.size -= 2;
+    assert_int_equal(message_put_request(&out, &m), 0);
     assert_int_equal(buf_len(&out), before + FRAME_HEADER_SIZE + FRAME_BODY_MAX);
     free(data);
 }
@@ -354,7 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_sizes, start, finish),
         cmocka_unit_test_setup_teardown(test_argument_sizes, start, finish),
         cmocka_unit_test_setup_teardown(test_count_max, start, finish),
-        cmocka_unit_test_setup_teardown(test_add_too_big, start, finish),
+        cmocka_unit_test_setup_teardown(test_too_big, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
