@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "shared/error.h"
+#include "shared/wire.h"
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
@@ -149,6 +150,102 @@ static void test_set_anew(void **state)
     assert_int_equal(expired(), 0);
 }
 
+/* A key of another partition; numbers are in key order within one, and in the order of expiry over
+ * all. */
+static struct bytes key_in(uint32_t partition, int number, uint8_t room[STORE_KEY_SIZE_MAX])
+{
+    struct bytes key = rig_key(number, room);
+
+    wire_put_position(room, (uint64_t)partition * (UINT64_MAX / ring_partitions(rig.ring) + 1) +
+                                wire_get_position(room));
+    return key;
+}
+
+static void plant_in(uint32_t partition, int number)
+{
+    uint8_t room[STORE_KEY_SIZE_MAX];
+    struct store_change change = {
+        STORE_PUT,
+        key_in(partition, number, room),
+        {{1, 1}, (int64_t)rig.now_ms + 1 + number, false, bytes_from("x")}};
+
+    for (int n = 0; n < NODES; n++)
+        rig_write(&rig, n, &change);
+}
+
+static int count_in(int node, uint32_t partition, int count)
+{
+    uint8_t room[STORE_KEY_SIZE_MAX];
+    struct store_record found;
+    uint64_t wait;
+    int there = 0;
+
+    for (int number = 0; number < count; number++)
+        there +=
+            store_get(rig.nodes[node].store, key_in(partition, number, room), &found, &wait) == 0;
+    return there;
+}
+
+/* What comes up together is split: an operation for each partition, with its own keys alone, which
+ * the replicas check; and each node takes what it leads. */
+static void test_split(void **state)
+{
+    enum { EACH = 10 };
+    uint32_t partitions = ring_partitions(rig.ring);
+    struct version before[NODES][8];
+
+    (void)state;
+    assert_true(partitions <= 8);
+    for (uint32_t p = 0; p < partitions; p++)
+        for (int n = 0; n < NODES; n++)
+            before[n][p] = shard_group(rig_shard(&rig, n), p)->last;
+    for (int number = 0; number < EACH; number++)
+        for (uint32_t p = 0; p < partitions; p++)
+            plant_in(p, number);
+    wait_until(rig.now_ms + EXPIRY_MARGIN_MS + 2 * EXPIRY_PASS_MS);
+    for (int n = 0; n < NODES; n++) {
+        uint64_t led = 0;
+
+        for (uint32_t p = 0; p < partitions; p++) {
+            const struct group *g = shard_group(rig_shard(&rig, n), p);
+
+            assert_int_equal(count_in(n, p, EACH), 0);
+            /* One operation took them all, here and where the partition is led. */
+            assert_int_equal(g->last.op, before[n][p].op + 1);
+            led += g->role == GROUP_PRIMARY;
+            if (g->role == GROUP_PRIMARY)
+                assert_int_equal(g->expiry_op, g->last.op);
+        }
+        assert_true(led > 0);
+        assert_int_equal(rig_shard(&rig, n)->counters.expired, led * EACH);
+    }
+}
+
+/* While a partition's last operation is not committed no more are taken of it; of others they are.
+ * (Key 0 of the first partition is the one that stays.) */
+static void test_one_at_a_time(void **state)
+{
+    struct group *g = shard_group(rig_shard(&rig, 0), 0);
+    uint32_t other = ring_partitions(rig.ring) - 1;
+
+    (void)state;
+    assert_int_equal(g->role, GROUP_PRIMARY);
+    assert_int_equal(shard_group(rig_shard(&rig, 0), other)->role, GROUP_PRIMARY);
+    g->expiry_op = g->committed + 1;
+    plant_in(0, 1);
+    plant_in(other, 1);
+    wait_until(rig.now_ms + EXPIRY_MARGIN_MS + 3 * EXPIRY_PASS_MS);
+    assert_int_equal(count_in(0, 0, 2), 2);
+    assert_int_equal(count_in(0, other, 2), 0);
+    g->expiry_op = g->committed;
+    g->handing_ms = 1; /* nor of one that is being handed over */
+    wait_until(rig.now_ms + 2 * EXPIRY_PASS_MS);
+    assert_int_equal(count_in(0, 0, 2), 2);
+    g->handing_ms = 0;
+    wait_until(rig.now_ms + 2 * EXPIRY_PASS_MS);
+    assert_int_equal(count_in(0, 0, 2), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many, start, finish),
         cmocka_unit_test_setup_teardown(test_no_majority, start, finish),
         cmocka_unit_test_setup_teardown(test_set_anew, start, finish),
+        cmocka_unit_test_setup_teardown(test_split, start, finish),
+        cmocka_unit_test_setup_teardown(test_one_at_a_time, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
