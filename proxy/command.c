@@ -84,6 +84,18 @@ const struct command *command_find_sub(const struct command *command, struct byt
     return NULL;
 }
 
+const struct command *command_find_full(const struct command_index *index, struct bytes name)
+{
+    const uint8_t *bar = name.size ? memchr(name.data, '|', name.size) : NULL;
+    const struct command *c;
+
+    if (!bar)
+        return command_find(index, name);
+    c = command_find(index, bytes_of(name.data, (size_t)(bar - name.data)));
+    name = bytes_of(bar + 1, name.size - (size_t)(bar + 1 - name.data));
+    return c && c->subcommands ? command_find_sub(c, name) : NULL;
+}
+
 uint32_t command_categories(const struct command *c)
 {
     uint32_t categories = c->category;

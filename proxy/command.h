@@ -110,6 +110,9 @@ const struct command *command_find(const struct command_index *index, struct byt
 /* Likewise among a command's subcommands; `name` without the command's. */
 const struct command *command_find_sub(const struct command *command, struct bytes name);
 
+/* Likewise by its whole name: "get", or "client|id". */
+const struct command *command_find_full(const struct command_index *index, struct bytes name);
+
 /* The rows, family by family: each in the order of names, ends with name NULL; the list with NULL.
  */
 const struct command *const *command_families(void);

@@ -96,6 +96,7 @@ void run_object_refcount(struct execution *x);
 /* commands_slow.c */
 void run_latency(struct execution *x);
 void run_latency_doctor(struct execution *x);
+void run_latency_histogram(struct execution *x);
 void run_latency_history(struct execution *x);
 void run_latency_latest(struct execution *x);
 void run_latency_reset(struct execution *x);

@@ -21,19 +21,6 @@ static void reply_all_info(struct execution *x)
         put_command(x, command_put_info, index->all[i]);
 }
 
-/* "get", or "client|id". */
-static const struct command *find_named(struct execution *x, struct bytes name)
-{
-    const uint8_t *bar = name.size ? memchr(name.data, '|', name.size) : NULL;
-    const struct command *c;
-
-    if (!bar)
-        return command_find(&x->router->commands, name);
-    c = command_find(&x->router->commands, bytes_of(name.data, (size_t)(bar - name.data)));
-    name = bytes_of(bar + 1, name.size - (size_t)(bar + 1 - name.data));
-    return c && c->subcommands ? command_find_sub(c, name) : NULL;
-}
-
 void run_command(struct execution *x)
 {
     reply_all_info(x);
@@ -52,7 +39,7 @@ void run_command_info(struct execution *x)
     }
     reply_array(x, x->count - 2);
     for (uint32_t i = 2; i < x->count; i++) {
-        const struct command *c = find_named(x, x->args[i]);
+        const struct command *c = command_find_full(&x->router->commands, x->args[i]);
 
         if (c)
             put_command(x, command_put_info, c);
@@ -73,10 +60,10 @@ void run_command_docs(struct execution *x)
         return;
     }
     for (uint32_t i = 2; i < x->count; i++)
-        found += find_named(x, x->args[i]) != NULL;
+        found += command_find_full(&x->router->commands, x->args[i]) != NULL;
     reply_map(x, found);
     for (uint32_t i = 2; i < x->count; i++) {
-        const struct command *c = find_named(x, x->args[i]);
+        const struct command *c = command_find_full(&x->router->commands, x->args[i]);
 
         if (c)
             put_command(x, command_put_docs, c);

@@ -1,8 +1,10 @@
 /* SLOWLOG and LATENCY: the commands that took long. */
 #include "proxy/answer.h"
+#include "proxy/command_stats.h"
 #include "proxy/commands.h"
 #include "proxy/records.h"
 #include "proxy/tunables.h"
+#include <stdlib.h>
 
 static struct records *take_records(struct execution *x)
 {
@@ -83,6 +85,66 @@ void run_latency_history(struct execution *x)
         return;
     check(x, latency_put_history(&take_records(x)->latency, x->args[2], out));
     give_records(x);
+}
+
+/* The histograms of a command and its subcommands, as far as they were called. Counts them, or puts
+ * them out. */
+struct histograms {
+    struct execution *x;
+    struct command_stats *sum;
+    bool putting;
+    size_t count;
+};
+
+static void take_histogram(struct histograms *h, const struct command *c)
+{
+    const struct command_stat *row = command_stats_row(h->sum, c);
+    struct buf *out;
+
+    if (!command_stats_answers(row))
+        return;
+    h->count++;
+    out = h->putting ? execution_out(h->x) : NULL;
+    if (!out)
+        return;
+    check(h->x, resp_put_bulk(out, bytes_from(c->name)));
+    check(h->x, command_stats_put_histogram(row, out, h->x->session->resp));
+}
+
+static void take_histograms(struct histograms *h, const struct command *c)
+{
+    if (!c)
+        return;
+    take_histogram(h, c);
+    for (const struct command *sub = c->subcommands; sub && sub->name; sub++)
+        take_histogram(h, sub);
+}
+
+static void take_all_histograms(struct histograms *h)
+{
+    const struct command_index *index = &h->x->router->commands;
+
+    if (h->x->count == 2)
+        for (uint32_t i = 0; i < index->count; i++)
+            take_histograms(h, index->all[i]);
+    for (uint32_t i = 2; i < h->x->count; i++)
+        take_histograms(h, command_find_full(index, h->x->args[i]));
+}
+
+void run_latency_histogram(struct execution *x)
+{
+    struct histograms h = {.x = x, .sum = calloc(1, sizeof(*h.sum))};
+
+    if (!h.sum) {
+        reply_error(x, failure_text(FAILURE_NO_MEMORY));
+        return;
+    }
+    x->router->ports.command_stats(x->router->ports.arg, h.sum);
+    take_all_histograms(&h);
+    reply_map(x, h.count);
+    h.putting = true;
+    take_all_histograms(&h);
+    free(h.sum);
 }
 
 void run_latency_reset(struct execution *x)

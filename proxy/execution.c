@@ -217,10 +217,16 @@ static bool run(struct execution *x)
     return valid;
 }
 
-static void count_failure(const struct execution *x)
+/* It needed no node, or none any more, and is answered. */
+static void count_answer(const struct execution *x, bool failed)
 {
-    if (x->router->stats)
-        counter_add(&command_stats_row(x->router->stats, x->command)->failed, 1);
+    struct command_stat *row;
+
+    if (!x->router->stats)
+        return;
+    row = command_stats_row(x->router->stats, x->command);
+    command_stats_answered(row, 0);
+    counter_add(&row->failed, failed);
 }
 
 void router_execute(struct router *r, struct session *s, const struct bytes *args,
@@ -245,8 +251,8 @@ void router_execute(struct router *r, struct session *s, const struct bytes *arg
     errors = counter_read(&r->counters->error_replies);
     valid = run(&x);
     if (x.out) {
-        if (valid && counter_read(&r->counters->error_replies) != errors)
-            count_failure(&x);
+        if (valid)
+            count_answer(&x, counter_read(&r->counters->error_replies) != errors);
         router_reply_end(r, s, x.out, x.before);
         records_note_local(&x);
     }

@@ -40,7 +40,8 @@ SAME = {
     "slowlog": ["SLOWLOG", "SLOWLOG NONSENSE", "SLOWLOG RESET", "SLOWLOG LEN", "SLOWLOG GET", "SLOWLOG GET a", "SLOWLOG GET -2",
                 "SLOWLOG GET 1 2", "SLOWLOG GET -1", "SLOWLOG GET 0", "SLOWLOG LEN a", "SLOWLOG RESET a"],
     "latency": ["LATENCY", "LATENCY NONSENSE", "LATENCY RESET", "LATENCY LATEST", "LATENCY HISTORY", "LATENCY HISTORY command",
-                "LATENCY HISTORY a b", "LATENCY RESET a b", "LATENCY LATEST a", "LATENCY DOCTOR a"],
+                "LATENCY HISTORY a b", "LATENCY RESET a b", "LATENCY LATEST a", "LATENCY DOCTOR a", "LATENCY HISTOGRAM nosuch",
+                "LATENCY HISTOGRAM latency|nosuch"],
     "object": ["OBJECT", "OBJECT NONSENSE a", "OBJECT ENCODING", "OBJECT ENCODING o:none", "OBJECT FREQ o:none", "OBJECT IDLETIME o:none",
                "OBJECT REFCOUNT o:none", "SET o:a hello", "OBJECT ENCODING o:a", "OBJECT FREQ o:a", "OBJECT IDLETIME o:a",
                "OBJECT REFCOUNT o:a", "SET o:a 12345", "OBJECT ENCODING o:a", "SET o:a " + "x" * 44, "OBJECT ENCODING o:a",
@@ -310,6 +311,26 @@ def test_a_slow_command_is_told(make_cluster):
         assert len(elements(client.ask("LATENCY", "HISTORY", "command"))) >= 1
         assert b"command: in " in client.ask("LATENCY", "DOCTOR")
         assert client.ask("LATENCY", "RESET") == b":1\r\n"
+        histogram = elements(client.ask("LATENCY", "HISTOGRAM", "set"))[1][3]
+        assert sum(step > 50000 for step in histogram[::2]) == 1 and histogram[-1] == 2
+
+
+def test_histograms(make_cluster):
+    """As Redis has them: of all commands that were called or of those asked for, subcommands by their whole names."""
+    with make_cluster().client() as client:
+        client.ask("CONFIG", "RESETSTAT")
+        for value in "123":
+            client.ask("SET", "h", value)
+        client.ask("GET", "h", "extra")
+        client.ask("CLIENT", "ID")
+        reply = elements(client.ask("LATENCY", "HISTOGRAM"))
+        found = dict(zip(reply[::2], reply[1::2]))
+        assert set(found) == {b"set", b"client|id", b"config|resetstat"}
+        assert found[b"set"][:3] == [b"calls", 3, b"histogram_usec"] and found[b"set"][3][-1] == 3
+        assert found[b"client|id"] == [b"calls", 1, b"histogram_usec", [1056, 1]]
+        assert elements(client.ask("LATENCY", "HISTOGRAM", "client", "nosuch", "get")) == [b"client|id", found[b"client|id"]]
+        client.ask("HELLO", "3")
+        assert client.ask("LATENCY", "HISTOGRAM", "client|id").startswith(b"%1\r\n$9\r\nclient|id\r\n%2\r\n")
 
 
 def info(client, *sections):

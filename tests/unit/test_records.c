@@ -170,6 +170,25 @@ static void test_report(void **state)
     free(l);
 }
 
+/* Calls by how long they took: steps that double, named as Redis names them, and sums of them. */
+static void test_histogram(void **state)
+{
+    static const uint64_t took_ms[] = {0, 0, 1, 2, 3, 4, 65535, 65536, UINT64_MAX / 2};
+    struct command_stat row = {0};
+    struct buf out = {0};
+
+    (void)state;
+    assert_int_equal(command_stats_put_histogram(&row, &out, 2), 0);
+    expect(&out, "*4\r\n$5\r\ncalls\r\n:0\r\n$14\r\nhistogram_usec\r\n*0\r\n");
+    for (size_t i = 0; i < sizeof(took_ms) / sizeof(took_ms[0]); i++)
+        command_stats_answered(&row, took_ms[i]);
+    assert_int_equal(command_stats_answers(&row), 9);
+    assert_int_equal(command_stats_put_histogram(&row, &out, 3), 0);
+    expect(&out, "%2\r\n$5\r\ncalls\r\n:9\r\n$14\r\nhistogram_usec\r\n%6\r\n:1056\r\n:2\r\n"
+                 ":2113\r\n:3\r\n:4227\r\n:5\r\n:8454\r\n:6\r\n:69256347\r\n:7\r\n"
+                 ":138512695\r\n:9\r\n");
+}
+
 /* Every command and subcommand has a row of its own, and figures of threads add up. */
 static void test_command_stats(void **state)
 {
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_long_commands),
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_report),
+        cmocka_unit_test(test_histogram),
         cmocka_unit_test(test_samples_are_bounded),
     };
 
