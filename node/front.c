@@ -8,7 +8,6 @@
 #include "shared/frame.h"
 #include "shared/listener.h"
 #include "shared/log.h"
-#include "shared/log_quota.h"
 #include "shared/secret.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ struct front {
     struct ring_keeper *keeper;
     uint64_t started_ms;
     struct status_front counters;
-    struct log_quota refusals;
+    struct log_quota refusals, crowding;
 };
 
 static void visitor_end(struct visitor *v)
@@ -60,15 +59,10 @@ static void visitor_end(struct visitor *v)
 static void tell_refused(struct visitor *v, const char *why)
 {
     struct front *f = v->front;
-    uint64_t unsaid;
 
-    if (!log_quota_take(&f->refusals, loop_now_ms(f->loop), &unsaid))
-        log_debug("front: refused address=%s: %s", conn_peer(v->conn), why);
-    else if (unsaid)
-        log_warn("front: refused address=%s: %s (and %llu more since the last such line)",
-                 conn_peer(v->conn), why, (unsigned long long)unsaid);
-    else
-        log_warn("front: refused address=%s: %s", conn_peer(v->conn), why);
+    f->counters.handshake_failures++;
+    log_warn_few(&f->refusals, loop_now_ms(f->loop), "front: refused address=%s: %s",
+                 conn_peer(v->conn), why);
 }
 
 static void say_goodbye(struct visitor *v, int error, const char *format, ...)
@@ -82,7 +76,6 @@ static void say_goodbye(struct visitor *v, int error, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    v->front->counters.handshake_failures++;
     tell_refused(v, text);
     message_put_goodbye(conn_out(v->conn), error, text);
     conn_close_after_flush(v->conn);
@@ -110,6 +103,8 @@ static int answer_status(struct visitor *v, uint64_t tag)
     int error;
 
     f->counters.epoch_heard = ring_keeper_heard(f->keeper);
+    if (f->listener)
+        f->counters.accept_pauses = listener_pauses(f->listener);
     f->counters.uptime_s = (loop_now_ms(f->loop) - f->started_ms) / 1000;
     error = status_write(f->node, ring_keeper_ring(f->keeper), &f->counters, &text);
     if (!error)
@@ -427,6 +422,9 @@ static void on_accept(void *arg, int fd)
         v = calloc(1, sizeof(*v));
     if (!v) {
         f->counters.refused++;
+        log_warn_few(&f->crowding, loop_now_ms(f->loop),
+                     "front: closed a new connection: over max_connections=%lld, or out of memory",
+                     (long long)f->node->options.max_connections);
         close(fd);
         return;
     }
@@ -456,7 +454,7 @@ static void sweep(void *arg)
     for (struct visitor *v = f->visitors, *next; v; v = next) {
         next = v->next;
         if (!v->greeted && now - v->since_ms > HANDSHAKE_MS) {
-            f->counters.handshake_failures++;
+            tell_refused(v, "it did not introduce itself in time");
             conn_close(v->conn);
             visitor_end(v);
         }

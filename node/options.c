@@ -2,6 +2,7 @@
 #include "shared/address.h"
 #include "shared/error.h"
 #include "shared/limits.h"
+#include "shared/log.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,9 +15,8 @@
 #define GI        (INT64_C(1) << 30)
 #define TI        (INT64_C(1) << 40)
 
-/* In the order of enum node_sync and enum log_level. */
+/* In the order of enum node_sync. */
 static const char *const syncs[] = {"always", "interval", "never", NULL};
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 /* clang-format off */
 const struct config_setting node_settings[] = {
@@ -67,7 +67,7 @@ const struct config_setting node_settings[] = {
 
     {"log", "file", CONFIG_TEXT, AT(log_file), "", 0, PATH_MAX - 1, NULL,
      "file to which the log is appended; empty: standard error"},
-    {"log", "level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, levels,
+    {"log", "level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, log_level_names,
      "how much is logged: each level includes those before it"},
     {NULL, NULL, CONFIG_TEXT, 0, NULL, 0, 0, NULL, NULL},
 };

@@ -1,6 +1,7 @@
 #include "node/status.h"
 #include "node/worker.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -170,7 +171,9 @@ int status_write(const struct node *node, const struct ring *ring, const struct 
     error = error ? error : put_number(out, "connections", front->connections);
     error = error ? error : put_number(out, "connections_accepted", front->accepted);
     error = error ? error : put_number(out, "connections_refused", front->refused);
+    error = error ? error : put_number(out, "accept_pauses", front->accept_pauses);
     error = error ? error : put_number(out, "handshake_failures", front->handshake_failures);
+    error = error ? error : put_number(out, "log_lines_lost", log_lost());
     for (size_t i = 0; i < SUM_COUNT && !error; i++)
         error = put_number(out, sum_names[i], sums[i]);
     return error;

@@ -40,6 +40,8 @@ struct worker {
     struct client **clients;
     uint32_t client_slots, client_count, next_generation;
     uint64_t bad_requests;
+    struct log_quota refusals;
+    uint32_t leads, leads_told; /* partitions that are led here: by the last report, in the log */
     unsigned ticks;
     bool thread_runs, stopping;
     bool release_set; /* the timer that releases late is running */
@@ -95,7 +97,8 @@ static void client_end(struct client *c)
 static void client_refuse(struct client *c, int error)
 {
     c->worker->bad_requests++;
-    log_warn("client: %s; closing address=%s", rk_error_text(error), conn_peer(c->conn));
+    log_warn_few(&c->worker->refusals, loop_now_ms(c->worker->loop),
+                 "client: %s; closing address=%s", rk_error_text(error), conn_peer(c->conn));
     message_put_goodbye(conn_out(c->conn), error, rk_error_text(error));
     conn_close_after_flush(c->conn);
 }
@@ -330,6 +333,17 @@ static void turn_end(void *arg)
     shard_turn_end(w->shard);
 }
 
+/* Partitions change hands one by one: told when no more did since the last report. */
+static void tell_leads(struct worker *w, const struct shard_summary *groups)
+{
+    if (groups->primary == w->leads && w->leads != w->leads_told) {
+        log_info("group: shard=%u leads=%u before=%u follows=%u behind=%u", w->index, w->leads,
+                 w->leads_told, groups->backup, groups->behind + groups->idle + groups->transfer);
+        w->leads_told = w->leads;
+    }
+    w->leads = groups->primary;
+}
+
 static void make_report(struct worker *w)
 {
     struct worker_report r = {.shard = w->shard->counters,
@@ -345,6 +359,7 @@ static void make_report(struct worker *w)
 
     store_stats(w->store, &r.store);
     shard_summary(w->shard, &r.groups);
+    tell_leads(w, &r.groups);
     links_counters(w->links, &r.links);
     pthread_mutex_lock(&w->report_lock);
     w->report = r;

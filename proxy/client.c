@@ -61,7 +61,9 @@ static void protocol_error(struct client *c)
 
     counter_add(&c->worker->counters.protocol_errors, 1);
     snprintf(text, sizeof(text), "ERR %s", c->parser.error);
-    log_debug("client: protocol error client=%s why=\"%s\"", conn_peer(c->conn), c->parser.error);
+    log_warn_few(&c->worker->complaints, loop_now_ms(c->worker->loop),
+                 "client: protocol error client=%s why=\"%s\"", conn_peer(c->conn),
+                 c->parser.error);
     router_complain(&c->worker->router, &c->session, text);
     c->session.ending = true;
     c->violated = true;
@@ -215,13 +217,16 @@ static const char protected_mode[] =
     "protected_mode = no in the section [security]. 3) If it was started by hand for a trial, "
     "start it with --set security.protected_mode=no.\r\n";
 
-static void refuse(int fd, const char *text, _Atomic uint64_t *counter)
+static void refuse(struct worker *w, int fd, const char *text, const char *setting,
+                   _Atomic uint64_t *counter)
 {
     ssize_t n = send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 
     (void)n; /* it is told if it can be */
     close(fd);
     counter_add(counter, 1);
+    log_warn_few(&w->complaints, loop_now_ms(w->loop), "client: refused a connection because of %s",
+                 setting);
 }
 
 /* Whether the other side is this machine, through its loopback interface. */
@@ -266,13 +271,13 @@ void client_accept(struct worker *w, int fd)
     struct client *c;
 
     if (is_protected(o) && !from_loopback(fd)) {
-        refuse(fd, protected_mode, &w->counters.denied_connections);
+        refuse(w, fd, protected_mode, "protected_mode", &w->counters.denied_connections);
         return;
     }
     if (atomic_fetch_add(&w->proxy->clients, 1) >=
         (uint64_t)tunable_read(&w->proxy->tunables.max_clients)) {
         atomic_fetch_sub(&w->proxy->clients, 1);
-        refuse(fd, too_many, &w->counters.rejected_connections);
+        refuse(w, fd, too_many, "max_clients", &w->counters.rejected_connections);
         return;
     }
     c = calloc(1, sizeof(*c));

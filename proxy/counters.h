@@ -10,6 +10,7 @@
 #define PROXY_COUNTERS(X)                                                       \
     X(connections, "client connections accepted")                               \
     X(rejected_connections, "client connections refused over max_clients")      \
+    X(accept_pauses, "times new connections had to wait for file descriptors")  \
     X(commands, "commands read from clients")                                   \
     X(reads, "commands that read keys")                                         \
     X(writes, "commands that write keys")                                       \

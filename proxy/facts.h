@@ -30,7 +30,7 @@ struct facts {
     PROXY_COUNTERS(X)
 #undef X
     uint64_t errors[ERROR_CODE_COUNT];
-    uint64_t clients, pending, links;
+    uint64_t clients, pending, links, log_lines_lost;
     struct keyspace keyspace;
 };
 

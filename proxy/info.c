@@ -228,6 +228,7 @@ static void ringkv(struct report *r)
     number(r, "refused_nospace", f->errors[ERROR_NOSPACE]);
     number(r, "refused_busy", f->errors[ERROR_BUSY]);
     number(r, "uncertain", f->errors[ERROR_UNCERTAIN]);
+    number(r, "log_lines_lost", f->log_lines_lost);
 }
 
 static void errorstats(struct report *r)

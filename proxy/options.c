@@ -2,6 +2,7 @@
 #include "shared/address.h"
 #include "shared/error.h"
 #include "shared/file.h"
+#include "shared/log.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -14,9 +15,6 @@
 #define GI        (INT64_C(1) << 30)
 
 enum { DAY_MS = 24 * 3600 * 1000, USERS_FILE_MAX = 1 << 20 };
-
-/* In the order of enum log_level. */
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 /* clang-format off */
 const struct config_setting proxy_settings[] = {
@@ -62,7 +60,7 @@ const struct config_setting proxy_settings[] = {
 
     {"log", "file", CONFIG_TEXT, AT(log_file), "", 0, PATH_MAX - 1, NULL,
      "file to which the log is appended; empty: standard error"},
-    {"log", "level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, levels,
+    {"log", "level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, log_level_names,
      "how much is logged: each level includes those before it"},
     {NULL, NULL, CONFIG_TEXT, 0, NULL, 0, 0, NULL, NULL},
 };

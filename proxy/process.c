@@ -3,6 +3,7 @@
 #include "proxy/worker.h"
 #include "shared/error.h"
 #include "shared/listener.h"
+#include "shared/log.h"
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,7 @@ void process_facts(struct proxy *p, struct facts *out)
         .max_clients = (uint64_t)tunable_read(&p->tunables.max_clients),
         .uptime_s = (loop_now_ms(p->loop) - p->started_ms) / 1000,
         .unix_us = process_unix_us(),
+        .log_lines_lost = log_lost(),
         .commands_per_s = atomic_load(&p->rates->commands_per_s),
         .in_bytes_per_s = atomic_load(&p->rates->in_bytes_per_s),
         .out_bytes_per_s = atomic_load(&p->rates->out_bytes_per_s),

@@ -130,6 +130,7 @@ static void on_sweep(void *arg)
     struct worker *w = arg;
 
     w->router.now_ms = loop_now_ms(w->loop);
+    atomic_store(&w->counters.accept_pauses, listener_pauses(w->listener));
     sweep_clients(w, w->router.now_ms);
     sweep_links(w, w->router.now_ms);
     loop_timer_set(w->sweep_timer, SWEEP_MS);

@@ -8,6 +8,7 @@
 #include "proxy/proxy.h"
 #include "proxy/router.h"
 #include "shared/listener.h"
+#include "shared/log_quota.h"
 #include "shared/loop.h"
 #include "shared/ring_ref.h"
 #include <pthread.h>
@@ -20,7 +21,8 @@ struct link;
 struct worker {
     struct proxy *proxy;
     struct loop *loop;
-    struct listener *listener; /* NULL once it accepts no more */
+    struct listener *listener;   /* NULL once it accepts no more */
+    struct log_quota complaints; /* about clients */
     struct router router;
     struct counters counters;
     struct logins logins;

@@ -102,13 +102,6 @@ int config_finish(struct config *c, char *why, size_t why_size)
     return 0;
 }
 
-unsigned config_line(const struct config *c, const char *section, const char *key)
-{
-    int i = config_find(c->settings, bytes_from(section), bytes_from(key));
-
-    return i < 0 ? 0 : c->line[i];
-}
-
 void config_close(struct config *c)
 {
     free(c->line);

@@ -53,7 +53,7 @@ struct config_setting {
 struct config {
     const struct config_setting *settings; /* ends with section NULL */
     void *options;                         /* the program's struct, fields at `offset` */
-    /* Internal: */
+    /* To be read only: */
     const char *name; /* of the file that was read, borrowed until config_close; or NULL */
     unsigned *line;   /* per setting: the line of the file that set it, or 0 */
     bool *seen;       /* per setting: whether anything but its default set it */
@@ -86,9 +86,6 @@ int config_load(const struct config_setting *settings, void *options, const char
                 char *const *sets, size_t set_count,
                 int (*check)(const void *options, char *why, size_t why_size), char *why,
                 size_t why_size);
-
-/* The line of the file that set a key, 0 when none did or there is no such key. */
-unsigned config_line(const struct config *c, const char *section, const char *key);
 
 /* Prints each setting with its default, range and help, as a commented INI file. Those with a
  * default can be read back as they stand; the others are comments to be filled in. */

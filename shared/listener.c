@@ -1,5 +1,6 @@
 #include "shared/listener.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
@@ -18,6 +19,8 @@ struct listener {
     int fd;
     uint16_t port;
     uint64_t pauses;
+    struct loop *loop;
+    struct log_quota crowding;
     void (*on_accept)(void *arg, int fd);
     void *arg;
 };
@@ -34,6 +37,10 @@ static void accept_some(evutil_socket_t fd, short what, void *arg)
             l->on_accept(l->arg, accepted);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             l->pauses++;
+            log_warn_few(&l->crowding, loop_now_ms(l->loop),
+                         "listener: new connections have to wait port=%u: %s; 'ulimit -n' bounds "
+                         "the open files of a process",
+                         l->port, strerror(errno));
             event_del(l->event);
             loop_timer_set(l->pause, PAUSE_MS);
             return;
@@ -154,8 +161,8 @@ struct listener *listener_new(struct loop *loop, const char *host, uint16_t port
         return NULL;
     l = calloc(1, sizeof(*l));
     if (l) {
-        *l =
-            (struct listener){.fd = fd, .port = bound_port(fd), .on_accept = on_accept, .arg = arg};
+        *l = (struct listener){
+            .fd = fd, .port = bound_port(fd), .loop = loop, .on_accept = on_accept, .arg = arg};
         l->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, accept_some, l);
         l->pause = loop_timer_new(loop, accept_again, l);
         if (l->event && l->pause && event_add(l->event, NULL) == 0)

@@ -14,8 +14,9 @@ struct listener;
 /* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets
  * several threads of one process have a socket each (SO_REUSEPORT) among which the kernel spreads
  * connections. on_accept owns the descriptor, which is non-blocking and close-on-exec. When
- * descriptors run out it pauses for 100 ms instead of spinning, and counts it. On failure NULL and
- * a text in `why` that names the address ("127.0.0.1:7379: Address already in use"). */
+ * descriptors run out it pauses for 100 ms instead of spinning, counts it and says so in the log.
+ * On failure NULL and a text in `why` that names the address ("127.0.0.1:7379: Address already in
+ * use"). */
 struct listener *listener_new(struct loop *l, const char *host, uint16_t port, bool reuse_port,
                               void (*on_accept)(void *arg, int fd), void *arg, char *why,
                               size_t why_size);
@@ -27,6 +28,7 @@ void listener_free(struct listener *l);
 uint16_t listener_ask(const char *host, uint16_t port, char *why, size_t why_size);
 
 uint16_t listener_port(const struct listener *l); /* the real one when 0 was asked for */
+/* How often it has paused. From the loop's thread. */
 uint64_t listener_pauses(const struct listener *l);
 
 #endif

@@ -14,9 +14,7 @@
 
 _Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line into a pipe is not mixed with others");
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
-
-enum { LEVEL_COUNT = sizeof(level_names) / sizeof(level_names[0]) };
+const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
 
 /* The log's own descriptor. Once it is open its number never changes and is never closed: another
  * file is put behind it with dup3, so a thread that is about to write to it can only meet the old
@@ -173,7 +171,7 @@ static size_t prefix_print(char *line, size_t size, enum log_level level)
     gmtime_r(&now.tv_sec, &utc);
     used = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-5s %s ", utc.tm_year + 1900,
                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                    (int)(now.tv_nsec / 1000000), level_names[level],
+                    (int)(now.tv_nsec / 1000000), log_level_names[level],
                     log_program[0] ? log_program : "ringkv");
     return (size_t)used;
 }
@@ -264,11 +262,19 @@ void log_line(enum log_level level, const char *format, ...)
     errno = saved;
 }
 
-int log_level_from_name(const char *name)
+void log_warn_few(struct log_quota *q, uint64_t now_ms, const char *format, ...)
 {
-    for (int i = 0; i < LEVEL_COUNT; i++) {
-        if (strcmp(level_names[i], name) == 0)
-            return i;
-    }
-    return RK_INVALID;
+    char message[LOG_LINE_MAX];
+    va_list arguments;
+    uint64_t unsaid;
+
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    if (!log_quota_take(q, now_ms, &unsaid))
+        log_debug("%s", message);
+    else if (unsaid)
+        log_warn("%s (and %ju more since the last such line)", message, (uintmax_t)unsaid);
+    else
+        log_warn("%s", message);
 }

@@ -12,6 +12,7 @@
 #ifndef RINGKV_SHARED_LOG_H
 #define RINGKV_SHARED_LOG_H
 
+#include "shared/log_quota.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ enum {
 #define LOG_CUT_MARK " [cut]"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* In the order of the levels, with NULL behind them: the choices of a setting. */
+extern const char *const log_level_names[];
 
 /* `program` stands in each line; path NULL or "" is standard error. 0, or RK_IO (errno says why;
  * lines go to standard error). To be called before there are other threads. Before the first call,
@@ -39,6 +43,11 @@ void log_close(void);
 bool log_enabled(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A warning of what others can cause as often as they like: within a quota, and what is over it at
+ * level debug. The first one after that tells how many there were. */
+void log_warn_few(struct log_quota *q, uint64_t now_ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Lines that could not be written since the start. */
 uint64_t log_lost(void);
 
@@ -47,8 +56,5 @@ uint64_t log_lost(void);
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) (log_enabled(LOG_DEBUG) ? log_line(LOG_DEBUG, __VA_ARGS__) : (void)0)
-
-/* "error" "warn" "info" "debug" → level, or RK_INVALID. */
-int log_level_from_name(const char *name);
 
 #endif

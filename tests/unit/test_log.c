@@ -121,12 +121,11 @@ static void test_levels(void **state)
 static void test_level_names(void **state)
 {
     (void)state;
-    assert_int_equal(log_level_from_name("error"), LOG_ERROR);
-    assert_int_equal(log_level_from_name("warn"), LOG_WARN);
-    assert_int_equal(log_level_from_name("info"), LOG_INFO);
-    assert_int_equal(log_level_from_name("debug"), LOG_DEBUG);
-    assert_int_equal(log_level_from_name("Info"), RK_INVALID);
-    assert_int_equal(log_level_from_name(""), RK_INVALID);
+    assert_string_equal(log_level_names[LOG_ERROR], "error");
+    assert_string_equal(log_level_names[LOG_WARN], "warn");
+    assert_string_equal(log_level_names[LOG_INFO], "info");
+    assert_string_equal(log_level_names[LOG_DEBUG], "debug");
+    assert_null(log_level_names[LOG_DEBUG + 1]);
 }
 
 static void test_escapes(void **state)
@@ -457,6 +456,24 @@ static void test_lost_lines(void **state)
     assert_null(strstr(text + 20, "test log:"));
 }
 
+/* What others cause is told some times in a minute, then how often it was not. */
+static void test_few(void **state)
+{
+    struct log_quota quota = {0};
+    const char *text;
+
+    (void)state;
+    assert_int_equal(log_open("test", path, LOG_INFO), 0);
+    for (int i = 0; i < LOG_QUOTA_LINES + 3; i++)
+        log_warn_few(&quota, 1000, "a%d", i);
+    text = logged();
+    assert_non_null(strstr(text, "warn  test a0\n"));
+    assert_non_null(strstr(text, "test a9\n"));
+    assert_null(strstr(text, "test a10"));
+    log_warn_few(&quota, 1000 + LOG_QUOTA_MS, "b");
+    assert_non_null(strstr(logged(), "test b (and 3 more since the last such line)\n"));
+}
+
 /* A file that may not grow stands for a disk that fills up in the middle of a line. */
 static void test_torn_line(void **state)
 {
@@ -516,6 +533,7 @@ int main(void)
         LOG_TEST(test_threads_and_rotations),
         LOG_TEST(test_processes),
         LOG_TEST(test_lost_lines),
+        LOG_TEST(test_few),
         LOG_TEST(test_torn_line),
     };
 
