@@ -34,7 +34,17 @@ struct conn {
     size_t keep; /* an empty buffer larger than this is given back */
     uint64_t stalled_since;
     char *peer, *local;
+    struct addrinfo *addresses;     /* of the name, while connecting */
+    const struct addrinfo *address; /* the next of them, when this one refuses */
 };
+
+static void free_addresses(struct conn *c)
+{
+    if (c->addresses)
+        freeaddrinfo(c->addresses);
+    c->addresses = NULL;
+    c->address = NULL;
+}
 
 static void free_if_unused(struct conn *c)
 {
@@ -42,6 +52,7 @@ static void free_if_unused(struct conn *c)
         return;
     buf_free(&c->in);
     buf_free(&c->out);
+    free_addresses(c);
     free(c->peer);
     free(c->local);
     free(c);
@@ -203,6 +214,8 @@ static void flush(struct conn *c)
         arm_read(c);
 }
 
+static bool connect_elsewhere(struct conn *c);
+
 static void on_connected(struct conn *c)
 {
     int error = 0;
@@ -210,8 +223,11 @@ static void on_connected(struct conn *c)
 
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         error = errno;
-    c->connecting = false;
     arm_write(c, false);
+    if (error && connect_elsewhere(c))
+        return;
+    c->connecting = false;
+    free_addresses(c);
     if (error) {
         end(c, error);
         return;
@@ -300,27 +316,33 @@ void conn_forget_all(struct loop *l)
     }
 }
 
+static void use_descriptor(struct conn *c, int fd)
+{
+    int one = 1;
+
+    /* Fails on sockets that are not TCP (socketpairs in tests), where it is not needed. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    c->fd = fd;
+    event_assign(&c->read_event, loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->write_event, loop_base(c->loop), fd, EV_WRITE | EV_PERSIST, on_writable, c);
+}
+
 static struct conn *conn_make(struct loop *l, int fd, const struct conn_handler *handler,
                               void *owner)
 {
     struct conn *c = calloc(1, sizeof(*c));
-    int one = 1;
 
     if (!c || evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0) {
         free(c);
         close(fd);
         return NULL;
     }
-    /* Fails on sockets that are not TCP (socketpairs in tests), where it is not needed. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     c->loop = l;
     c->handler = handler;
     c->owner = owner;
-    c->fd = fd;
     c->out_max = OUT_MAX_DEFAULT;
     c->keep = KEEP_DEFAULT;
-    event_assign(&c->read_event, loop_base(l), fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_assign(&c->write_event, loop_base(l), fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    use_descriptor(c, fd);
     return c;
 }
 
@@ -346,39 +368,78 @@ struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
     return c;
 }
 
-static int open_socket(const char *host, uint16_t port)
+/* The addresses that a name stands for, in the order in which they are tried: localhost mostly is
+ * ::1 and 127.0.0.1, and a node listens at one of them. NULL: it stands for none. */
+static struct addrinfo *find_addresses(const char *host, uint16_t port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
     char service[8];
 
     snprintf(service, sizeof(service), "%u", port);
-    if (getaddrinfo(host, service, &hints, &found) != 0) {
-        errno = EHOSTUNREACH;
-        return -1;
-    }
+    return getaddrinfo(host, service, &hints, &found) == 0 ? found : NULL;
+}
 
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static int connect_to(const struct addrinfo *to)
+{
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS) {
+    if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) != 0 && errno != EINPROGRESS) {
         int error = errno;
 
         close(fd);
         errno = error;
-        fd = -1;
+        return -1;
     }
-    freeaddrinfo(found);
     return fd;
+}
+
+/* A socket that connects to the next address that does not refuse at once; -1 with errno when there
+ * is none. */
+static int connect_next(const struct addrinfo **at)
+{
+    int fd = -1;
+
+    for (; *at && fd < 0; *at = (*at)->ai_next)
+        fd = connect_to(*at);
+    return fd;
+}
+
+/* One address has refused. False: so have all. */
+static bool connect_elsewhere(struct conn *c)
+{
+    int fd = connect_next(&c->address);
+
+    if (fd < 0)
+        return false;
+    close(c->fd);
+    use_descriptor(c, fd);
+    arm_write(c, true);
+    return c->writing;
 }
 
 struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
                           const struct conn_handler *handler, void *owner)
 {
-    int fd = open_socket(host, port);
-    struct conn *c = fd < 0 ? NULL : conn_make(l, fd, handler, owner);
+    struct addrinfo *addresses = find_addresses(host, port);
+    const struct addrinfo *address = addresses;
+    struct conn *c;
+    int fd, error;
 
-    if (!c)
+    if (!addresses) {
+        errno = EHOSTUNREACH;
         return NULL;
+    }
+    fd = connect_next(&address);
+    c = fd < 0 ? NULL : conn_make(l, fd, handler, owner);
+    if (!c) {
+        error = errno;
+        freeaddrinfo(addresses);
+        errno = error;
+        return NULL;
+    }
+    c->addresses = addresses;
+    c->address = address;
     c->connecting = true;
     arm_write(c, true);
     if (!c->writing) {

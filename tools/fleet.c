@@ -25,6 +25,7 @@ struct fleet_node {
     char address[HOST_SIZE_MAX + 8];
     enum node_state state;
     int fd;
+    unsigned turn, addresses; /* which address of the name is tried, of how many */
     struct buf out, in;
     const struct secret *secret;
     struct handshake handshake;
@@ -186,12 +187,41 @@ static void finish(struct fleet_node *n)
     buf_free(&n->request);
 }
 
-/* Begins a connection to the first address that the name stands for. */
+static void begin_connect(struct fleet_node *n);
+
+/* A name may stand for an address at which nobody listens, and for one at which somebody does:
+ * localhost mostly is ::1 and 127.0.0.1. */
+static void cannot_connect(struct fleet_node *n, int error)
+{
+    disconnect(n);
+    if (++n->turn < n->addresses) {
+        begin_connect(n);
+        return;
+    }
+    n->turn = 0;
+    fail(n, RK_IO, "%s", strerror(error));
+}
+
+/* 0 when it is under way, or an errno. */
+static int connect_to(struct fleet_node *n, const struct addrinfo *to)
+{
+    int one = 1;
+
+    n->fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (n->fd < 0)
+        return errno;
+    n->state = CONNECTING;
+    setsockopt(n->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return connect(n->fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EINPROGRESS ? 0 : errno;
+}
+
+/* Begins a connection to the address whose turn it is. */
 static void begin_connect(struct fleet_node *n)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
+    const struct addrinfo *to;
     char service[8];
-    int error, one = 1;
+    int error;
 
     snprintf(service, sizeof(service), "%u", n->port);
     error = getaddrinfo(n->host, service, &hints, &found);
@@ -199,16 +229,17 @@ static void begin_connect(struct fleet_node *n)
         fail(n, RK_NOTFOUND, "%s", gai_strerror(error));
         return;
     }
-    n->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (n->fd < 0) {
-        fail(n, RK_IO, "%s", strerror(errno));
-    } else {
-        n->state = CONNECTING;
-        setsockopt(n->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        if (connect(n->fd, found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS)
-            fail(n, RK_IO, "%s", strerror(errno));
-    }
+    n->addresses = 0;
+    for (const struct addrinfo *at = found; at; at = at->ai_next)
+        n->addresses++;
+    n->turn %= n->addresses;
+    to = found;
+    for (unsigned i = 0; i < n->turn; i++)
+        to = to->ai_next;
+    error = connect_to(n, to);
     freeaddrinfo(found);
+    if (error)
+        cannot_connect(n, error);
 }
 
 /* The connection is lost. One that was open before it was asked may have ended with a restart of
@@ -235,7 +266,7 @@ static void say_hello(struct fleet_node *n)
     if (getsockopt(n->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         error = errno;
     if (error) {
-        fail(n, RK_IO, "%s", strerror(error));
+        cannot_connect(n, error);
         return;
     }
     n->handshake = (struct handshake){.challenged = false};

@@ -9,7 +9,9 @@
 
 #include "shared/listener.h"
 #include "tests/unit/conn_rig.h"
+#include <netdb.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct owner other;
 static uint64_t turn_then;
@@ -74,13 +76,49 @@ static void test_connect(void **state)
     listener_free(l);
 }
 
+/* The name "two" stands for an address at which nobody listens, then for the real one. */
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **found);
+
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **found)
+{
+    if (!host || strcmp(host, "two") != 0)
+        return __real_getaddrinfo(host, service, hints, found);
+    assert_int_equal(__real_getaddrinfo("127.0.0.2", service, hints, found), 0);
+    return __real_getaddrinfo("127.0.0.1", service, hints, &(*found)->ai_next);
+}
+
+static void test_connect_to_the_second(void **state)
+{
+    bool (*steps[])(void) = {opened, NULL};
+    char why[200];
+    struct listener *l =
+        listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
+
+    (void)state;
+    assert_non_null(l);
+    accepted = -1;
+    other = (struct owner){.peer = -1};
+    other.conn = conn_connect(rig.loop, "two", listener_port(l), &rig_handler, &other);
+    assert_non_null(other.conn);
+    rig_run(steps);
+    assert_int_equal(other.ends, 0);
+    rig_append_stream(other.conn, 0, 10);
+    other.peer = accepted;
+    rig_drop(&other);
+    listener_free(l);
+}
+
 static bool other_ended(void)
 {
     return other.ends > 0;
 }
 
 /* Nobody listens there: said at once or later. */
-static void test_connect_refused(void **state)
+static void check_refused(const char *host)
 {
     bool (*steps[])(void) = {other_ended, NULL};
     char why[200];
@@ -88,12 +126,11 @@ static void test_connect_refused(void **state)
         listener_new(rig.loop, "127.0.0.1", 0, false, on_accept, NULL, why, sizeof(why));
     uint16_t port;
 
-    (void)state;
     assert_non_null(l);
     port = listener_port(l);
     listener_free(l);
     other = (struct owner){.peer = -1};
-    other.conn = conn_connect(rig.loop, "127.0.0.1", port, &rig_handler, &other);
+    other.conn = conn_connect(rig.loop, host, port, &rig_handler, &other);
     if (other.conn) {
         rig_run(steps);
         assert_int_equal(other.end_error, ECONNREFUSED);
@@ -102,8 +139,20 @@ static void test_connect_refused(void **state)
         assert_int_equal(errno, ECONNREFUSED);
     }
     rig_drop(&other);
+}
+
+static void test_connect_refused(void **state)
+{
+    (void)state;
+    check_refused("127.0.0.1");
     assert_null(conn_connect(rig.loop, "no such host", 1, &rig_handler, &other));
     assert_int_equal(errno, EHOSTUNREACH);
+}
+
+static void test_connect_refused_by_all(void **state)
+{
+    (void)state;
+    check_refused("two");
 }
 
 /* Closed before it is through: nobody is told. */
@@ -134,7 +183,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_connect, start, finish),
+        cmocka_unit_test_setup_teardown(test_connect_to_the_second, start, finish),
         cmocka_unit_test_setup_teardown(test_connect_refused, start, finish),
+        cmocka_unit_test_setup_teardown(test_connect_refused_by_all, start, finish),
         cmocka_unit_test_setup_teardown(test_connect_and_close, start, finish),
     };
 
