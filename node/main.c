@@ -7,10 +7,12 @@
 #include "shared/log.h"
 #include "shared/loop.h"
 #include "shared/program.h"
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static const struct program_description description = {
@@ -136,7 +138,8 @@ static int run(struct daemon *d)
     int failed;
 
     if (log_open("ringnode", o->log_file, (enum log_level)o->log_level) != 0)
-        log_warn("log: cannot open file=%s; writing to standard error", o->log_file);
+        log_warn("log: cannot open file=%s: %s; writing to standard error", o->log_file,
+                 strerror(errno));
     raise_descriptors();
     failed = secret_load(&d->node.secret, o->secret_file, why, sizeof(why));
     if (!failed)
