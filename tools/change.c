@@ -134,6 +134,30 @@ static int show(struct change *h)
     return EXIT_DONE;
 }
 
+/* Whether the plan comes to the ring as it is. */
+static bool changes_nothing(const struct change *h)
+{
+    const struct ring *now = h->survey.ring, *target = h->target;
+    bool same = h->estimate.partitions_changed == 0 && target->replicas == now->replicas &&
+                target->member_count == now->member_count;
+
+    for (uint32_t i = 0; same && i < now->member_count; i++)
+        same = target->members[i].number == now->members[i].number &&
+               target->members[i].weight == now->members[i].weight &&
+               strcmp(target->members[i].zone, now->members[i].zone) == 0;
+    return same;
+}
+
+static void tell_unchanged(const struct change *h)
+{
+    if (h->control->json)
+        printf("{\"event\": \"done\", \"epoch\": %llu, \"cancelled\": false, \"seconds\": 0, "
+               "\"keys_sent\": 0, \"bytes_sent\": 0}\n",
+               (unsigned long long)h->survey.ring->epoch);
+    else
+        puts("the ring is like that already: nothing to change");
+}
+
 static int ask_user(const struct change *h)
 {
     char answer[16];
@@ -202,6 +226,10 @@ static int make(struct change *h, const struct edits *edits)
         code = show(h);
     if (code || h->options->dry_run)
         return code;
+    if (changes_nothing(h)) {
+        tell_unchanged(h);
+        return EXIT_DONE;
+    }
     code = ask_user(h);
     if (!code && reports_poll(&h->reports, &h->survey) != 0)
         code = control_fail("out of memory");

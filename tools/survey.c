@@ -56,7 +56,8 @@ static int read_ring(struct survey *s, uint32_t node, char *why, size_t why_size
         return error;
     }
     if (message_get_tagged(body, &tag, &encoded) != 0 || encoded.size == 0) {
-        snprintf(why, why_size, "%s: is in no ring yet", fleet_address(s->fleet, node));
+        snprintf(why, why_size, "%s: is in no ring yet; 'ringctl init' makes the first one",
+                 fleet_address(s->fleet, node));
         return 0;
     }
     error = ring_decode(encoded, &ring, reason, sizeof(reason));
@@ -110,20 +111,25 @@ static int add_named(const struct control *c, struct survey *s)
     return code;
 }
 
-static int find_first_ring(const struct control *c, struct survey *s)
+static int find_first_ring(struct survey *s)
 {
-    char why[FLEET_WHY_SIZE] = "out of memory", foreign[FLEET_WHY_SIZE] = "";
     uint32_t named = fleet_count(s->fleet);
+    char(*whys)[FLEET_WHY_SIZE] = calloc(named, sizeof(*whys));
+    int code = whys ? EXIT_DONE : control_fail("out of memory");
 
-    for (uint32_t i = 0; i < named; i++)
+    for (uint32_t i = 0; whys && i < named; i++)
         ask_ring(s, i);
     fleet_wait(s->fleet);
-    for (uint32_t i = 0; i < named; i++)
-        if (read_ring(s, i, why, sizeof(why)) == RK_CLUSTER)
-            memcpy(foreign, why, sizeof(foreign));
-    if (foreign[0])
-        return control_fail("--nodes names nodes of two clusters: %s", foreign);
-    return s->ring ? EXIT_DONE : control_fail("no ring from %s: %s", c->nodes, why);
+    for (uint32_t i = 0; whys && i < named && !code; i++)
+        if (read_ring(s, i, whys[i], sizeof(whys[i])) == RK_CLUSTER)
+            code = control_fail("--nodes names nodes of two clusters: %s", whys[i]);
+    if (!code && !s->ring) {
+        code = control_fail("none of the nodes that were asked gives a ring:");
+        for (uint32_t i = 0; i < named; i++)
+            fprintf(stderr, "  %s\n", whys[i][0] ? whys[i] : "out of memory");
+    }
+    free(whys);
+    return code;
 }
 
 /* Whether some member has a newer ring, which is then fetched. */
@@ -160,7 +166,7 @@ int survey_open(const struct control *c, struct survey *s)
         return control_fail("out of memory");
     code = add_named(c, s);
     if (!code)
-        code = find_first_ring(c, s);
+        code = find_first_ring(s);
     for (int i = 0; i < ROUNDS_MAX && !code; i++)
         if (!find_newer(s))
             break;
