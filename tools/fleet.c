@@ -22,6 +22,8 @@ struct fleet_node {
     uint16_t port;
     bool has_identity;
     uint8_t identity[IDENTITY_SIZE];
+    uint16_t shard;                 /* SHARD_FRONT: the node itself */
+    uint8_t cluster[IDENTITY_SIZE]; /* of a shard */
     char address[HOST_SIZE_MAX + 8];
     enum node_state state;
     int fd;
@@ -38,7 +40,7 @@ struct fleet_node {
     bool reused;  /* asked on a connection of an earlier round, which may have died since */
     uint8_t type; /* of the answer */
     uint64_t tag; /* of the answer */
-    int64_t asked_ms;
+    int64_t asked_ms, answered_ms;
     struct buf request; /* kept until it is answered */
     struct buf answer;  /* the body */
     int error;
@@ -124,30 +126,50 @@ static int make_room(struct fleet *f)
 }
 
 static bool is_same(const struct fleet_node *n, const char *host, uint16_t port,
-                    const uint8_t *identity)
+                    const uint8_t *identity, uint16_t shard)
 {
-    if (n->port != port || strcmp(n->host, host) != 0 || n->has_identity != (identity != NULL))
+    if (n->shard != shard || n->port != port || strcmp(n->host, host) != 0 ||
+        n->has_identity != (identity != NULL))
         return false;
     return !identity || memcmp(n->identity, identity, IDENTITY_SIZE) == 0;
 }
 
-int fleet_add(struct fleet *f, const char *host, uint16_t port, const uint8_t *identity)
+static int add(struct fleet *f, const char *host, uint16_t port, const uint8_t *identity,
+               uint16_t shard)
 {
     struct fleet_node *n;
 
     for (uint32_t i = 0; i < f->count; i++)
-        if (is_same(&f->nodes[i], host, port, identity))
+        if (is_same(&f->nodes[i], host, port, identity, shard))
             return (int)i;
     if (make_room(f) != 0)
         return RK_NOMEM;
     n = &f->nodes[f->count];
-    *n = (struct fleet_node){
-        .port = port, .has_identity = identity != NULL, .secret = f->secret, .fd = -1};
+    *n = (struct fleet_node){.port = port,
+                             .has_identity = identity != NULL,
+                             .shard = shard,
+                             .secret = f->secret,
+                             .fd = -1};
     snprintf(n->host, sizeof(n->host), "%s", host);
     snprintf(n->address, sizeof(n->address), "%s:%u", host, port);
     if (identity)
         memcpy(n->identity, identity, IDENTITY_SIZE);
     return (int)f->count++;
+}
+
+int fleet_add(struct fleet *f, const char *host, uint16_t port, const uint8_t *identity)
+{
+    return add(f, host, port, identity, SHARD_FRONT);
+}
+
+int fleet_add_shard(struct fleet *f, const struct ring_member *m, const uint8_t *cluster,
+                    uint16_t shard)
+{
+    int number = add(f, m->host, m->port, m->identity, shard);
+
+    if (number >= 0)
+        memcpy(f->nodes[number].cluster, cluster, IDENTITY_SIZE);
+    return number;
 }
 
 int fleet_add_ring(struct fleet *f, const struct ring *ring, uint32_t numbers[MEMBERS_MAX])
@@ -182,6 +204,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct fleet_node *n, int
 static void finish(struct fleet_node *n)
 {
     n->error = 0;
+    n->answered_ms = fleet_now_ms();
     n->pending = false;
     n->suspect = false;
     buf_free(&n->request);
@@ -259,7 +282,7 @@ static void lose(struct fleet_node *n, int error, const char *text)
 
 static void say_hello(struct fleet_node *n)
 {
-    struct hello hello = {.role = ROLE_CONTROL, .shard = SHARD_FRONT};
+    struct hello hello = {.role = ROLE_CONTROL, .shard = n->shard};
     socklen_t size = sizeof(int);
     int error = 0;
 
@@ -270,6 +293,7 @@ static void say_hello(struct fleet_node *n)
         return;
     }
     n->handshake = (struct handshake){.challenged = false};
+    memcpy(hello.cluster, n->cluster, IDENTITY_SIZE);
     memcpy(hello.target, n->identity, IDENTITY_SIZE);
     if (message_put_hello(&n->out, &hello) != 0)
         fail(n, RK_NOMEM, "out of memory");
@@ -495,6 +519,12 @@ int fleet_answer(const struct fleet *f, uint32_t node, struct bytes *body)
 
     *body = n->error ? (struct bytes){0} : buf_bytes(&n->answer);
     return n->error;
+}
+
+void fleet_when(const struct fleet *f, uint32_t node, int64_t *asked_ms, int64_t *answered_ms)
+{
+    *asked_ms = f->nodes[node].asked_ms;
+    *answered_ms = f->nodes[node].answered_ms;
 }
 
 const char *fleet_why(const struct fleet *f, uint32_t node)

@@ -31,6 +31,11 @@ int fleet_add(struct fleet *f, const char *host, uint16_t port, const uint8_t *i
 /* Every member of a ring; numbers[i] is that of ring->members[i]. 0 or RK_NOMEM. */
 int fleet_add_ring(struct fleet *f, const struct ring *ring, uint32_t numbers[MEMBERS_MAX]);
 
+/* Likewise one shard of a member, which takes requests on keys: the answers are MESSAGE_REPLY, and
+ * their request's id is the tag. `cluster`: that of its ring. */
+int fleet_add_shard(struct fleet *f, const struct ring_member *m, const uint8_t *cluster,
+                    uint16_t shard);
+
 /* The tag to encode into the next request: the answer has to carry it. */
 uint64_t fleet_tag(struct fleet *f);
 
@@ -49,6 +54,9 @@ void fleet_wait(struct fleet *f);
  * what a person should know in `why`, naming the address. */
 int fleet_answer(const struct fleet *f, uint32_t node, struct bytes *body);
 const char *fleet_why(const struct fleet *f, uint32_t node);
+
+/* Between which times (of fleet_now_ms) the last answer was made. */
+void fleet_when(const struct fleet *f, uint32_t node, int64_t *asked_ms, int64_t *answered_ms);
 
 /* The node's handshake; NULL when it has not been greeted. */
 const struct welcome *fleet_welcome(const struct fleet *f, uint32_t node);
