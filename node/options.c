@@ -15,8 +15,7 @@
 #define GI        (INT64_C(1) << 30)
 #define TI        (INT64_C(1) << 40)
 
-/* In the order of enum node_sync. */
-static const char *const syncs[] = {"always", "interval", "never", NULL};
+const char *const node_sync_names[] = {"always", "interval", "never", NULL};
 
 /* clang-format off */
 const struct config_setting node_settings[] = {
@@ -35,7 +34,7 @@ const struct config_setting node_settings[] = {
     {"node", "connection_output", CONFIG_SIZE, AT(connection_output), "8m", 64 * KI, GI, NULL,
      "bytes that may wait for one slow peer before this node stops reading from it"},
 
-    {"storage", "sync", CONFIG_CHOICE, AT(sync), "always", 0, 0, syncs,
+    {"storage", "sync", CONFIG_CHOICE, AT(sync), "always", 0, 0, node_sync_names,
      "when a write is forced to disk: before its reply, every sync_interval, or never"},
     {"storage", "sync_interval", CONFIG_DURATION, AT(sync_interval_ms), "100ms", 1, 10000, NULL,
      "with sync = interval: time of writes that a crash of the machine may lose"},

@@ -13,6 +13,9 @@ enum node_sync {
     NODE_SYNC_NEVER,    /* when the operating system writes it */
 };
 
+/* In their order, with NULL behind them. */
+extern const char *const node_sync_names[];
+
 struct node_options {
     /* [node] */
     char *listen;    /* HOST:PORT */

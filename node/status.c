@@ -166,7 +166,10 @@ int status_write(const struct node *node, const struct ring *ring, const struct 
     error = error ? error : put_ring(out, node, ring);
     error = error ? error : put_number(out, "epoch_heard", front->epoch_heard);
     error = error ? error : put_number(out, "shards", node->folder.shards);
+    error = error ? error : put_text(out, "sync", node_sync_names[node->options.sync]);
+    error = error ? error : put_number(out, "max_value", (uint64_t)node->options.max_value);
     error = error ? error : put_number(out, "uptime_s", front->uptime_s);
+    error = error ? error : put_number(out, "unix_ms", front->unix_ms);
     error = error ? error : put_disk(out, node);
     error = error ? error : put_number(out, "connections", front->connections);
     error = error ? error : put_number(out, "connections_accepted", front->accepted);

@@ -7,7 +7,7 @@
 #include "shared/ring.h"
 
 struct status_front {
-    uint64_t uptime_s, connections, accepted, refused, accept_pauses, handshake_failures;
+    uint64_t uptime_s, unix_ms, connections, accepted, refused, accept_pauses, handshake_failures;
     uint64_t epoch_heard;
 };
 

@@ -1,0 +1,238 @@
+/* Of 'ringctl check': the members of a ring, each alone, and what they have in common. */
+#include "shared/error.h"
+#include "tools/check.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    DISK_FREE_PERCENT_MIN = 15,
+    DISK_FULL_BYTES = 1 << 20, /* with less a node takes no writes any more */
+    CLOCKS_APART_MS = 500,     /* EXECUTE_CLOCK_MS of node/execute.h, for which expiry allows */
+    SETTLED_S = 5,             /* a node that runs for so long has its links */
+};
+
+static const char *name_of(const struct check *k, uint32_t i)
+{
+    return k->survey.ring->members[i].name;
+}
+
+static uint64_t number(const struct check *k, uint32_t i, const char *name)
+{
+    return status_number(k->survey.texts[i], name);
+}
+
+/* --- each alone ----------------------------------------------------------------------------- */
+
+static void check_down(struct check *k, uint32_t i)
+{
+    const struct ring_member *m = &k->survey.ring->members[i];
+    struct bytes body;
+    char mend[FINDING_SIZE];
+
+    switch (fleet_answer(k->survey.fleet, k->survey.nodes[i], &body)) {
+    case RK_MEMBER:
+        snprintf(mend, sizeof(mend),
+                 "bring its data folder back; if it is lost: ringctl replace %s NEW=%s:%u", m->name,
+                 m->host, m->port);
+        break;
+    case RK_TIMEOUT:
+        snprintf(mend, sizeof(mend),
+                 "if ringnode runs on %s it hangs, or the network between drops what is sent: "
+                 "look at its log, end it with KILL and start it; if its data is lost: ringctl "
+                 "replace %s NEW=HOST:PORT",
+                 m->host, m->name);
+        break;
+    default:
+        snprintf(mend, sizeof(mend),
+                 "start ringnode on %s; if its data is lost: ringctl replace %s NEW=HOST:PORT",
+                 m->host, m->name);
+    }
+    check_find(k, mend, "%s is down: %s", m->name, fleet_why(k->survey.fleet, k->survey.nodes[i]));
+}
+
+static void check_disk(struct check *k, uint32_t i)
+{
+    const struct node_facts *f = &k->survey.facts[i];
+    const struct ring_member *m = &k->survey.ring->members[i];
+    char mend[FINDING_SIZE];
+
+    if (f->disk_total == 0 || f->disk_free / DISK_FREE_PERCENT_MIN >= f->disk_total / 100)
+        return;
+    if (f->disk_free < DISK_FULL_BYTES) {
+        snprintf(mend, sizeof(mend),
+                 "make room on %s, but not in its data folder, or make the disk larger; it goes on "
+                 "by itself",
+                 m->host);
+        check_find(k, mend,
+                   "%s's disk is full: what it leads gets -NOSPACE when its memory is full too "
+                   "(%" PRIu64 " refused since it started)",
+                   m->name, number(k, i, "refused_nospace"));
+        return;
+    }
+    snprintf(mend, sizeof(mend), "make room on %s, or spread the data: ringctl add NEW=HOST:PORT",
+             m->host);
+    check_find(k, mend, "%s's disk is nearly full: %" PRIu64 " of %" PRIu64 " MiB are free",
+               m->name, f->disk_free >> 20, f->disk_total >> 20);
+}
+
+static void check_up(struct check *k, uint32_t i)
+{
+    const struct ring *ring = k->survey.ring;
+    uint64_t behind = number(k, i, "partitions_behind");
+    uint64_t copied = number(k, i, "partitions_transfer");
+    uint64_t damaged = number(k, i, "scrub_damaged");
+
+    check_disk(k, i);
+    if (k->survey.epochs[i] < ring->epoch)
+        check_find(k,
+                   "it fetches the ring from others; if it does not, they cannot reach each "
+                   "other: look for 'link:' in its log",
+                   "%s has the ring of epoch %" PRIu64 ", the newest is %" PRIu64, name_of(k, i),
+                   k->survey.epochs[i], ring->epoch);
+    if (behind + copied > 0 && !ring->change)
+        check_find(k, "wait; 'ringctl status' shows under BEHIND and COPIES how it gets on",
+                   "%s is not up to date with %" PRIu64 " of its partitions", name_of(k, i),
+                   behind + copied);
+    if (damaged > 0)
+        check_find(k,
+                   "replace its disk, then: ringctl replace (see doc/operations.md, \"A record is "
+                   "damaged\")",
+                   "%s found %" PRIu64 " damaged records on its disk", name_of(k, i), damaged);
+}
+
+/* --- what they have in common --------------------------------------------------------------- */
+
+/* The first member that is up; -1: none is. */
+static int first_up(const struct check *k)
+{
+    for (uint32_t i = 0; i < k->survey.ring->member_count; i++)
+        if (k->survey.facts[i].up)
+            return (int)i;
+    return -1;
+}
+
+static void check_same(struct check *k, const char *name, const char *mend)
+{
+    int first = first_up(k);
+
+    for (uint32_t i = 0; first >= 0 && i < k->survey.ring->member_count; i++) {
+        struct bytes theirs = status_text(k->survey.texts[first], name);
+        struct bytes mine = status_text(k->survey.texts[i], name);
+
+        if (!k->survey.facts[i].up || bytes_equal(mine, theirs))
+            continue;
+        check_find(k, mend, "%s has %s %.*s, %s has %.*s", name_of(k, (uint32_t)first), name,
+                   (int)theirs.size, (const char *)theirs.data, name_of(k, i), (int)mine.size,
+                   (const char *)mine.data);
+        return;
+    }
+}
+
+/* How far a member's clock is ahead of a clock of ours: between these two, for it was read between
+ * the question and the answer. */
+struct offset {
+    int64_t least_ms, most_ms;
+    uint32_t member;
+};
+
+static int compare_offsets(const void *a, const void *b)
+{
+    const struct offset *x = a, *y = b;
+    int64_t difference = x->least_ms + x->most_ms - y->least_ms - y->most_ms;
+
+    return difference < 0   ? -1
+           : difference > 0 ? 1
+                            : (x->member > y->member) - (x->member < y->member);
+}
+
+/* Held against the one in the middle. */
+static void check_clocks(struct check *k)
+{
+    static const char mend[] = "set it, and keep the clocks of all nodes in step (chrony): keys "
+                               "with a time to live go too early or too late";
+    struct offset all[MEMBERS_MAX];
+    const struct offset *middle;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < k->survey.ring->member_count; i++) {
+        int64_t clock_ms = (int64_t)number(k, i, "unix_ms"), asked_ms, answered_ms;
+
+        fleet_when(k->survey.fleet, k->survey.nodes[i], &asked_ms, &answered_ms);
+        if (k->survey.facts[i].up && clock_ms)
+            all[count++] = (struct offset){clock_ms - answered_ms, clock_ms - asked_ms, i};
+    }
+    qsort(all, count, sizeof(all[0]), compare_offsets);
+    middle = &all[count / 2];
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t ahead_ms = all[i].least_ms - middle->most_ms;
+        int64_t behind_ms = middle->least_ms - all[i].most_ms;
+
+        if (ahead_ms > CLOCKS_APART_MS || behind_ms > CLOCKS_APART_MS)
+            check_find(k, mend, "%s's clock is %.1f s %s that of %s", name_of(k, all[i].member),
+                       (double)(ahead_ms > 0 ? ahead_ms : behind_ms) / 1000,
+                       ahead_ms > 0 ? "ahead of" : "behind", name_of(k, middle->member));
+    }
+}
+
+/* Two nodes have a link for each pair of shards that have partitions in common: as many as the
+ * smallest common multiple of their shards. */
+static uint32_t links_between(const struct ring *ring, uint16_t a, uint16_t b)
+{
+    uint32_t x = a, y = b, links;
+
+    while (y) {
+        uint32_t rest = x % y;
+
+        x = y;
+        y = rest;
+    }
+    links = (uint32_t)a / x * b;
+    return links < ring_partitions(ring) ? links : ring_partitions(ring);
+}
+
+static bool has_settled(const struct check *k, uint32_t i)
+{
+    return k->survey.facts[i].up && number(k, i, "uptime_s") >= SETTLED_S;
+}
+
+/* Members that are up and do not reach each other. */
+static void check_links(struct check *k)
+{
+    const struct ring *ring = k->survey.ring;
+
+    for (uint32_t i = 0; i < ring->member_count && !ring->change; i++) {
+        uint64_t links = number(k, i, "links_up"), wanted = 0;
+
+        if (!has_settled(k, i))
+            continue;
+        for (uint32_t other = 0; other < ring->member_count; other++)
+            if (other != i && has_settled(k, other))
+                wanted += links_between(ring, ring->members[i].shards, ring->members[other].shards);
+        if (links < wanted)
+            check_find(k,
+                       "the nodes have to reach each other at the addresses that 'ringctl status' "
+                       "shows: look for 'link:' in its log, and at firewalls",
+                       "%s has %" PRIu64 " of %" PRIu64
+                       " connections to the other nodes that are up",
+                       name_of(k, i), links, wanted);
+    }
+}
+
+void check_members(struct check *k)
+{
+    for (uint32_t i = 0; i < k->survey.ring->member_count; i++)
+        if (k->survey.facts[i].up)
+            check_up(k, i);
+        else
+            check_down(k, i);
+    check_links(k);
+    check_clocks(k);
+    check_same(k, "version", "install the same version everywhere, one node after the other");
+    check_same(k, "sync",
+               "set storage.sync alike on all nodes: else how safe a write is depends on "
+               "which of them have it");
+    check_same(k, "max_value",
+               "set node.max_value alike on all nodes: larger values are refused, "
+               "depending on which node leads");
+}
