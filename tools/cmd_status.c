@@ -83,22 +83,18 @@ static void print_table(const struct survey *s)
 /* The node's own lines become fields: numbers bare, the rest quoted. */
 static void print_fields(struct bytes text)
 {
-    const char *at = (const char *)text.data, *end = at + text.size, *line_end;
+    struct bytes name, value;
 
-    for (; at < end && (line_end = memchr(at, '\n', (size_t)(end - at))) != NULL;
-         at = line_end + 1) {
-        const char *equals = memchr(at, '=', (size_t)(line_end - at));
-        size_t size = equals ? (size_t)(line_end - equals) - 1 : 0;
-
-        if (!equals || (equals - at == 4 && memcmp(at, "name", 4) == 0))
+    while (status_next(&text, &name, &value)) {
+        if (bytes_equal(name, bytes_from("name")))
             continue;
         printf(", ");
-        json_string(bytes_of(at, (size_t)(equals - at)));
+        json_string(name);
         printf(": ");
-        if (size && size < 20 && strspn(equals + 1, "0123456789") == size)
-            printf("%.*s", (int)size, equals + 1);
+        if (status_is_number(value))
+            printf("%.*s", (int)value.size, (const char *)value.data);
         else
-            json_string(bytes_of(equals + 1, size));
+            json_string(value);
     }
 }
 

@@ -9,10 +9,10 @@
 enum { TIMEOUT_MS_DEFAULT = 3000 };
 
 static const struct control_command *const commands[] = {
-    &command_init,    &command_status,  &command_check,     &command_verify,
-    &command_locate,  &command_history, &command_add,       &command_remove,
-    &command_replace, &command_set,     &command_rebalance, &command_plan,
-    &command_resume,  &command_pause,   &command_cancel,    &command_rate,
+    &command_init,    &command_status,    &command_check, &command_verify, &command_locate,
+    &command_history, &command_metrics,   &command_add,   &command_remove, &command_replace,
+    &command_set,     &command_rebalance, &command_plan,  &command_resume, &command_pause,
+    &command_cancel,  &command_rate,
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

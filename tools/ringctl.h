@@ -28,7 +28,8 @@ struct control_command {
 
 extern const struct control_command command_init, command_status, command_check, command_locate,
     command_history, command_add, command_remove, command_replace, command_set, command_rebalance,
-    command_plan, command_resume, command_pause, command_cancel, command_rate, command_verify;
+    command_plan, command_resume, command_pause, command_cancel, command_rate, command_verify,
+    command_metrics;
 
 /* Says on standard error what the use is, and returns EXIT_USAGE. */
 int control_usage(const struct control_command *command, const char *format, ...)

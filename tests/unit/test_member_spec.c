@@ -182,6 +182,25 @@ static void test_status_overflow(void **state)
     check_status("n=12abc\n", "n", "12abc", 12);
 }
 
+static void test_status_lines(void **state)
+{
+    struct bytes rest = bytes_from("version=1.0\nlone\n\nkeys=42\n=x\nempty=\ncut=1"), name, value;
+
+    (void)state;
+    assert_true(status_next(&rest, &name, &value));
+    assert_true(bytes_equal(name, bytes_from("version")) && bytes_equal(value, bytes_from("1.0")));
+    assert_false(status_is_number(value));
+    assert_true(status_next(&rest, &name, &value));
+    assert_true(bytes_equal(name, bytes_from("keys")) && status_is_number(value));
+    assert_true(status_next(&rest, &name, &value));
+    assert_true(name.size == 0 && bytes_equal(value, bytes_from("x")));
+    assert_true(status_next(&rest, &name, &value));
+    assert_true(bytes_equal(name, bytes_from("empty")) && !status_is_number(value));
+    assert_false(status_next(&rest, &name, &value));
+    assert_true(status_is_number(bytes_from("9999999999999999999")));
+    assert_false(status_is_number(bytes_from("99999999999999999999")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_overflow),
+        cmocka_unit_test(test_status_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
