@@ -3,34 +3,33 @@
 #include <stdio.h>
 
 enum {
-    RECORDS_MAX = 16384, /* more take longer to sync at once, and need more of the file free */
     RECORDS_MIN = 16,
     BYTES_MAX = 8 << 20, /* or one record */
 };
 
 /* The part of the table that one transaction writes; the states come with the last one. */
 struct part {
-    struct index_place first, end;
     struct tree_write_size size;
+    bool last;
 };
 
-static struct part next_part(const struct memory_table *table, struct index_place first,
-                             size_t records_max)
+/* Collects the records of the part that begins at a place, and goes on behind it. */
+static struct part next_part(struct checkpoint *c, const struct memory_table *table,
+                             struct key_walk *at)
 {
-    struct part part = {.first = first, .end = first};
+    struct part part = {.last = false};
     size_t bytes = 0;
-    uint64_t number;
+    const struct memory_record *record = key_walk_at(at);
 
-    while (part.size.records < records_max && bytes < BYTES_MAX) {
-        const struct memory_record *record = ordered_index_at(part.end, &number);
-
-        if (!record)
-            break;
+    while (record && part.size.records < c->records_max && bytes < BYTES_MAX) {
+        c->records[part.size.records] = record;
         tree_write_size_add(&part.size, record);
         bytes += record->key_size + record->value_size;
-        part.end = ordered_index_next(part.end);
+        key_walk_next(at);
+        record = key_walk_at(at);
     }
-    if (!part.end.leaf)
+    part.last = !record;
+    if (part.last)
         part.size.states = table->state_count;
     return part;
 }
@@ -54,25 +53,20 @@ static int write_states(struct checkpoint *c, const struct memory_table *table)
 static int write_part(struct checkpoint *c, const struct memory_table *table,
                       const struct part *part)
 {
-    bool last = !part->end.leaf;
-    struct index_place at = part->first;
     int error = tree_write_begin(&c->writer, c->tree, &part->size);
-    uint64_t number;
 
     if (error)
         return error;
-    while (!error && (at.leaf != part->end.leaf || at.slot != part->end.slot)) {
-        error = tree_write_record(&c->writer, ordered_index_at(at, &number));
-        at = ordered_index_next(at);
-    }
-    if (!error && last)
+    for (size_t i = 0; i < part->size.records && !error; i++)
+        error = tree_write_record(&c->writer, c->records[i]);
+    if (!error && part->last)
         error = write_states(c, table);
     if (error) {
         tree_write_abort(&c->writer);
         return error;
     }
-    return tree_write_commit(&c->writer, last ? table->last_position : c->tree->position, c->why,
-                             c->why_size);
+    return tree_write_commit(&c->writer, part->last ? table->last_position : c->tree->position,
+                             c->why, c->why_size);
 }
 
 /* Does something about an error, so that the part can be tried again: 0, else the error. */
@@ -95,28 +89,29 @@ static int make_way(struct checkpoint *c, int error)
 
 int checkpoint_write(struct checkpoint *c, const struct memory_table *table)
 {
-    struct index_place at = ordered_index_seek(&table->by_key, 0, bytes_of(NULL, 0));
+    struct key_walk at;
     int error = 0;
 
     c->why[0] = 0;
     c->written = 0;
+    if (c->records_max == 0)
+        c->records_max = CHECKPOINT_RECORDS_MAX;
+    key_walk_begin(&at, &table->by_key, bytes_of(NULL, 0));
     do {
-        if (c->records_max == 0)
-            c->records_max = RECORDS_MAX;
-
-        struct part part = next_part(table, at, c->records_max);
+        struct key_walk behind = at;
+        struct part part = next_part(c, table, &behind);
 
         error = write_part(c, table, &part);
         if (error) {
             error = make_way(c, error);
             continue;
         }
-        at = part.end;
+        at = behind;
         c->written += part.size.records;
-        if (c->records_max < RECORDS_MAX)
+        if (c->records_max < CHECKPOINT_RECORDS_MAX)
             c->records_max *= 2;
         error = c->committed(c->arg);
-        if (!at.leaf)
+        if (part.last)
             break;
     } while (!error);
     return error;

@@ -9,11 +9,15 @@
 #include "node/memory_table.h"
 #include "node/tree_write.h"
 
+/* Of a transaction: more take longer to sync at once, and need more of the file free. */
+enum { CHECKPOINT_RECORDS_MAX = 16384 };
+
 struct checkpoint {
     struct tree *tree;
     struct tree_writer writer;
     size_t records_max; /* a transaction; 0 at first: lowered on a full disk */
     size_t written;     /* records of the table under way that were committed */
+    const struct memory_record *records[CHECKPOINT_RECORDS_MAX]; /* of the part under way */
     void *arg;
     /* Has the map grown, with no transaction open anywhere. 0, or an error that ends the
      * checkpoint. */

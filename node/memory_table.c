@@ -11,11 +11,11 @@ enum {
     SAMPLE_EVERY = 64,   /* and then each so manyth */
 };
 
-int memory_table_init(struct memory_table *t, struct memory_pool *pool, uint64_t seed)
+int memory_table_init(struct memory_table *t, struct memory_pool *pool, size_t bytes, uint64_t seed)
 {
     *t = (struct memory_table){.arena = {.pool = pool}, .seed = seed};
     t->states = calloc(PARTITIONS_MAX, sizeof(struct memory_state *));
-    return t->states ? 0 : RK_NOMEM;
+    return t->states ? key_order_init(&t->by_key, bytes) : RK_NOMEM;
 }
 
 void memory_table_free(struct memory_table *t)
@@ -23,6 +23,7 @@ void memory_table_free(struct memory_table *t)
     memory_arena_clear(&t->arena);
     free(t->slots);
     free(t->states);
+    key_order_free(&t->by_key);
     *t = (struct memory_table){0};
 }
 
@@ -33,15 +34,16 @@ void memory_table_clear(struct memory_table *t)
         memset(t->slots, 0, t->slot_count * sizeof(*t->slots));
     if (t->state_count)
         memset(t->states, 0, PARTITIONS_MAX * sizeof(struct memory_state *));
+    key_order_clear(&t->by_key, t->count);
     t->count = t->state_count = 0;
     t->last_position = 0;
     t->held = t->covered = (struct record_counts){0};
-    t->by_key = t->by_expiry = (struct ordered_index){0};
+    t->by_expiry = (struct ordered_index){0};
 }
 
 size_t memory_table_bytes(const struct memory_table *t)
 {
-    return t->arena.bytes + t->slot_count * sizeof(*t->slots);
+    return t->arena.bytes + t->slot_count * sizeof(*t->slots) + key_order_bytes(&t->by_key);
 }
 
 static size_t record_size(const struct store_change *change)
@@ -61,7 +63,7 @@ static size_t batch_size(const struct memory_table *t, const struct store_batch 
         expiring += batch->changes[i].kind == STORE_PUT && batch->changes[i].record.expire_ms != 0;
     }
     if (batch->change_count)
-        size += ordered_index_reserve(&t->by_key, batch->change_count);
+        size += key_order_reserve(&t->by_key, batch->change_count);
     if (expiring)
         size += ordered_index_reserve(&t->by_expiry, expiring);
     return size;
@@ -185,6 +187,7 @@ static struct memory_record *record_write(struct memory_table *t, struct memory_
         record = memory_arena_take(&t->arena, record_size(change));
         record->key_size = (uint16_t)change->key.size;
         record->value_room = (uint32_t)value.size;
+        record->replaced = false;
         memcpy(record->bytes, change->key.data, change->key.size);
     }
     record->position = position;
@@ -232,8 +235,11 @@ static void put_change(struct memory_table *t, const struct store_change *change
     record = record_write(t, before, change, position);
     count_record(t, record, 1);
     *slot = (struct memory_slot){hash, record};
-    if (record != before)
-        ordered_index_insert(&t->by_key, &t->arena, index_number_of_key(change->key), record);
+    if (record != before) {
+        if (before)
+            before->replaced = true;
+        key_order_add(&t->by_key, &t->arena, record);
+    }
     if (record->expire_ms)
         ordered_index_insert(&t->by_expiry, &t->arena, expiry_rank(record->expire_ms), record);
 }
@@ -264,11 +270,6 @@ void memory_table_put(struct memory_table *t, const struct store_batch *batch, u
 const struct memory_state *memory_table_state(const struct memory_table *t, uint32_t partition)
 {
     return partition < PARTITIONS_MAX ? t->states[partition] : NULL;
-}
-
-struct index_place memory_table_seek(const struct memory_table *t, struct bytes key)
-{
-    return ordered_index_seek(&t->by_key, index_number_of_key(key), key);
 }
 
 const struct memory_record *memory_table_expiring(const struct memory_table *t,

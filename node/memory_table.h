@@ -1,12 +1,13 @@
 /* Pure: what was written since the last checkpoint: records and state rows, the newest of each.
  *
- * A hash table finds a record; a B+ tree keeps the order of keys, another that of expiries. Written
- * by the shard's thread alone; a table to which nothing is written any more may be read by two
- * threads.
+ * A hash table finds a record; key_order.h gives the order of keys, a B+ tree that of expiries.
+ * Written by the shard's thread alone; a table to which nothing is written any more may be read by
+ * two threads.
  */
 #ifndef RINGKV_NODE_MEMORY_TABLE_H
 #define RINGKV_NODE_MEMORY_TABLE_H
 
+#include "node/key_order.h"
 #include "node/memory_pool.h"
 #include "node/ordered_index.h"
 #include "node/record_counts.h"
@@ -19,9 +20,11 @@ struct memory_record {
     uint64_t position; /* of the write in the log */
     struct version version;
     int64_t expire_ms;
+    struct memory_record *next; /* in key_order's list */
     uint32_t value_size, value_room;
     uint16_t key_size;
     bool deleted, forgotten;
+    bool replaced;   /* by another record of its key */
     uint8_t bytes[]; /* the key, then the value */
 };
 
@@ -45,7 +48,8 @@ struct memory_table {
     uint64_t last_position;
     struct record_counts held;    /* its records */
     struct record_counts covered; /* an estimate of what it hides, see memory_table_cover */
-    struct ordered_index by_key, by_expiry;
+    struct key_order by_key;      /* forgotten ones included */
+    struct ordered_index by_expiry;
     uint64_t seed;
     struct memory_state **states; /* by partition */
 };
@@ -60,8 +64,9 @@ static inline struct bytes memory_record_value(const struct memory_record *r)
     return bytes_of(r->bytes + r->key_size, r->value_size);
 }
 
-/* `seed` makes the hash one that clients cannot know. 0 or RK_NOMEM. */
-int memory_table_init(struct memory_table *t, struct memory_pool *pool, uint64_t seed);
+/* `bytes`: what it may hold. `seed` makes the hash one that clients cannot know. 0 or RK_NOMEM. */
+int memory_table_init(struct memory_table *t, struct memory_pool *pool, size_t bytes,
+                      uint64_t seed);
 void memory_table_free(struct memory_table *t);
 
 /* Forgets everything; the memory stays in the pool. */
@@ -108,9 +113,6 @@ static inline bool memory_table_is_empty(const struct memory_table *t)
 {
     return t->count == 0 && t->state_count == 0;
 }
-
-/* Places in the order of keys: forgotten ones included. */
-struct index_place memory_table_seek(const struct memory_table *t, struct bytes key);
 
 /* What is at a place in the order of expiries (t->by_expiry), or NULL when that record has been
  * replaced by one with another expiry. */

@@ -68,7 +68,7 @@ static int init_memory(struct store_disk *d)
         return RK_IO;
     memory_pool_init(&d->pool, d->options.memory_table);
     for (int i = 0; i < 2; i++)
-        if (memory_table_init(&d->tables[i], &d->pool, seed) != 0)
+        if (memory_table_init(&d->tables[i], &d->pool, d->options.memory_table / 2, seed) != 0)
             return RK_NOMEM;
     d->active = &d->tables[0];
     return 0;

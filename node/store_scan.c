@@ -10,7 +10,8 @@ struct scan {
     struct bytes to;
     int (*each)(void *arg, struct bytes key, const struct store_record *record);
     void *arg;
-    struct index_place active, frozen;
+    struct key_walk active_keys, frozen_keys;
+    struct index_place active, frozen; /* in the order of expiry */
     MDB_cursor *cursor;
     bool in_tree; /* the cursor is on an entry: */
     struct bytes key, value;
@@ -54,13 +55,6 @@ static int begin(struct scan *s, MDB_dbi table, struct bytes from)
 
 /* ---- in the order of keys ---- */
 
-static const struct memory_record *peek(struct index_place place)
-{
-    uint64_t number;
-
-    return ordered_index_at(place, &number);
-}
-
 static bool is_at(const struct memory_record *record, struct bytes key)
 {
     return record && bytes_equal(memory_record_key(record), key);
@@ -75,7 +69,8 @@ static struct bytes lower_key(struct bytes key, bool any, struct bytes other)
  * or the tree's own. */
 static int scan_key(struct scan *s)
 {
-    const struct memory_record *active = peek(s->active), *frozen = peek(s->frozen), *newest;
+    const struct memory_record *active = key_walk_at(&s->active_keys);
+    const struct memory_record *frozen = key_walk_at(&s->frozen_keys), *newest;
     struct bytes key = {0}, value = s->value;
     bool tree, any = false;
     int result = 0;
@@ -92,9 +87,9 @@ static int scan_key(struct scan *s)
     newest = is_at(active, key) ? active : is_at(frozen, key) ? frozen : NULL;
     tree = s->in_tree && bytes_equal(s->key, key);
     if (is_at(active, key))
-        s->active = ordered_index_next(s->active);
+        key_walk_next(&s->active_keys);
     if (is_at(frozen, key))
-        s->frozen = ordered_index_next(s->frozen);
+        key_walk_next(&s->frozen_keys);
     if (newest ? !newest->forgotten : tree)
         result = newest ? give(s, key, newest) : give_tree(s, key, value);
     if (tree && !result)
@@ -106,9 +101,9 @@ static int scan_range(struct scan *s, struct bytes from)
 {
     int result = begin(s, s->disk->tree.records, from);
 
-    s->active = memory_table_seek(s->disk->active, from);
+    key_walk_begin(&s->active_keys, &s->disk->active->by_key, from);
     if (s->disk->frozen)
-        s->frozen = memory_table_seek(s->disk->frozen, from);
+        key_walk_begin(&s->frozen_keys, &s->disk->frozen->by_key, from);
     while (!result && !s->ended)
         result = scan_key(s);
     return result;
