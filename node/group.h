@@ -55,6 +55,7 @@ struct group_peer {
     uint64_t confirmed; /* the newest round in which it said that my view is the highest it knows */
     uint64_t asked_ms;  /* when it was last asked for a promise or where it stands */
     uint64_t since_ms;  /* when it began to follow */
+    uint64_t down_ms;   /* since when there is no link, as far as this shard knows */
     uint64_t over;      /* the views of its own below this one are, it said while its link is up */
     struct transfer_out *transfer;
 };
@@ -132,6 +133,7 @@ enum {
     GROUP_ASK_MS = 100,        /* between questions that were not answered */
     GROUP_SWEEP_RECORDS = 512, /* looked at for tombstones in one step of the sweep */
     GROUP_DROP_RECORDS = 1024, /* taken away in one step where a partition has left */
+    GROUP_MISSED_PARTS = 5, /* times hand_back_ms: then a dead member is not waited for any more */
 };
 
 /* Reads the state row; 0 or RK_CORRUPT. */
@@ -141,9 +143,10 @@ void group_free(struct shard *s, struct group *g);
 /* Takes the group's place in the shard's ring, at first or after another one. */
 void group_set_ring(struct shard *s, struct group *g);
 
-/* How far a change of the ring is with a partition that is led here. */
-bool group_has_taught(const struct group *g); /* every learner follows */
-bool group_is_ready(const struct group *g);   /* of its two sets the target can be left alone */
+/* How far a change of the ring is with a partition that is led here: every learner follows, but for
+ * those that are not waited for; of its two sets the target can be left alone. */
+bool group_has_taught(const struct shard *s, const struct group *g);
+bool group_is_ready(const struct shard *s, const struct group *g);
 
 /* Takes some of the records away that are left of a partition that is not this node's any more.
  * Returns whether there were any. */

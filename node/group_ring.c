@@ -65,7 +65,7 @@ struct earlier {
 static struct group_peer take_over(struct shard *s, const struct group *g, struct earlier *e,
                                    uint16_t number)
 {
-    struct group_peer peer = {.member = number, .state = PEER_DOWN};
+    struct group_peer peer = {.member = number, .state = PEER_DOWN, .down_ms = s->now_ms};
 
     for (uint8_t i = 0; i < e->count; i++)
         if (e->peers[i].member == number) {
@@ -213,25 +213,53 @@ void group_set_ring(struct shard *s, struct group *g)
 
 /* --- how far a change is -------------------------------------------------------------------- */
 
-bool group_has_taught(const struct group *g)
+/* A dead member may be so for good, and a change that waited for it would never end, nor could the
+ * member be replaced. One of both sets is not waited for: where it is missing afterwards, it was
+ * missing before. A new one is, or the change would cost a replica. But on the way back nobody is
+ * new: the ring as it was has this member, too. Only, one that is just starting again should have
+ * its copy before others give up theirs. */
+static bool is_missed(const struct shard *s, const struct group_peer *peer)
 {
+    if (peer->state != PEER_DOWN)
+        return false;
+    if (peer->votes == (VOTE_CURRENT | VOTE_TARGET))
+        return true;
+    return s->ring->change && s->ring->change->cancelled &&
+           s->now_ms - peer->down_ms >= GROUP_MISSED_PARTS * s->options.hand_back_ms;
+}
+
+/* Whether those that are there are a majority of the target. Learners that are not have no vote
+ * yet, and are better waited for without one. */
+static bool target_has_majority(const struct shard *s, const struct group *g)
+{
+    const struct ring_replicas *target = ring_learners(s->ring, g->partition);
+    uint16_t missing = 0;
+
+    for (uint8_t i = 0; target && i < g->peer_count; i++) {
+        int index = ring_member_by_number(s->ring, g->peers[i].member);
+
+        missing += g->peers[i].state == PEER_DOWN && index >= 0 &&
+                   ring_replicas_has(target, (uint16_t)index);
+    }
+    return !target || 2 * missing < target->count;
+}
+
+bool group_has_taught(const struct shard *s, const struct group *g)
+{
+    bool all = true;
+
     if (g->role != GROUP_PRIMARY || !g->started)
         return false;
     for (uint8_t i = 0; i < g->peer_count; i++) {
         const struct group_peer *peer = &g->peers[i];
 
-        if (!peer->votes && (peer->state != PEER_FOLLOWING || !peer->acked))
+        if (peer->votes || (peer->state == PEER_FOLLOWING && peer->acked))
+            continue;
+        if (!is_missed(s, peer))
             return false;
+        all = false;
     }
-    return true;
-}
-
-/* A member of both sets that is dead may be so for good, and the change must not wait for it: where
- * it is missing afterwards, it was missing before. A new member is waited for, or the change would
- * cost a replica. */
-static bool is_missed(const struct group_peer *peer)
-{
-    return peer->votes == (VOTE_CURRENT | VOTE_TARGET) && peer->state == PEER_DOWN;
+    return all || target_has_majority(s, g);
 }
 
 /* Every member of the target that is not missed follows and holds what there was when the epoch
@@ -239,7 +267,7 @@ static bool is_missed(const struct group_peer *peer)
  * sets is known to follow this view under this epoch, and so takes part in nothing that goes by an
  * earlier epoch any more: what is committed from now on, the target's majority holds, and what was
  * committed before, too. */
-bool group_is_ready(const struct group *g)
+bool group_is_ready(const struct shard *s, const struct group *g)
 {
     if (g->role != GROUP_PRIMARY || !g->started || !(g->votes & VOTE_TARGET) ||
         g->committed < g->epoch_op || !group_majority_current(g))
@@ -247,7 +275,7 @@ bool group_is_ready(const struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         const struct group_peer *peer = &g->peers[i];
 
-        if (!(peer->votes & VOTE_TARGET) || is_missed(peer))
+        if (!(peer->votes & VOTE_TARGET) || is_missed(s, peer))
             continue;
         if (peer->state != PEER_FOLLOWING || !peer->current || !peer->acked ||
             peer->acked_op < g->epoch_op)

@@ -144,7 +144,7 @@ int shard_progress(const struct shard *s, uint32_t *count, struct buf *entries)
 
         if (g->role != GROUP_PRIMARY || (phase != RING_LEARNING && phase != RING_JOINT))
             continue;
-        if (phase == RING_LEARNING ? group_has_taught(g) : group_is_ready(g))
+        if (phase == RING_LEARNING ? group_has_taught(s, g) : group_is_ready(s, g))
             e.flags = phase == RING_LEARNING ? PROGRESS_LEARNED : PROGRESS_READY;
         error = message_add_progress(entries, &e);
         *count += !error;

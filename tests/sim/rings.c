@@ -203,8 +203,8 @@ static uint8_t report(const struct world *w, uint32_t partition)
             p->shard && p->ring == w->ring ? shard_group(p->shard, partition) : NULL;
 
         if (g && g->mine && g->role == GROUP_PRIMARY)
-            return (uint8_t)((group_has_taught(g) ? STEP_LEARNED : 0) |
-                             (group_is_ready(g) ? STEP_READY : 0));
+            return (uint8_t)((group_has_taught(p->shard, g) ? STEP_LEARNED : 0) |
+                             (group_is_ready(p->shard, g) ? STEP_READY : 0));
     }
     return 0;
 }
@@ -276,6 +276,14 @@ static bool replaces_wiped(const struct world *w)
     return false;
 }
 
+/* Who comes back with the ring as it was may have no disk any more, and then needs somebody to be
+ * replaced by. */
+static bool may_turn_back(const struct world *w)
+{
+    return !w->faults_over && !w->ring->change->cancelled &&
+           (!replaces_wiped(w) || w->ring->next_number <= w->node_count);
+}
+
 /* Pause, resume, cancel; true: that was it for this time. */
 static bool interfere(struct world *w)
 {
@@ -284,8 +292,7 @@ static bool interfere(struct world *w)
     struct ring *next = NULL;
     char why[300] = "";
 
-    if (may && !c->cancelled && !replaces_wiped(w) &&
-        sim_random_chance(&w->random, CANCEL_CHANCE)) {
+    if (may_turn_back(w) && sim_random_chance(&w->random, CANCEL_CHANCE)) {
         int error = ring_cancel(w->ring, &next, why, sizeof(why));
 
         decide(w, error, next, why, "turns back");

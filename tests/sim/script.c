@@ -172,9 +172,9 @@ static bool has_come(const struct place *p, const char *what)
     if (strcmp(what, "leads") == 0)
         return g->role == GROUP_PRIMARY;
     if (strcmp(what, "taught") == 0)
-        return group_has_taught(g);
+        return group_has_taught(p->shard, g);
     if (strcmp(what, "ready") == 0)
-        return group_is_ready(g);
+        return group_is_ready(p->shard, g);
     return p->shard->counters.chunks_sent > 0;
 }
 
