@@ -1,6 +1,7 @@
 #include "node/group.h"
 #include "node/group_parts.h"
 #include "node/mutant.h"
+#include "node/past.h"
 #include "node/shard.h"
 #include "shared/error.h"
 #include "shared/wire.h"
@@ -16,6 +17,11 @@ static void row_encode(const struct group *g, uint8_t row[ROW_SIZE])
     wire_put_u64(row + 8, g->last.view);
     wire_put_u64(row + 16, g->last.op);
     row[24] = g->partial;
+}
+
+bool group_row_is_partial(struct bytes row)
+{
+    return row.size == ROW_SIZE && row.data[24];
 }
 
 int group_load(struct shard *s, struct group *g)
@@ -62,11 +68,17 @@ struct group_peer *group_peer(struct group *g, uint16_t member)
     return NULL;
 }
 
+/* What a signal tells of this replica besides. */
+static uint8_t signal_flags(const struct group *g)
+{
+    return (uint8_t)((g->partial ? SIGNAL_PARTIAL : 0) | (g->line.first ? 0 : SIGNAL_NO_PAST));
+}
+
 void group_signal_now(struct shard *s, const struct group *g, uint16_t to, enum signal_kind kind,
                       uint64_t view, struct version last)
 {
     struct signal m = {.kind = (uint8_t)kind,
-                       .flags = g->partial ? SIGNAL_PARTIAL : 0,
+                       .flags = signal_flags(g),
                        .partition = g->partition,
                        .epoch = g->epoch,
                        .view = view,
@@ -86,7 +98,7 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
                              .partition = g->partition,
                              .kind = HELD_SIGNAL,
                              .signal = (uint8_t)kind,
-                             .flags = g->partial ? SIGNAL_PARTIAL : 0};
+                             .flags = signal_flags(g)};
 
     if (position <= s->synced) {
         group_signal_now(s, g, to, kind, view, last);
@@ -169,18 +181,16 @@ static void on_leading(struct shard *s, struct group *g, uint16_t from, const st
 static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
                    const struct signal *m)
 {
-    bool partial = m->flags & SIGNAL_PARTIAL;
-
     if (view_member(m->view) == s->me && m->view != g->view)
         group_disown(s, g, peer);
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
     /* What it stands at is on its stable storage. The acknowledgement that said so may have come
      * under an earlier epoch, and then it was not heard. */
-    if (!partial && m->last.view == g->view)
+    if (!(m->flags & SIGNAL_PARTIAL) && m->last.view == g->view)
         group_holds(s, g, peer, m->last);
     if (peer->state == PEER_UNKNOWN || peer->state == PEER_FOLLOWING)
-        group_catch_up(s, g, peer, m->last, partial);
+        group_catch_up(s, g, peer, m->last, m->flags);
 }
 
 /* From a candidate that is less advanced, or from a primary that is not the preferred one. */
@@ -223,7 +233,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
         break;
     case SIGNAL_FAILED:
         if (g->role == GROUP_PRIMARY && m->view == g->view && peer->state != PEER_DOWN)
-            group_catch_up(s, g, peer, m->last, m->flags & SIGNAL_PARTIAL);
+            group_catch_up(s, g, peer, m->last, m->flags);
         break;
     case SIGNAL_TAKEN:
     case SIGNAL_DIFFERS:
@@ -344,7 +354,7 @@ void group_past(struct shard *s, struct group *g, uint16_t from, const struct st
                 struct bytes frame)
 {
     if (group_peer(g, from) && admit(s, g, from, m->view) == 0)
-        transfer_take_past(s, g, m, frame);
+        past_take(s, g, m, frame);
 }
 
 /* The transfer's end: the state is whole. */

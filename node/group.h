@@ -136,6 +136,9 @@ enum {
     GROUP_MISSED_PARTS = 5, /* times hand_back_ms: then a dead member is not waited for any more */
 };
 
+/* Whether a state row, as store_state gives it, is that of a replica half-way through a transfer.
+ */
+bool group_row_is_partial(struct bytes row);
 /* Reads the state row; 0 or RK_CORRUPT. */
 int group_load(struct shard *s, struct group *g);
 void group_free(struct shard *s, struct group *g);

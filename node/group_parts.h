@@ -58,8 +58,9 @@ void group_holds(struct shard *s, struct group *g, struct group_peer *peer, stru
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m);
 void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
                      const struct signal *m);
+/* Gives a replica what it misses; where it stands, and its flags, its signal told. */
 void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
-                    bool partial);
+                    uint8_t flags);
 void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer);
 bool group_majority_follows(const struct group *g);
 /* A majority is known to follow my view under the group's epoch. */

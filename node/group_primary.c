@@ -1,6 +1,7 @@
 /* The primary's part: steps out, acknowledgements in, commits, and bringing replicas up. */
 #include "node/group_parts.h"
 #include "node/mutant.h"
+#include "node/past.h"
 #include "node/shard.h"
 #include "shared/error.h"
 #include <stdlib.h>
@@ -177,7 +178,7 @@ void group_acked(struct shard *s, struct group *g, struct group_peer *peer, cons
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
     if (peer->state == PEER_UNKNOWN)
-        group_catch_up(s, g, peer, m->last, false);
+        group_catch_up(s, g, peer, m->last, m->flags);
     group_holds(s, g, peer, m->last);
     /* An acknowledgement from before the transfer does not end it. */
     if (peer->state == PEER_TRANSFER && peer->transfer->complete &&
@@ -251,14 +252,27 @@ static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer
     return true;
 }
 
-/* A replica told where it stands: gets what it misses. */
-void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
-                    bool partial)
+/* Where the history begins at `e` again or ends, what came before that. When there is no room for
+ * it, the replica knows less. */
+static void send_past(struct shard *s, struct group *g, const struct group_peer *peer,
+                      const struct history_entry *e)
 {
+    struct buf *out = shard_peer_out(s, peer->member, g->partition);
+
+    if (out && s->host.peer_has_room(s->host.arg, peer->member, g->partition))
+        past_send(s, g, out, e);
+}
+
+void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
+                    uint8_t flags)
+{
+    bool partial = flags & SIGNAL_PARTIAL;
     struct history_entry *e = partial ? NULL : history_find(&g->line, last);
     bool there = !partial && version_compare(last, g->last) == 0;
 
     transfer_stop(s, peer);
+    if ((there || e) && flags & SIGNAL_NO_PAST && last.view)
+        send_past(s, g, peer, e);
     if (there || (e && send_steps(s, g, peer, e))) {
         peer->state = PEER_FOLLOWING;
         peer->since_ms = s->now_ms;

@@ -51,8 +51,8 @@ static void read_signal(struct reader *r, struct signal *s)
     s->view = reader_u64(r);
     s->last.view = reader_u64(r);
     s->last.op = reader_u64(r);
-    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_DAMAGED || s->flags > SIGNAL_PARTIAL ||
-        s->partition >= PARTITIONS_MAX)
+    if (s->kind < SIGNAL_PREPARE || s->kind > SIGNAL_DAMAGED ||
+        s->flags > (SIGNAL_PARTIAL | SIGNAL_NO_PAST) || s->partition >= PARTITIONS_MAX)
         r->bad = true;
 }
 

@@ -36,7 +36,10 @@ enum signal_kind {
         14, /* replica → primary: a record of mine cannot be read, compare and repair */
 };
 
-enum { SIGNAL_PARTIAL = 1 }; /* flag: half-way through a transfer, the state is of no use */
+enum {
+    SIGNAL_PARTIAL = 1, /* flag: half-way through a transfer, the state is of no use */
+    SIGNAL_NO_PAST = 2, /* flag: it remembers no steps that led to its state */
+};
 
 struct signal {
     uint8_t kind;

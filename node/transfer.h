@@ -29,11 +29,9 @@ struct group;
 struct group_peer;
 
 enum {
-    CHUNK_BYTES = 256 << 10,   /* a chunk ends when it has passed this */
-    CHUNK_RECORDS = 2048,      /* or holds so many */
-    PAST_STEPS_MAX = 64,       /* of the history that goes with a transfer, */
-    PAST_BYTES_MAX = 64 << 10, /* and their bytes */
-    CHUNKS_IN_FLIGHT = 2,      /* not yet answered */
+    CHUNK_BYTES = 256 << 10, /* a chunk ends when it has passed this */
+    CHUNK_RECORDS = 2048,    /* or holds so many */
+    CHUNKS_IN_FLIGHT = 2,    /* not yet answered */
     TRANSFERS_MAX =
         4, /* of a shard to one member at a time, so that it can write what it is sent */
 };
@@ -114,9 +112,6 @@ void transfer_count(struct shard *s, const struct group_peer *peer, uint32_t rec
  * written. */
 int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct chunk *m,
                   bool *whole);
-/* Keeps a step of the primary's history, the whole frame with it. It is not applied: the state that
- * is copied has it. A line that the transfer's end does not reach is dropped by the next step. */
-void transfer_take_past(struct shard *s, struct group *g, const struct step *m, struct bytes frame);
 void transfer_forget(struct transfer_in *t);
 /* Takes a chunk of a comparison. */
 void transfer_take_compare(struct shard *s, struct group *g, uint16_t from, const struct chunk *m);

@@ -330,23 +330,6 @@ int transfer_take(struct shard *s, struct group *g, uint16_t from, const struct 
     return error;
 }
 
-void transfer_take_past(struct shard *s, struct group *g, const struct step *m, struct bytes frame)
-{
-    const struct transfer_in *t = &g->incoming;
-    struct buf step = {0};
-    size_t begun;
-
-    if (!t->id || t->view != m->view || t->next < 2)
-        return;
-    /* Kept as the STEP that it was. Without memory the line is cut, and holds less. */
-    begun = frame_begin(&step, MESSAGE_STEP);
-    if (begun != SIZE_MAX &&
-        buf_append(&step, frame.data + FRAME_HEADER_SIZE, frame.size - FRAME_HEADER_SIZE) == 0 &&
-        frame_end(&step, begun) == 0)
-        history_add(&s->history, &g->line, m->from, m->at, m->session, m->number, buf_bytes(&step));
-    buf_free(&step);
-}
-
 void transfer_forget(struct transfer_in *t)
 {
     *t = (struct transfer_in){0};

@@ -1,5 +1,6 @@
 /* The primary's side of a transfer: reading, comparing ever more closely, sending. */
 #include "node/group_parts.h"
+#include "node/past.h"
 #include "node/shard.h"
 #include "node/transfer.h"
 #include "node/verify.h"
@@ -213,49 +214,12 @@ static bool send_chunk(struct shard *s, struct group *g, struct group_peer *peer
     return true;
 }
 
-/* The newest steps, oldest first, so that the replica can answer requests that come again as this
- * one could. What is under way at a fail-over is among the newest; all that is kept here would be
- * more than what changed. */
-static struct history_entry *newest_steps(const struct history_line *line)
-{
-    struct history_entry *from = line->first;
-    uint32_t count = line->count;
-    size_t bytes = 0;
-
-    for (struct history_entry *e = line->first; e; e = e->next)
-        bytes += e->size;
-    for (; from && (count > PAST_STEPS_MAX || bytes > PAST_BYTES_MAX); from = from->next) {
-        count--;
-        bytes -= from->size;
-    }
-    return from;
-}
-
-static bool send_past(struct shard *s, struct group *g, struct buf *out)
-{
-    for (struct history_entry *e = newest_steps(&g->line); e; e = e->next) {
-        size_t begun = frame_begin(out, MESSAGE_PAST);
-
-        if (begun == SIZE_MAX)
-            return false;
-        peer_restamp_step(e->frame, g->epoch, g->view);
-        if (buf_append(out, e->frame + FRAME_HEADER_SIZE, e->size - FRAME_HEADER_SIZE) != 0) {
-            buf_truncate(out, begun);
-            return false;
-        }
-        if (frame_end(out, begun) != 0)
-            return false;
-        s->counters.steps_sent++;
-    }
-    return true;
-}
-
 static bool send_last(struct shard *s, struct group *g, struct group_peer *peer)
 {
     struct transfer_out *t = peer->transfer;
     struct buf *out = shard_peer_out(s, peer->member, g->partition);
     struct chunk c = chunk_of(g, t);
-    size_t begun = out && send_past(s, g, out) ? peer_begin_chunk(out, &c) : SIZE_MAX;
+    size_t begun = out && past_send(s, g, out, NULL) ? peer_begin_chunk(out, &c) : SIZE_MAX;
 
     c.flags = CHUNK_LAST;
     if (begun == SIZE_MAX || peer_end_chunk(out, begun, &c) != 0)

@@ -160,6 +160,41 @@ static void jump_clock(struct world *w, uint32_t node)
     w->nodes[node].wall_offset_ms = (int64_t)sim_random_below(&w->random, 20000000) - 10000000;
 }
 
+/* A replica half-way through a transfer is of no use until its end, so a partition that has one can
+ * spare no disk: the two together are more than a minority (doc/replication.md). */
+static bool has_partial(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->place_count; i++) {
+        const struct place *place = &w->places[i];
+
+        if (place->is_proxy || w->nodes[place->owner].wiped)
+            continue;
+        for (uint32_t p = 0; p < ring_partitions(w->ring); p++) {
+            uint8_t row[STORE_STATE_MAX];
+            size_t size = 0;
+
+            if (store_state(place->store, p, row, &size) == 0 &&
+                group_row_is_partial(bytes_of(row, size)))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* One is about to have one. */
+static bool brings_somebody_up(const struct world *w, uint32_t node)
+{
+    const struct sim_node *n = &w->nodes[node];
+
+    for (uint32_t i = 0; i < n->shards; i++) {
+        const struct shard *shard = w->places[n->first_place + i].shard;
+
+        if (shard && shard->transfers)
+            return true;
+    }
+    return false;
+}
+
 /* One disk at a time, where two more have what was on it, and where somebody can replace it. */
 static bool may_be_wiped(const struct world *w, uint32_t node)
 {
@@ -170,7 +205,7 @@ static bool may_be_wiped(const struct world *w, uint32_t node)
         may = may && !w->nodes[w->ring->members[i].number - 1].wiped;
     for (uint32_t p = 0; p < ring_partitions(w->ring); p++)
         may = may && ring_replicas(w->ring, p)->count >= 3;
-    return may;
+    return may && !brings_somebody_up(w, node) && !has_partial(w);
 }
 
 static void wipe(struct world *w, uint32_t node)

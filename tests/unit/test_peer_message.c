@@ -163,7 +163,7 @@ static void test_signal_ranges(void **state)
                              value >= SIGNAL_PREPARE && value <= SIGNAL_DAMAGED ? 0 : RK_CORRUPT);
             signal[0] = SIGNAL_LEAD;
             signal[1] = (uint8_t)value;
-            assert_int_equal(decode(get_signals), value <= 1 ? 0 : RK_CORRUPT);
+            assert_int_equal(decode(get_signals), value <= 3 ? 0 : RK_CORRUPT);
             signal[1] = 0;
             signal[2] = (uint8_t)value;
             assert_int_equal(decode(get_signals), value ? RK_CORRUPT : 0);
