@@ -189,7 +189,9 @@ static int read_versions(struct execute *x)
         if (!*letter || *letter == '*')
             letter = letters;
     }
-    return execute_answer(x, &(struct reply){.kind = REPLY_VERSION});
+    return execute_answer(x, &(struct reply){.kind = REPLY_VERSION,
+                                             .op = x->view->last.op,
+                                             .touches = x->view->touches});
 }
 
 int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,

@@ -20,6 +20,7 @@ struct execute_view {
     struct buf *proof;    /* scratch */
     const struct ring *ring;
     struct version last;      /* where the replica stands */
+    uint64_t touches;         /* LEVEL_VERSION: what its reply tells */
     uint64_t unchanged_since; /* LEVEL_VERSION: the operation since which what the store has not
                                  seen lately is unchanged in this state */
     struct version forgotten; /* at the primary: since then no key has gone without a trace */

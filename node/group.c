@@ -53,8 +53,10 @@ int group_apply(struct shard *s, struct group *g, const struct store_change *cha
 
     row_encode(g, row);
     error = store_apply(s->store, &batch, position);
-    if (!error)
+    if (!error) {
         g->row_position = *position;
+        shard_touch(s, g->partition);
+    }
     return error;
 }
 

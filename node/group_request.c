@@ -122,8 +122,10 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
 
     if (!out)
         return;
-    if (m->level == LEVEL_VERSION)
+    if (m->level == LEVEL_VERSION) {
         view.unchanged_since = unchanged_since(s, g);
+        view.touches = g->row_position <= s->synced || MUTANT(s, TOUCH_UNSYNCED) ? s->touches : 0;
+    }
     before = buf_len(out);
     error = execute_read(&view, m, out, &seen);
     if (operation_is_range(m->op))

@@ -19,6 +19,7 @@ struct shard *shard_new(const struct shard_options *options, const struct shard_
     s->options = *options;
     s->host = *host;
     s->store = store;
+    s->touches = 1;
     history_init(&s->history, options->history_bytes, options->history_steps);
     return s;
 }

@@ -21,6 +21,7 @@
 #include "node/peer_message.h"
 #include "node/store.h"
 #include "node/verify.h"
+#include "shared/message_touched.h"
 #include "shared/ring.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -77,6 +78,7 @@ struct shard_counters {
     uint64_t steps_waited, steps_dropped;                 /* steps and chunks: shard_waiting.c */
     uint64_t requests_waited, waited_too_long, line_full; /* requests: shard_line.c */
     uint64_t records_copied, bytes_copied;                /* to learners */
+    uint64_t touched_told;                                /* shard_touched.c */
 };
 
 struct shard {
@@ -93,7 +95,10 @@ struct shard {
     uint32_t group_count;
     struct held held;
     struct history history;
-    struct effect effect; /* scratch of the write being executed */
+    uint64_t touches;              /* shard_touched.c; from 1 on */
+    uint32_t touched[TOUCHED_MAX]; /* the partition of each of the last ones, at its number modulo
+                                      that */
+    struct effect effect;          /* scratch of the write being executed */
     struct buf scratch, proof;
     struct relay *relays; /* RELAYS_MAX, by id */
     uint64_t next_relay;
@@ -149,6 +154,9 @@ void shard_expect(const struct shard *s, const struct request *m);
 /* A request from a proxy. Its answer goes to client_out(client), now or later. */
 void shard_request(struct shard *s, uint64_t client, const struct request *m);
 
+/* A proxy asks which partitions were touched. 0; RK_CORRUPT: since a time to come; RK_NOMEM. */
+int shard_tell_touched(struct shard *s, uint64_t client, const struct touched_get *m);
+
 /* The links to the other members: up (the handshake is done), down, and what arrives. A partition's
  * messages travel on one link, in order. shard_peer_message takes a body as frame_read gave it (its
  * header stands before it): 0, or RK_CORRUPT: close that link. */
@@ -198,6 +206,10 @@ bool shard_waits(const struct shard *s, uint16_t member, uint32_t partition);
 /* Whether a request for room has to go behind others: a write behind all that waits, a read behind
  * the requests of its group. */
 bool shard_is_in_line(const struct shard *s, const struct group *g, bool writes);
+
+/* The state of a partition's replica has become another one; or that of any of them. */
+void shard_touch(struct shard *s, uint32_t partition);
+void shard_touch_all(struct shard *s);
 
 /* Tells a client that its request waits. */
 void shard_say_waits(struct shard *s, uint64_t client, uint64_t id);

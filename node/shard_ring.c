@@ -126,6 +126,7 @@ int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me)
     s->me = me;
     s->drop_group = 0;
     set_bounds(s);
+    shard_touch_all(s);
     error = first ? load_groups(s) : 0;
     for (uint32_t i = 0; i < s->group_count && !error; i++)
         group_set_ring(s, &s->groups[i]);

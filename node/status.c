@@ -64,6 +64,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("refused_nospace", shard.refused_nospace)         \
     X("refused_busy", shard.refused_busy)               \
     X("refused_malformed", shard.refused_malformed)     \
+    X("touched_told", shard.touched_told)               \
     X("damaged_reads", shard.damaged)                   \
     X("uncertain", shard.uncertain)                     \
     X("forgotten", shard.forgotten)                     \

@@ -125,6 +125,7 @@ static void read_ahead(const struct client *c, struct bytes in, struct arrived *
 
 static int act_upon(struct client *c, const struct arrived *a)
 {
+    struct touched_get get;
     uint64_t tag;
 
     if (a->size < 0)
@@ -133,6 +134,10 @@ static int act_upon(struct client *c, const struct arrived *a)
     case MESSAGE_REQUEST:
         shard_request(c->worker->shard, client_name(c), &a->request);
         return 0;
+    case MESSAGE_TOUCHED_GET:
+        return message_get_touched_get(a->frame.body, &get) != 0
+                   ? RK_CORRUPT
+                   : shard_tell_touched(c->worker->shard, client_name(c), &get);
     case MESSAGE_PING:
         if (message_get_tag(a->frame.body, &tag) != 0)
             return RK_CORRUPT;

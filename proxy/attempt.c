@@ -1,8 +1,9 @@
-#include "proxy/attempt.h"
 #include "proxy/answer.h"
+#include "proxy/attempt_parts.h"
 #include "proxy/calls.h"
 #include "proxy/mutant.h"
 #include "shared/error.h"
+#include "shared/message_touched.h"
 #include "shared/operation.h"
 #include "shared/proof.h"
 #include "shared/wire.h"
@@ -15,25 +16,27 @@ enum { ATTEMPTS_AT_ONCE = 4, ATTEMPTS_PER_CANDIDATE = 32 };
  * is asked. */
 enum { PATIENCE = 3 };
 
-static void try_again(struct router *r, struct call *c, enum failure reason);
-
 /* --- legs ----------------------------------------------------------------------------------- */
 
-static void leg_end(struct router *r, struct leg *leg)
+static struct leg_list *list_of(struct leg *leg)
 {
-    leg_list_remove(&leg->lane->legs, leg);
+    return leg->question ? &leg->lane->sharing : &leg->lane->legs;
+}
+
+void attempt_end_leg(struct router *r, struct leg *leg)
+{
+    leg_list_remove(list_of(leg), leg);
     leg->lane->in_flight--;
     leg->lane = NULL;
     if (--leg->call->legs_open == 0)
         call_came_back(r, leg->call);
 }
 
-/* Takes all legs of a call off their lanes; answers that still come are late. */
-static void end_legs(struct router *r, struct call *c)
+void attempt_end_legs(struct router *r, struct call *c)
 {
     for (uint32_t i = 0; i < CALL_LEGS_MAX; i++)
         if (c->legs[i].lane)
-            leg_end(r, &c->legs[i]);
+            attempt_end_leg(r, &c->legs[i]);
 }
 
 void attempt_fail(struct router *r, struct call *c, enum failure why)
@@ -41,7 +44,7 @@ void attempt_fail(struct router *r, struct call *c, enum failure why)
     answer_failure(r, c, c->doubt && why < FAILURE_DOUBT_ANSWER ? FAILURE_DOUBT_AGAIN : why);
 }
 
-static struct lane *lane_of(const struct router *r, uint16_t member, uint32_t partition)
+struct lane *attempt_lane_of(const struct router *r, uint16_t member, uint32_t partition)
 {
     return r->lanes[r->lane_first[member] + partition % r->ring->members[member].shards];
 }
@@ -78,42 +81,89 @@ static void mark_dirty(struct router *r, struct lane *lane)
     r->dirty = lane;
 }
 
-/* Sends one leg. False when it could not be sent; the call is then answered. */
-static bool send_leg(struct router *r, struct call *c, struct leg *leg, struct lane *lane,
-                     struct request *m)
+static bool has_room(struct router *r, struct call *c, const struct lane *lane)
 {
-    int error = 0;
+    if (lane->in_flight < LANE_CALLS_MAX && buf_len(lane->out) <= r->lane_output_max)
+        return true;
+    attempt_end_legs(r, c);
+    call_wait(r, c, FAILURE_PROXY_BUSY);
+    return false;
+}
 
-    if (lane->in_flight >= LANE_CALLS_MAX || buf_len(lane->out) > r->lane_output_max) {
-        end_legs(r, c);
-        call_wait(r, c, FAILURE_PROXY_BUSY);
-        return false;
-    }
-    leg->lane = lane;
-    error = put_request(r, c, leg, m);
-    if (error) {
-        leg->lane = NULL;
-        end_legs(r, c);
-        attempt_fail(r, c, error == RK_NOMEM ? FAILURE_NO_MEMORY : FAILURE_TOO_LARGE);
-        return false;
-    }
+static void under_way(struct router *r, struct leg *leg)
+{
+    struct call *c = leg->call;
+
     c->state = CALL_SENT;
     if (c->legs_open++ == 0)
         call_under_way(r, c);
     leg->since_ms = r->now_ms;
-    leg_list_append(&lane->legs, leg);
-    lane->in_flight++;
+    leg_list_append(list_of(leg), leg);
+    leg->lane->in_flight++;
+    mark_dirty(r, leg->lane);
+}
+
+bool attempt_send(struct router *r, struct call *c, struct leg *leg, struct lane *lane,
+                  struct request *m)
+{
+    int error = 0;
+
+    if (!has_room(r, c, lane))
+        return false;
+    leg->lane = lane;
+    leg->question = 0;
+    error = put_request(r, c, leg, m);
+    if (error) {
+        leg->lane = NULL;
+        attempt_end_legs(r, c);
+        attempt_fail(r, c, error == RK_NOMEM ? FAILURE_NO_MEMORY : FAILURE_TOO_LARGE);
+        return false;
+    }
     counter_add(&r->counters->requests, 1);
-    mark_dirty(r, lane);
+    under_way(r, leg);
     return true;
 }
 
-/* --- to a majority -------------------------------------------------------------------------- */
+bool attempt_share(struct router *r, struct call *c, struct leg *leg, struct lane *lane)
+{
+    if (!has_room(r, c, lane))
+        return false;
+    leg->lane = lane;
+    leg->question = lane->asked + 1;
+    if (PROXY_MUTANT(r, TOLD_BEFORE) && lane->told < lane->asked)
+        leg->question = lane->asked;
+    lane->asks = true;
+    under_way(r, leg);
+    return true;
+}
 
-/* Chooses so many replicas that can be asked, beginning at another one each time. Returns how many
- * there are. */
-static uint32_t choose_replicas(struct router *r, const struct call *c, struct lane **chosen,
-                                uint32_t wanted)
+/* The lane's question goes last, so that it is younger than all reads that share it. */
+static void ask(struct lane *lane)
+{
+    struct touched_get m = {.tag = lane->asked + 1, .since = lane->touches};
+
+    /* Without memory it goes with another turn, or the reads are given up in time. */
+    if (lane->asks && message_put_touched_get(lane->out, &m) == 0) {
+        lane->asked++;
+        lane->asks = false;
+    }
+}
+
+struct lane *router_next_dirty(struct router *r)
+{
+    struct lane *lane = r->dirty;
+
+    if (!lane)
+        return NULL;
+    r->dirty = lane->next_dirty;
+    lane->dirty = false;
+    ask(lane);
+    return lane;
+}
+
+/* --- replicas ------------------------------------------------------------------------------- */
+
+uint32_t attempt_choose(struct router *r, const struct call *c, uint8_t *chosen, uint32_t wanted)
 {
     const struct ring_replicas *set = ring_replicas(r->ring, c->partition);
     uint32_t from = r->spin++, count = 0;
@@ -121,111 +171,23 @@ static uint32_t choose_replicas(struct router *r, const struct call *c, struct l
     /* Silent ones only when there is nobody else. */
     for (int silent = 0; silent <= 1 && count < wanted; silent++)
         for (uint32_t i = 0; i < set->count && count < wanted; i++) {
-            struct lane *lane = lane_of(r, set->member[(from + i) % set->count], c->partition);
+            uint32_t replica = (from + i) % set->count;
+            struct lane *lane = attempt_lane_of(r, set->member[replica], c->partition);
 
             if (lane->state == LANE_UP && (lane->unanswered > 0) == silent)
-                chosen[count++] = lane;
+                chosen[count++] = (uint8_t)replica;
         }
     return count;
 }
 
-static bool may_still_open(const struct router *r, const struct call *c)
+bool attempt_may_still_open(const struct router *r, const struct call *c)
 {
     const struct ring_replicas *set = ring_replicas(r->ring, c->partition);
 
     for (uint32_t i = 0; i < set->count; i++)
-        if (lane_of(r, set->member[i], c->partition)->state == LANE_OPENING)
+        if (attempt_lane_of(r, set->member[i], c->partition)->state == LANE_OPENING)
             return true;
     return false;
-}
-
-static void read_majority(struct router *r, struct call *c)
-{
-    uint16_t count = ring_replicas(r->ring, c->partition)->count;
-    uint32_t wanted = PROXY_MUTANT(r, READ_ALONE) ? 1 : count / 2 + 1;
-    struct lane *chosen[CALL_LEGS_MAX];
-
-    call_forget_proof(c);
-    c->led = false;
-    if (choose_replicas(r, c, chosen, wanted) < wanted) {
-        call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_MAJORITY);
-        return;
-    }
-    for (uint32_t i = 0; i < wanted; i++) {
-        struct request m = {.level = i == 0 ? LEVEL_VALUE : LEVEL_VERSION};
-
-        if (!send_leg(r, c, &c->legs[i], chosen[i], &m))
-            return;
-    }
-}
-
-/* The replicas do not show the same: the primary decides. */
-static void ask_primary(struct router *r, struct call *c)
-{
-    end_legs(r, c);
-    call_forget_proof(c);
-    c->way = CALL_TO_PRIMARY;
-    try_again(r, c, FAILURE_NO_MAJORITY);
-}
-
-/* Whether the replica that gave `proof` has what the value is told from. */
-static bool agrees(const struct router *r, struct bytes of_value, struct bytes proof)
-{
-    (void)r;
-    if (PROXY_MUTANT(r, ANY_UNCHANGED) && proof.size > PROOF_HEAD_SIZE &&
-        wire_get_u64(proof.data + PROOF_HEAD_SIZE) == PROOF_UNCHANGED)
-        return true;
-    return (proof_same_state(of_value, proof) || PROXY_MUTANT(r, NO_VIEW_IN_READ)) &&
-           proof_same_records(of_value, proof);
-}
-
-/* Whether all replicas whose versions came before the last answer have it. */
-static bool all_agree(const struct router *r, const struct call *c, struct bytes of_value)
-{
-    struct bytes rest = buf_bytes(&c->proofs);
-    size_t size = of_value.size;
-
-    for (; rest.size; rest = bytes_of(rest.data + size, rest.size - size))
-        if (size == 0 || rest.size < size || !agrees(r, of_value, bytes_of(rest.data, size)))
-            return false;
-    return true;
-}
-
-/* The last of the replicas has answered: with the value, or with versions. */
-static void conclude(struct router *r, struct call *c, bool is_value, const struct reply *reply)
-{
-    struct reply value = *reply;
-
-    if (!is_value && message_get_reply(buf_bytes(&c->value), &value) != 0)
-        attempt_fail(r, c, FAILURE_MISFIT);
-    else if (!all_agree(r, c, value.proof) || (!is_value && !agrees(r, value.proof, reply->proof)))
-        ask_primary(r, c);
-    else {
-        counter_add(&r->counters->majority_reads, 1);
-        answer_reply(r, c, &value);
-    }
-}
-
-static void take_proof(struct router *r, struct leg *leg, const struct reply *reply,
-                       struct bytes body)
-{
-    struct call *c = leg->call;
-    bool is_value = leg == &c->legs[0];
-    int error;
-
-    leg_end(r, leg);
-    if (reply->kind == REPLY_REFUSED || (reply->kind == REPLY_VERSION) == is_value) {
-        ask_primary(r, c);
-    } else if (c->legs_open == 0) {
-        conclude(r, c, is_value, reply);
-    } else {
-        error = is_value ? buf_append(&c->value, body.data, body.size)
-                         : buf_append(&c->proofs, reply->proof.data, reply->proof.size);
-        if (error) {
-            end_legs(r, c);
-            attempt_fail(r, c, FAILURE_NO_MEMORY);
-        }
-    }
 }
 
 /* --- to one node ---------------------------------------------------------------------------- */
@@ -277,7 +239,7 @@ static struct lane *choose_primary(struct router *r, const struct call *c, struc
     struct lane *lane;
 
     find_candidates(r, c->partition, &all);
-    lane = lane_of(r, likely_primary(r, c->partition, &all), c->partition);
+    lane = attempt_lane_of(r, likely_primary(r, c->partition, &all), c->partition);
     m->view = r->routes[c->partition].view;
     if (lane->state == LANE_UP && !lane->unanswered && !c->detour)
         return lane;
@@ -285,7 +247,7 @@ static struct lane *choose_primary(struct router *r, const struct call *c, struc
     for (uint32_t i = 0; i < all.count; i++) {
         /* All proxies ask the same one, and another one only when that does not help. */
         uint32_t turn = (i + c->attempts / ATTEMPTS_PER_CANDIDATE) % all.count;
-        struct lane *other = lane_of(r, all.member[turn], c->partition);
+        struct lane *other = attempt_lane_of(r, all.member[turn], c->partition);
 
         if (other != lane && other->state == LANE_UP && !other->unanswered)
             return other;
@@ -300,16 +262,18 @@ static void ask_one(struct router *r, struct call *c)
     struct request m = {.level = c->level, .flags = c->doubt ? REQUEST_RETRY : 0};
     struct route *route = &r->routes[c->partition];
     struct lane *lane = NULL;
+    uint8_t any;
 
     if (c->way == CALL_TO_ANY) {
-        if (choose_replicas(r, c, &lane, 1) == 0)
-            lane = NULL;
+        if (attempt_choose(r, c, &any, 1))
+            lane =
+                attempt_lane_of(r, ring_replicas(r->ring, c->partition)->member[any], c->partition);
     } else {
         lane = choose_primary(r, c, &m);
     }
     c->led = m.flags & REQUEST_LEAD;
     if (!lane) {
-        call_wait(r, c, may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_LINK);
+        call_wait(r, c, attempt_may_still_open(r, c) ? FAILURE_NOT_TAKEN : FAILURE_NO_LINK);
         return;
     }
     if (c->way == CALL_TO_PRIMARY && call_must_not_part(r, c, lane)) {
@@ -327,7 +291,7 @@ static void ask_one(struct router *r, struct call *c)
     c->sent_view = m.view;
     m.base_view = c->base_view;
     m.base_op = c->base_op;
-    send_leg(r, c, &c->legs[0], lane, &m);
+    attempt_send(r, c, &c->legs[0], lane, &m);
 }
 
 /* --- attempts ------------------------------------------------------------------------------- */
@@ -357,7 +321,7 @@ void attempt_next(struct router *r, struct call *c)
     if (c->attempts)
         counter_add(&r->counters->retries, 1);
     if (c->way == CALL_TO_MAJORITY)
-        read_majority(r, c);
+        majority_read(r, c);
     else
         ask_one(r, c);
     if (c->attempts < UINT8_MAX)
@@ -374,7 +338,7 @@ static bool would_overtake(const struct router *r, const struct call *c)
 }
 
 /* At once while that may help, later when it went around in a circle. */
-static void try_again(struct router *r, struct call *c, enum failure reason)
+void attempt_again(struct router *r, struct call *c, enum failure reason)
 {
     if (c->attempts >= ATTEMPTS_AT_ONCE) {
         call_wait(r, c, reason);
@@ -393,11 +357,11 @@ static void lose_leg(struct router *r, struct leg *leg, enum failure doubt)
     struct call *c = leg->call;
     bool writes = c->slot->writes;
 
-    end_legs(r, c);
+    attempt_end_legs(r, c);
     c->doubt = c->doubt || writes;
     if (writes)
         call_in_doubt(r, c);
-    try_again(r, c, writes ? doubt : FAILURE_UNANSWERED);
+    attempt_again(r, c, writes ? doubt : FAILURE_UNANSWERED);
 }
 
 /* What is known of a partition's view, from a refusal that names one. */
@@ -437,14 +401,14 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
         c->doubt = true;
         learn_view(r, c, reply);
         call_in_doubt(r, c);
-        try_again(r, c, why);
+        attempt_again(r, c, why);
         break;
     case REFUSAL_ELSEWHERE:
         learn_view(r, c, reply);
         if (reply->view && reply->view == c->sent_view && !c->doubt) {
             /* The primary cannot tell any more that it was not done before: its history begins
              * behind the base. */
-            try_again(r, c, why);
+            attempt_again(r, c, why);
         } else if (r->routes[c->partition].view == c->sent_view) {
             /* It leads no more, and knows of nobody: another one is asked to. */
             c->detour = !c->detour;
@@ -452,7 +416,7 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
         } else {
             /* The detour was around the primary of the view before. */
             c->detour = false;
-            try_again(r, c, why);
+            attempt_again(r, c, why);
         }
         break;
     case REFUSAL_NOQUORUM:
@@ -490,10 +454,10 @@ void attempt_reply(struct router *r, struct leg *leg, const struct reply *reply,
     struct call *c = leg->call;
 
     if (c->way == CALL_TO_MAJORITY) {
-        take_proof(r, leg, reply, body);
+        majority_take(r, leg, reply, body);
         return;
     }
-    leg_end(r, leg);
+    attempt_end_leg(r, leg);
     if (reply->kind == REPLY_REFUSED) {
         take_refusal(r, c, reply);
         return;
@@ -521,7 +485,7 @@ void attempt_time_out(struct router *r, struct call *c)
         for (uint32_t i = 0; i < CALL_LEGS_MAX; i++)
             if (c->legs[i].lane)
                 c->legs[i].lane->unanswered++;
-        end_legs(r, c);
+        attempt_end_legs(r, c);
         c->doubt = c->doubt || c->slot->writes;
         why = c->slot->writes ? FAILURE_DOUBT_TIMEOUT : FAILURE_UNANSWERED;
     }
@@ -538,11 +502,11 @@ static bool is_late(const struct router *r, const struct lane *lane, const struc
 }
 
 /* Asks a node that owes answers for a sign of life, so that slow is told from dead. */
-static void ask_for_life(struct router *r, struct lane *lane)
+static void ask_for_life(struct router *r, struct lane *lane, const struct leg *oldest)
 {
     uint64_t third = r->node_timeout_ms / 3;
 
-    if (lane->state != LANE_UP || r->now_ms - lane->legs.first->since_ms < third ||
+    if (lane->state != LANE_UP || r->now_ms - oldest->since_ms < third ||
         r->now_ms - lane->heard_ms < third || r->now_ms - lane->pinged_ms < third)
         return;
     lane->pinged_ms = r->now_ms;
@@ -556,7 +520,7 @@ void attempt_late(struct router *r)
         struct lane *lane = r->lanes[i];
         struct leg *leg;
 
-        while ((leg = lane->legs.first) != NULL && is_late(r, lane, leg)) {
+        while ((leg = lane_oldest(lane)) != NULL && is_late(r, lane, leg)) {
             if (lane->heard_ms + r->node_timeout_ms <= r->now_ms)
                 lane->unanswered++;
             else
@@ -565,7 +529,7 @@ void attempt_late(struct router *r)
             lose_leg(r, leg, FAILURE_DOUBT_TIMEOUT);
         }
         if (leg)
-            ask_for_life(r, lane);
+            ask_for_life(r, lane, leg);
     }
 }
 
@@ -573,6 +537,6 @@ void attempt_lane_lost(struct router *r, struct lane *lane)
 {
     struct leg *leg;
 
-    while ((leg = lane->legs.first) != NULL)
+    while ((leg = lane_oldest(lane)) != NULL)
         lose_leg(r, leg, FAILURE_DOUBT_LOST);
 }

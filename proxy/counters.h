@@ -25,6 +25,7 @@
     X(requests, "requests sent to nodes, retries included")                     \
     X(retries, "requests sent once more after a refusal or a lost connection")  \
     X(majority_reads, "reads answered by a majority's equal versions")          \
+    X(shared_proofs, "proofs of majority reads that needed no request")         \
     X(primary_reads, "reads that a primary had to answer")                      \
     X(leads, "requests that asked a replica to relay or to lead")               \
     X(node_timeouts, "requests that a node did not answer in node_timeout")     \

@@ -113,6 +113,8 @@ static int take_answer(struct link *l, const struct frame *f)
 
     if (f->type == MESSAGE_WAITS)
         return router_waits(r, &l->lane, f->body);
+    if (f->type == MESSAGE_TOUCHED)
+        return router_touched(r, &l->lane, f->body);
     return f->type == MESSAGE_REPLY ? router_reply(r, &l->lane, f->body) : RK_CORRUPT;
 }
 

@@ -4,11 +4,13 @@
 #define RINGKV_PROXY_MUTANT_H
 
 #define PROXY_MUTANTS(X)                                                                     \
+    X(STAND_KEPT, 23)      /* a replica's state is taken for what it was when it was told */ \
     X(NO_VIEW_IN_READ, 24) /* a majority read compares versions alone */                     \
     X(OLD_ATTEMPT, 25)     /* the answer of an earlier attempt counts too */                 \
     X(ANY_UNCHANGED, 27)   /* a key unchanged on one replica agrees with whatever is told */ \
     X(READ_ALONE, 28)      /* one replica is enough for a majority read */                   \
-    X(READ_IN_JOINT, 29)   /* a read takes one majority while two sets vote */
+    X(READ_IN_JOINT, 29)   /* a read takes one majority while two sets vote */               \
+    X(TOLD_BEFORE, 30)     /* what was asked before a read began counts for it */
 
 #ifdef RINGKV_MUTANTS
 enum proxy_mutant {

@@ -46,6 +46,7 @@ struct leg {
     struct call *call;
     struct lane *lane; /* NULL: not on its way */
     uint64_t since_ms; /* when it was sent, or the node said last that it is not forgotten */
+    uint64_t question; /* that it shares: its number on the lane; 0: it has a request of its own */
 };
 
 struct leg_list {
@@ -69,6 +70,9 @@ struct call {
     uint8_t way;      /* enum call_way */
     uint8_t attempts; /* stays at 255 */
     uint8_t legs_open;
+    uint8_t majority; /* legs of a majority read; `replica` tells of which replica each is */
+    uint8_t replica[CALL_LEGS_MAX];
+    uint32_t rings; /* of the router, when it was sent to a majority */
     uint8_t reason; /* enum failure: why it waits, and how it ends when it waits for too long */
     bool led;       /* the newest attempt went to another replica, which shall relay or lead */
     bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */

@@ -31,6 +31,7 @@ void router_destroy(struct router *r)
     free(r->lane_first);
     free(r->open_calls);
     free(r->routes);
+    stands_free(&r->stands);
 }
 
 /* --- slots ---------------------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ uint64_t router_next_ms(const struct router *r)
     if (r->oldest)
         wait_ms = until(r->oldest->start_ms + r->request_timeout_ms, r->now_ms);
     for (uint32_t i = 0; r->oldest && i < r->lane_count; i++) {
-        const struct leg *leg = r->lanes[i]->legs.first;
+        const struct leg *leg = lane_oldest(r->lanes[i]);
         uint64_t third = r->node_timeout_ms / 3 + 1;
         uint64_t look = leg ? until(leg->since_ms + third, r->now_ms) : UINT64_MAX;
 
@@ -235,7 +236,7 @@ static struct leg *leg_answered(const struct router *r, const struct lane *lane,
 
     if (!leg && PROXY_MUTANT(r, OLD_ATTEMPT))
         return leg_by_id(&r->requests, id + (UINT64_C(1) << 32));
-    return leg && leg->lane == lane ? leg : NULL;
+    return leg && leg->lane == lane && !leg->question ? leg : NULL;
 }
 
 int router_reply(struct router *r, struct lane *lane, struct bytes body)
@@ -299,6 +300,9 @@ void router_lane_lost(struct router *r, struct lane *lane)
     lane->state = LANE_OPENING;
     lane->out = NULL;
     forget_dirty(r, lane);
+    lane->era++;
+    lane->asks = false;
+    lane->asked = lane->told = lane->touches = 0;
     attempt_lane_lost(r, lane);
 }
 
@@ -328,10 +332,12 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
     struct call **open_calls = calloc(ring_partitions(ring), sizeof(struct call *));
     struct route *routes = calloc(ring_partitions(ring), sizeof(struct route));
     struct positioner *positioner = positioner_new(ring->hash);
+    struct stands stands;
     struct lane **old_lanes = r->lanes;
     uint32_t old_lane_count = r->lane_count;
 
-    if (!open_calls || !positioner || !routes) {
+    if (stands_init(&stands, ring) != 0 || !open_calls || !positioner || !routes) {
+        stands_free(&stands);
         free(open_calls);
         free(routes);
         positioner_free(positioner);
@@ -347,6 +353,9 @@ int router_set_ring(struct router *r, const struct ring *ring, struct lane **lan
     free(r->lane_first);
     positioner_free(r->positioner);
     r->routes = routes;
+    stands_free(&r->stands);
+    r->stands = stands;
+    r->rings++;
     r->views_learned++;
     r->lane_count = 0;
     for (uint32_t i = 0; i < ring->member_count; i++)

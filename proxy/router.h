@@ -14,6 +14,7 @@
 #include "proxy/lane.h"
 #include "proxy/request.h"
 #include "proxy/session.h"
+#include "proxy/stands.h"
 #include "shared/message.h"
 #include "shared/position.h"
 #include "shared/ring.h"
@@ -77,7 +78,9 @@ struct router {
     struct lane **lanes; /* of member m and shard s: lanes[lane_first[m] + s] */
     uint32_t *lane_first;
     uint32_t lane_count;
+    uint32_t rings;           /* taken so far */
     struct route *routes;     /* per partition */
+    struct stands stands;     /* where their replicas stand */
     uint64_t views_learned;   /* how often one of them changed its view, or the ring all replicas */
     struct call **open_calls; /* per partition: while a command is split, its last call there */
     uint32_t spin;            /* spreads reads of any replica */
@@ -96,7 +99,7 @@ struct router {
 #ifdef RINGKV_MUTANTS
     uint32_t mutants; /* proxy/mutant.h */
 #endif
-    struct lane *dirty;    /* the edge empties it */
+    struct lane *dirty;    /* the edge empties it, with router_next_dirty */
     struct session *ready; /* likewise, with router_next_ready */
 };
 
@@ -128,6 +131,9 @@ int router_reply(struct router *r, struct lane *lane, struct bytes body);
 /* Takes a WAITS off a lane, likewise. */
 int router_waits(struct router *r, struct lane *lane, struct bytes body);
 
+/* Takes a TOUCHED off a lane, likewise. */
+int router_touched(struct router *r, struct lane *lane, struct bytes body);
+
 /* What happened to a lane. When one is lost that was up, what was in flight on it is asked for
  * elsewhere: reads anew, writes as those that may have been done (REQUEST_RETRY). */
 void router_lane_up(struct router *r, struct lane *lane, struct buf *out);
@@ -140,6 +146,10 @@ uint64_t router_tick(struct router *r, uint64_t now_ms);
 
 /* The same without doing anything. */
 uint64_t router_next_ms(const struct router *r);
+
+/* Removes and returns the first lane whose output has grown; NULL: none. What it still lacks is put
+ * behind: the output may leave now. */
+struct lane *router_next_dirty(struct router *r);
 
 /* Removes and returns the first session that has output or may go on; NULL: none. */
 struct session *router_next_ready(struct router *r);

@@ -43,11 +43,8 @@ static void flush_lanes(struct worker *w)
 {
     struct lane *lane;
 
-    while ((lane = w->router.dirty) != NULL) {
-        w->router.dirty = lane->next_dirty;
-        lane->dirty = false;
+    while ((lane = router_next_dirty(&w->router)) != NULL)
         link_flush(link_of_lane(lane));
-    }
 }
 
 static void on_turn_end(void *arg)

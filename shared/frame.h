@@ -17,7 +17,7 @@
 #include "shared/limits.h"
 #include <stdint.h>
 
-enum { FRAME_VERSION = 1 };
+enum { FRAME_VERSION = 2 };
 
 struct frame {
     uint8_t type;

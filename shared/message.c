@@ -489,7 +489,11 @@ int message_put_reply(struct buf *out, const struct reply *m)
 {
     bool counted = m->kind == REPLY_ARRAY || m->kind == REPLY_RESULTS;
     bool has_data = counted || m->kind == REPLY_BULK || m->kind == REPLY_ERROR;
-    size_t more = m->kind == REPLY_INTEGER ? 8 : m->kind == REPLY_REFUSED ? 24 : counted ? 4 : 0;
+    size_t more = m->kind == REPLY_INTEGER   ? 8
+                  : m->kind == REPLY_REFUSED ? 24
+                  : m->kind == REPLY_VERSION ? 16
+                  : counted                  ? 4
+                                             : 0;
     size_t begun;
     uint8_t *at =
         begin_reply(out, m->id, m->kind, m->kind == REPLY_REFUSED ? m->refusal : 0, more, &begun);
@@ -504,6 +508,10 @@ int message_put_reply(struct buf *out, const struct reply *m)
         wire_put_u64(at, m->epoch);
         wire_put_u64(at + 8, m->view);
         wire_put_u64(at + 16, m->op);
+    }
+    if (m->kind == REPLY_VERSION) {
+        wire_put_u64(at, m->touches);
+        wire_put_u64(at + 8, m->op);
     }
     if (has_data && buf_append(out, m->data.data, m->data.size) != 0) {
         buf_truncate(out, begun);
@@ -577,7 +585,10 @@ static int get_content(struct reader *r, struct reply *m)
     switch (m->kind) {
     case REPLY_OK:
     case REPLY_NIL:
+        break;
     case REPLY_VERSION:
+        m->touches = reader_u64(r);
+        m->op = reader_u64(r);
         break;
     case REPLY_INTEGER:
         m->integer = reader_i64(r);

@@ -26,6 +26,8 @@ enum message_type {
     MESSAGE_REPLY = 11,
     MESSAGE_WAITS = 12, /* a request (its id) has to wait: for room, or for replicas that are slow.
                            Said again every node_timeout; its REPLY comes later */
+    MESSAGE_TOUCHED_GET = 13, /* proxy → shard (shared/message_touched.h) */
+    MESSAGE_TOUCHED = 14,
 
     MESSAGE_RING_GET = 20, /* anybody → node */
     MESSAGE_RING = 21,     /* the ring, in answer or because a new epoch came */
@@ -138,7 +140,7 @@ enum reply_kind {
     REPLY_ERROR =
         6, /* the operation ran and answers with an error; `data` is RESP's text ("ERR ...") */
     REPLY_REFUSED = 7, /* it was not run: `refusal` says why */
-    REPLY_VERSION = 8, /* nothing but the proof */
+    REPLY_VERSION = 8, /* the proof, and where the replica stands */
     REPLY_RESULTS = 9, /* of a transaction, count of them: shared/transaction.h */
 };
 
@@ -161,9 +163,13 @@ struct reply {
     uint8_t kind;    /* enum reply_kind */
     uint8_t refusal; /* enum refusal */
     int64_t integer;
-    uint64_t epoch, view, op; /* REPLY_REFUSED */
-    uint32_t count;           /* REPLY_ARRAY, REPLY_RESULTS */
-    struct bytes data;        /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY, REPLY_RESULTS */
+    uint64_t epoch, view; /* REPLY_REFUSED */
+    uint64_t op;          /* REPLY_REFUSED; REPLY_VERSION: the newest operation of the state */
+    /* REPLY_VERSION: the shard's touches so far (shared/message_touched.h), all that the replica
+     * holds being on stable storage; 0: it is not. */
+    uint64_t touches;
+    uint32_t count;    /* REPLY_ARRAY, REPLY_RESULTS */
+    struct bytes data; /* REPLY_BULK, REPLY_ERROR, REPLY_ARRAY, REPLY_RESULTS */
     /* Of a read at LEVEL_VALUE or LEVEL_VERSION: what the replica saw (shared/proof.h). Of a write:
      * the operation (view, op) that it became. */
     struct bytes proof;

@@ -44,3 +44,14 @@ bool proof_same_records(struct bytes of_value, struct bytes of_versions)
     }
     return true;
 }
+
+bool proof_is_within(struct bytes of_value, uint64_t view, uint64_t op)
+{
+    if (of_value.size < PROOF_HEAD_SIZE || of_value.size % PROOF_VERSION_SIZE != 0 ||
+        wire_get_u64(of_value.data) != view || wire_get_u64(of_value.data + 8) < op)
+        return false;
+    for (size_t i = PROOF_HEAD_SIZE; i < of_value.size; i += PROOF_VERSION_SIZE)
+        if (!is_of_old(of_value.data + i, view, op))
+            return false;
+    return true;
+}

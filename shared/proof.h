@@ -26,6 +26,10 @@ void proof_put_version(uint8_t version[16], uint64_t view, uint64_t op);
  * led to what is unchanged in the other one. */
 bool proof_same_state(struct bytes of_value, struct bytes of_versions);
 
+/* Whether a replica that stands at that operation of that view has the same record of every key as
+ * who gave the value: its state has come as far, and has changed none of them since. */
+bool proof_is_within(struct bytes of_value, uint64_t view, uint64_t op);
+
 /* Whether then who gave versions has the same record of every key as who gave the value. */
 bool proof_same_records(struct bytes of_value, struct bytes of_versions);
 

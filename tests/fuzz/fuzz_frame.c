@@ -9,6 +9,7 @@
 #include "shared/frame.h"
 #include "shared/message.h"
 #include "shared/message_ring.h"
+#include "shared/message_touched.h"
 #include "shared/operation.h"
 #include "shared/transaction.h"
 #include "shared/wire.h"
@@ -442,6 +443,32 @@ static bool difference(struct bytes body)
     return true;
 }
 
+/* --- shared/message_touched.h ---------------------------------------------------------------- */
+
+static bool touched_get(struct bytes body)
+{
+    struct touched_get m;
+
+    if (message_get_touched_get(body, &m) != 0)
+        return false;
+    CHECK(message_put_touched_get(&again, &m) == 0);
+    return true;
+}
+
+static bool touched(struct bytes body)
+{
+    struct touched m;
+
+    if (message_get_touched(body, &m) != 0)
+        return false;
+    check_inside(m.partitions, body);
+    CHECK(m.count <= TOUCHED_MAX && !(m.any && m.count));
+    for (uint32_t i = 0; i < m.count; i++)
+        CHECK(touched_partition(&m, i) < PARTITIONS_MAX);
+    CHECK(message_put_touched(&again, &m) == 0);
+    return true;
+}
+
 /* --- frames --------------------------------------------------------------------------------- */
 
 /* Without a default, so that the compiler misses a message that is not here. */
@@ -464,6 +491,10 @@ static bool decode(const struct frame *f)
         return proof(f->body);
     case MESSAGE_WAITS:
         return tag(f->body, message_put_waits);
+    case MESSAGE_TOUCHED_GET:
+        return touched_get(f->body);
+    case MESSAGE_TOUCHED:
+        return touched(f->body);
     case MESSAGE_REQUEST:
         return request(f->body);
     case MESSAGE_REPLY:

@@ -3,6 +3,7 @@
 #include "shared/frame.h"
 #include "shared/message.h"
 #include "shared/message_ring.h"
+#include "shared/message_touched.h"
 #include "shared/operation.h"
 #include "shared/transaction.h"
 #include "shared/wire.h"
@@ -55,6 +56,9 @@ static void seed_handshake(void)
 {
     struct hello hello = {.role = ROLE_NODE, .cluster = "c", .identity = "i", .epoch = 1};
     struct welcome welcome = {.cluster = "c", .identity = "i", .shards = 2, .epoch = 1};
+    struct touched_get get = {.tag = 1, .since = 2};
+    struct touched told = {
+        .tag = 1, .touches = 3, .count = 1, .partitions = {(const uint8_t *)"\1\0\0", 4}};
 
     CHECK(message_put_hello(&out, &hello) == 0);
     CHECK(message_put_challenge(&out, nonce) == 0);
@@ -63,6 +67,8 @@ static void seed_handshake(void)
     CHECK(message_put_ping(&out, 1) == 0);
     CHECK(message_put_pong(&out, 1) == 0);
     CHECK(message_put_waits(&out, 1) == 0);
+    CHECK(message_put_touched_get(&out, &get) == 0);
+    CHECK(message_put_touched(&out, &told) == 0);
     CHECK(message_put_goodbye(&out, RK_CLUSTER, "another cluster") == 0);
     put("handshake");
     CHECK(message_put_hello(&out, &hello) == 0);

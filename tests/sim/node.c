@@ -213,15 +213,21 @@ static int take_ping(struct pipe *pipe, struct bytes body)
 
 static int take_frame(struct place *p, struct pipe *pipe, struct place *from, const struct frame *f)
 {
+    uint64_t client = (uint64_t)pipe->index << 32 | pipe->sides[ACCEPTOR].connection;
+    struct touched_get get;
     struct request m;
 
     if (!from->is_proxy)
         return shard_peer_message(p->shard, member_of(from), f->type, f->body);
     if (f->type == MESSAGE_PING)
         return take_ping(pipe, f->body);
+    if (f->type == MESSAGE_TOUCHED_GET)
+        return message_get_touched_get(f->body, &get) != 0
+                   ? RK_CORRUPT
+                   : shard_tell_touched(p->shard, client, &get);
     if (f->type != MESSAGE_REQUEST || message_get_request(f->body, &m) != 0)
         return RK_CORRUPT;
-    shard_request(p->shard, (uint64_t)pipe->index << 32 | pipe->sides[ACCEPTOR].connection, &m);
+    shard_request(p->shard, client, &m);
     return 0;
 }
 

@@ -65,12 +65,10 @@ void proxy_turn_end(struct sim_proxy *x)
 
     while ((s = router_next_ready(&x->router)) != NULL)
         give_replies(x, s);
-    while ((lane = x->router.dirty) != NULL) {
+    while ((lane = router_next_dirty(&x->router)) != NULL) {
         int side;
         struct pipe *pipe = net_pipe(x->w, x->place, &x->w->places[lane - x->lanes], &side);
 
-        x->router.dirty = lane->next_dirty;
-        lane->dirty = false;
         net_out(pipe, side);
     }
     net_flush(x->w, x->place);
@@ -126,6 +124,8 @@ static int take_answer(struct sim_proxy *x, struct lane *lane, const struct fram
 {
     if (f->type == MESSAGE_WAITS)
         return router_waits(&x->router, lane, f->body);
+    if (f->type == MESSAGE_TOUCHED)
+        return router_touched(&x->router, lane, f->body);
     return f->type == MESSAGE_REPLY ? router_reply(&x->router, lane, f->body) : RK_CORRUPT;
 }
 

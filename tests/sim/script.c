@@ -132,6 +132,11 @@ static void run_kill(struct world *w, const struct order *step)
     node_kill(w, node, strcmp(step->words[0], "power") == 0);
 }
 
+static void run_slow(struct world *w, const struct order *step)
+{
+    w->nodes[node_of(w, step, 1)].sync_factor = (uint32_t)strtoul(step->words[2], NULL, 10);
+}
+
 static void run_start(struct world *w, const struct order *step)
 {
     node_start(w, node_of(w, step, 1));
@@ -294,6 +299,7 @@ static const struct verb verbs[] = {
     {"kill", 2, 2, run_kill},
     {"power", 2, 2, run_kill},
     {"start", 2, 2, run_start},
+    {"slow", 3, 3, run_slow},
     {"tick", 2, 2, run_tick},
     {"lead", 2, 2, run_lead},
     {"until", 3, 3, run_until},

@@ -13,6 +13,7 @@
  *   drop A B            the connections between them end, with what is on the way
  *   kill N, start N     a node's process
  *   power N             its machine
+ *   slow N FACTOR       its syncs take so many times as long from now on
  *   tick N              its timer runs; else timers stand still until the script has ended
  *   lead N              it prepares a view
  *   until N leads       waits until it does

@@ -121,6 +121,7 @@ void rig_finish(struct rig *r)
     }
     for (unsigned i = 0; i < RIG_LANES; i++) {
         assert_null(r->lanes[i].legs.first);
+        assert_null(r->lanes[i].sharing.first);
         assert_int_equal(r->lanes[i].in_flight, 0);
     }
     router_leave(&r->router, &r->session);
@@ -211,6 +212,12 @@ static size_t peek(struct rig *r, unsigned lane, struct request *m)
         in = bytes_of(in.data + r->lane_read[lane], in.size - r->lane_read[lane]);
         size = frame_read(in, FRAME_BODY_MAX, &frame);
         assert_true(size > 0);
+        if (frame.type == MESSAGE_TOUCHED_GET) {
+            assert_int_equal(message_get_touched_get(frame.body, &r->lane_question[lane]), 0);
+            r->lane_questions[lane]++;
+            r->lane_read[lane] += (size_t)size;
+            continue;
+        }
         if (frame.type != MESSAGE_PING) {
             assert_int_equal(frame.type, MESSAGE_REQUEST);
             assert_int_equal(message_get_request(frame.body, m), 0);
@@ -426,6 +433,46 @@ void rig_version(struct rig *r, const struct rig_read *read, const struct rig_pr
     rig_reply(r, read->version_lane,
               &(struct reply){
                   .id = read->version.id, .kind = REPLY_VERSION, .proof = proof_bytes(proof)});
+}
+
+void rig_version_at(struct rig *r, const struct rig_read *read, const struct rig_proof *proof,
+                    uint64_t op, uint64_t touches)
+{
+    rig_reply(r, read->version_lane,
+              &(struct reply){.id = read->version.id,
+                              .kind = REPLY_VERSION,
+                              .op = op,
+                              .touches = touches,
+                              .proof = proof_bytes(proof)});
+}
+
+void rig_turn(struct rig *r)
+{
+    struct request m;
+
+    while (router_next_dirty(&r->router))
+        ;
+    for (unsigned lane = 0; lane < RIG_LANES; lane++)
+        peek(r, lane, &m);
+}
+
+void rig_touched(struct rig *r, unsigned lane, uint64_t touches, uint32_t partition)
+{
+    uint8_t named[4];
+    struct touched m = {.tag = r->lane_question[lane].tag,
+                        .touches = touches,
+                        .any = partition == UINT32_MAX - 1,
+                        .count = partition < PARTITIONS_MAX,
+                        .partitions = {named, partition < PARTITIONS_MAX ? 4 : 0}};
+    struct buf out = {0};
+    struct frame frame;
+
+    wire_put_u32(named, partition);
+    assert_int_equal(message_put_touched(&out, &m), 0);
+    assert_true(frame_read(buf_bytes(&out), FRAME_BODY_MAX, &frame) > 0);
+    rig_heard(r, lane);
+    assert_int_equal(router_touched(&r->router, &r->lanes[lane], frame.body), 0);
+    buf_free(&out);
 }
 
 void rig_agree(struct rig *r, const struct rig_read *read, const char *value)

@@ -16,6 +16,7 @@
 #include "proxy/router.h"
 #include "shared/frame.h"
 #include "shared/message.h"
+#include "shared/message_touched.h"
 #include "shared/ring.h"
 #include <cmocka.h>
 #include <stdlib.h>
@@ -44,7 +45,9 @@ struct rig {
     struct lane lanes[RIG_LANES];
     struct buf lane_out[RIG_LANES];
     size_t lane_read[RIG_LANES];    /* how far rig_raw got */
-    unsigned lane_pings[RIG_LANES]; /* seen on the way */
+    unsigned lane_pings[RIG_LANES]; /* seen on the way; and: */
+    unsigned lane_questions[RIG_LANES];
+    struct touched_get lane_question[RIG_LANES]; /* the last one */
     struct session session;
     bool left; /* the client is gone */
     struct buf out;
@@ -111,6 +114,17 @@ bool rig_any_request(struct rig *r, struct request *m, unsigned *lane);
 
 /* The oldest majority read; it must be on its way. */
 void rig_read(struct rig *r, struct rig_read *read);
+
+/* The turn ends: questions about where replicas stand are put. */
+void rig_turn(struct rig *r);
+
+/* Answers the last question on a lane: with one partition that was touched, none (UINT32_MAX), or
+ * any of them (UINT32_MAX - 1). */
+void rig_touched(struct rig *r, unsigned lane, uint64_t touches, uint32_t partition);
+
+/* A majority read's leg for the proof is answered with where the replica stands. */
+void rig_version_at(struct rig *r, const struct rig_read *read, const struct rig_proof *proof,
+                    uint64_t op, uint64_t touches);
 
 /* Nothing was sent that was not taken. */
 void rig_nothing_sent(struct rig *r);

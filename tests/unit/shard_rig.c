@@ -11,14 +11,7 @@
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
-enum {
-    TICK_MS = 25,
-    CANDIDATE_MS = 100,
-    HAND_BACK_MS = 200,
-    CLIENT = 1,
-    SETTLE_TICKS = 400,
-    BITS = 2
-};
+enum { TICK_MS = 25, CANDIDATE_MS = 100, HAND_BACK_MS = 200, SETTLE_TICKS = 400, BITS = 2 };
 
 /* --- the shard's host ----------------------------------------------------------------------- */
 
@@ -31,7 +24,7 @@ static struct buf *client_out(void *arg, uint64_t client)
 {
     struct rig_node *n = arg;
 
-    return client == CLIENT ? &n->replies : NULL;
+    return client == RIG_CLIENT ? &n->replies : NULL;
 }
 
 static struct buf *peer_out(void *arg, uint16_t member, uint32_t partition)
@@ -287,7 +280,7 @@ static void send_request(struct shard_rig *r, int node, enum operation op, uint8
     if (has_value)
         put_arg(&args, value);
     m.args = buf_bytes(&args);
-    shard_request(n->shard, CLIENT, &m);
+    shard_request(n->shard, RIG_CLIENT, &m);
     buf_free(&args);
 }
 

@@ -9,7 +9,7 @@
 #include "shared/buf.h"
 #include "shared/operation.h"
 
-enum { RIG_NODES_MAX = 3 };
+enum { RIG_NODES_MAX = 3, RIG_CLIENT = 1 };
 
 struct shard_rig;
 

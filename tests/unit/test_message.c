@@ -8,6 +8,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/message.h"
+#include "shared/message_touched.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
 #include "tests/request_args.h"
@@ -107,6 +108,22 @@ static int put_pong(void)
 static int put_waits(void)
 {
     return message_put_waits(&out, UINT64_MAX);
+}
+
+static int put_touched_get(void)
+{
+    return message_put_touched_get(&out, &(struct touched_get){.tag = 1, .since = UINT64_MAX});
+}
+
+static int put_touched(void)
+{
+    static const uint8_t partitions[] = {0, 0, 0, 0, 0xff, 0xff, 0, 0};
+    struct touched m = {.tag = 1,
+                        .touches = UINT64_MAX,
+                        .count = 2,
+                        .partitions = bytes_of(partitions, sizeof(partitions))};
+
+    return message_put_touched(&out, &m);
 }
 
 static int put_ring_get(void)
@@ -272,6 +289,20 @@ static int get_done(struct bytes body)
     return message_get_done(body, &m);
 }
 
+static int get_touched_get(struct bytes body)
+{
+    struct touched_get m;
+
+    return message_get_touched_get(body, &m);
+}
+
+static int get_touched(struct bytes body)
+{
+    struct touched m;
+
+    return message_get_touched(body, &m);
+}
+
 static int get_request(struct bytes body)
 {
     struct request m;
@@ -299,6 +330,8 @@ static const struct sample {
     {MESSAGE_PING, put_ping, get_tag, 0},
     {MESSAGE_PONG, put_pong, get_tag, 0},
     {MESSAGE_WAITS, put_waits, get_tag, 0},
+    {MESSAGE_TOUCHED_GET, put_touched_get, get_touched_get, 0},
+    {MESSAGE_TOUCHED, put_touched, get_touched, 0},
     {MESSAGE_RING_GET, put_ring_get, get_tag, 0},
     {MESSAGE_STATUS_GET, put_status_get, get_tag, 0},
     {MESSAGE_RING, put_ring, get_tagged, 8},
@@ -314,6 +347,38 @@ static const struct sample {
     {MESSAGE_REPLY, put_refused, get_reply, 0},
     {MESSAGE_REPLY, put_array, get_reply, 0},
 };
+
+/* A partition that there cannot be, more than there may be, and names where none should be. */
+static void test_touched_extremes(void **state)
+{
+    static uint8_t partitions[4 * (TOUCHED_MAX + 1)];
+    struct touched m = {.tag = 3, .touches = 5}, got;
+
+    (void)state;
+    for (uint32_t count = 0; count <= TOUCHED_MAX + 1; count++) {
+        m.count = count;
+        m.partitions = bytes_of(partitions, (size_t)4 * count);
+        for (int any = 0; any <= 1; any++) {
+            m.any = any;
+            buf_truncate(&out, 0);
+            assert_int_equal(message_put_touched(&out, &m), 0);
+            assert_int_equal(message_get_touched(only_frame(MESSAGE_TOUCHED).body, &got),
+                             count > TOUCHED_MAX || (any && count) ? RK_CORRUPT : 0);
+        }
+    }
+    m.any = false;
+    m.count = 1;
+    m.partitions.size = 4;
+    for (uint32_t partition = PARTITIONS_MAX - 1; partition <= PARTITIONS_MAX; partition++) {
+        wire_put_u32(partitions, partition);
+        buf_truncate(&out, 0);
+        assert_int_equal(message_put_touched(&out, &m), 0);
+        assert_int_equal(message_get_touched(only_frame(MESSAGE_TOUCHED).body, &got),
+                         partition == PARTITIONS_MAX ? RK_CORRUPT : 0);
+        if (partition < PARTITIONS_MAX)
+            assert_int_equal(touched_partition(&got, 0), partition);
+    }
+}
 
 static void test_cut_and_longer(void **state)
 {
@@ -590,6 +655,7 @@ static void test_too_big(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_touched_extremes, start, finish),
         cmocka_unit_test_setup_teardown(test_cut_and_longer, start, finish),
         cmocka_unit_test_setup_teardown(test_appended, start, finish),
         cmocka_unit_test_setup_teardown(test_handshake_fields, start, finish),

@@ -89,13 +89,31 @@ static void test_value_unchanged(void **state)
     assert_false(agree(&a, &a));
 }
 
+/* A replica that stands somewhere tells the same as one that has seen no key change since. */
+static void test_within(void **state)
+{
+    (void)state;
+    for (uint64_t at = 0; at < 5; at++)
+        for (uint64_t since = 0; since < 5; since++)
+            for (uint64_t version = 0; version <= at; version++)
+                for (uint64_t view = VIEW - 1; view <= VIEW + 1; view++) {
+                    struct proof a = proof_of(VIEW, at, view, version);
+                    struct proof b = proof_of(VIEW, since, PROOF_UNCHANGED, 0);
+                    struct bytes of_value = bytes_of(a.bytes, sizeof(a.bytes));
+
+                    assert_int_equal(proof_is_within(of_value, VIEW, since), agree(&a, &b));
+                    assert_false(proof_is_within(of_value, VIEW + 1, since));
+                    assert_false(proof_is_within(of_value, VIEW - 1, since));
+                    assert_false(proof_is_within(bytes_of(a.bytes, 8), VIEW, since));
+                }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_views),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_unchanged),
-        cmocka_unit_test(test_value_unchanged),
+        cmocka_unit_test(test_views),     cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_unchanged), cmocka_unit_test(test_value_unchanged),
+        cmocka_unit_test(test_within),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

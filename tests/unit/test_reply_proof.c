@@ -60,6 +60,7 @@ static void put(uint8_t kind, size_t proof_size)
                       .epoch = 7,
                       .view = 8,
                       .op = 9,
+                      .touches = 10,
                       .data = bytes_from("data"),
                       .proof = bytes_of(proof, proof_size)};
     size_t begun;
@@ -80,7 +81,8 @@ static void check_fields(const struct reply *m, uint8_t kind)
     assert_int_equal(m->id, 5);
     assert_int_equal(m->kind, kind);
     assert_int_equal(m->integer, kind == REPLY_INTEGER ? -6 : 0);
-    assert_int_equal(m->op, kind == REPLY_REFUSED ? 9 : 0);
+    assert_int_equal(m->op, kind == REPLY_REFUSED || kind == REPLY_VERSION ? 9 : 0);
+    assert_int_equal(m->touches, kind == REPLY_VERSION ? 10 : 0);
     assert_int_equal(m->count, kind == REPLY_ARRAY ? 2 : 0);
     assert_int_equal(m->data.size, kind == REPLY_BULK || kind == REPLY_ERROR ? 4
                                    : kind == REPLY_ARRAY                     ? 12
