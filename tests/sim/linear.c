@@ -34,7 +34,7 @@ struct memory {
     struct memory_slot {
         uint32_t stamp, index;
     } * table;
-    size_t table_size;
+    size_t table_size; /* a power of two */
     uint32_t stamp;
 };
 
@@ -79,11 +79,11 @@ static uint64_t hash_bytes(const uint8_t *at, size_t size)
 static struct memory_slot *find_slot(const struct search *s, const uint8_t *packed)
 {
     const struct memory *m = s->memory;
-    size_t at = hash_bytes(packed, s->packed_size) % m->table_size;
+    size_t mask = m->table_size - 1, at = hash_bytes(packed, s->packed_size) & mask;
 
     while (m->table[at].stamp == m->stamp &&
            memcmp(m->seen + m->table[at].index * s->packed_size, packed, s->packed_size) != 0)
-        at = (at + 1) % m->table_size;
+        at = (at + 1) & mask;
     return &m->table[at];
 }
 
@@ -429,10 +429,10 @@ static enum linear_verdict check_tied(struct search *s, const struct linear_op *
     /* Few of the operations without an answer are needed, mostly: those with few guesses are looked
      * for first. */
     s->guesses_max = 1;
+    s->left = max;
     do {
         s->guesses_max *= 2;
         s->guesses_missed = false;
-        s->left = max;
         forget_all(s->memory);
         verdict = search_from(s, &start, 0);
     } while (verdict != LINEAR_YES && s->guesses_missed);
