@@ -96,7 +96,20 @@ static void note_waiting(struct run *r)
         snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
 }
 
-/* Who leaves is known before the last epoch, not after it. */
+/* Whether another node has come to a member's address. */
+static bool is_replaced_there(const struct ring *ring, const struct ring_member *m)
+{
+    for (uint32_t i = 0; i < ring->member_count; i++) {
+        const struct ring_member *other = &ring->members[i];
+
+        if (other != m && other->port == m->port && strcmp(other->host, m->host) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who leaves is known before the last epoch, not after it. Who was replaced at his own address is
+ * gone already: nobody shall stop the one who is there now. */
 static void note_leavers(struct run *r)
 {
     const struct ring *ring = r->survey->ring;
@@ -105,6 +118,7 @@ static void note_leavers(struct run *r)
     r->leavers[0] = '\0';
     for (uint32_t i = 0; ring->change && i < ring->member_count; i++) {
         if (ring->members[i].flags & RING_MEMBER_TARGET ||
+            is_replaced_there(ring, &ring->members[i]) ||
             used + NAME_SIZE_MAX + 8 > sizeof(r->leavers))
             continue;
         used += (size_t)snprintf(r->leavers + used, sizeof(r->leavers) - used, "%s%s",
@@ -257,7 +271,8 @@ static int stop(struct run *r)
     if (!r->drives)
         return EXIT_DONE;
     control_fail("interrupted: the ring serves as it is, half-way, and does not go on by itself. "
-                 "'ringctl resume' goes on, 'ringctl cancel' goes back");
+                 "'ringctl resume' goes on%s",
+                 r->headway.cancelled ? "" : ", 'ringctl cancel' goes back");
     return EXIT_COULD_NOT;
 }
 

@@ -54,11 +54,13 @@ static void print_change(const struct ring *ring)
     if (!change)
         return;
     headway_of_ring(ring, &h);
-    printf("\nbeing changed since epoch %" PRIu64 ", by %s: %s\n%u of %u partitions have moved%s\n",
-           change->begun_epoch, change->who, change->what, h.moved, h.total,
-           change->paused      ? "; paused: 'ringctl resume' goes on"
-           : change->cancelled ? "; cancelled: it goes back"
-                               : "; 'ringctl status --watch' shows how it goes on");
+    printf(
+        "\nbeing changed since epoch %" PRIu64 ", by %s: %s\n%u of %u partitions have moved%s\n",
+        change->begun_epoch, change->who, change->what, h.moved, h.total,
+        change->paused ? "; paused: 'ringctl resume' goes on"
+        : change->cancelled
+            ? "; cancelled: it goes back, 'ringctl resume' when it does not"
+            : "; 'ringctl status --watch' shows how it goes on, 'ringctl resume' when it does not");
 }
 
 static void print_table(const struct survey *s)

@@ -140,6 +140,7 @@ static void count_partition(struct work *w, uint32_t p)
         if (node_in(before, w->of_now, w->of_next[after->member[i]]))
             continue;
         copied++;
+        n->gained++;
         n->bytes_in += bytes;
         sender(w, before)->bytes_out += bytes;
     }
@@ -252,10 +253,17 @@ static void warn_of_the_dead(struct estimate *e, const struct work *w)
     for (uint32_t i = 0; i < e->node_count; i++) {
         const struct estimate_node *n = &e->nodes[i];
 
-        if (!n->up && n->after)
+        if (n->up || !n->after)
+            continue;
+        if (n->gained)
             warn(e,
-                 "%s is down: the change cannot end before it is up; if its data is lost, "
-                 "'ringctl replace %s' it first",
+                 "%s is down: the change waits for it, since it is to get %u replicas; if its data "
+                 "is lost, 'ringctl replace %s' first",
+                 n->member->name, n->gained, n->member->name);
+        else
+            warn(e,
+                 "%s is down: the change does not wait for it, and cannot be cancelled before it "
+                 "is up; if its data is lost, 'ringctl replace %s' first",
                  n->member->name, n->member->name);
     }
     if (silent)

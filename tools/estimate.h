@@ -37,6 +37,7 @@ struct estimate_node {
     bool before, after, up;
     uint32_t owned_before, owned_after; /* partitions */
     uint32_t held_before, held_after;   /* replicas */
+    uint32_t gained;                    /* replicas that it is to get */
     uint64_t bytes_before, bytes_after; /* keys and values */
     uint64_t bytes_in, bytes_out;       /* copied to it; copied from it */
     uint64_t disk_peak;                 /* while the change runs */

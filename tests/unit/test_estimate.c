@@ -71,6 +71,9 @@ static void test_three_to_four(void **state)
     facts[1] = (struct node_facts){0};
     assert_int_equal(estimate_change(now, facts, next, joining, 5 * MIB, &e), 0);
     assert_int_equal(e.warning_count, 2);
+    assert_int_equal(e.nodes[1].gained, 0);
+    assert_true(strstr(e.warnings[0], "n2 is down: the change does not wait for it") ||
+                strstr(e.warnings[1], "n2 is down: the change does not wait for it"));
     check_about(e.bytes, 225 * (uint64_t)MIB);
     check_about(e.seconds, 45);
     estimate_free(&e);
@@ -95,6 +98,8 @@ static void test_remove(void **state)
     assert_int_equal(e.nodes[1].bytes_after, 0);
     assert_int_equal(e.nodes[1].held_after, 0);
     assert_int_equal(e.warning_count, 2); /* n4 is down and is needed; no majority for some */
+    assert_true(e.nodes[3].gained > 0);
+    assert_non_null(strstr(e.warnings[0], "n4 is down: the change waits for it"));
     estimate_free(&e);
     ring_free(now);
     ring_free(next);
