@@ -182,8 +182,12 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
             break;
         if (!error)
             error = take_frame(l, &f);
+        if (error == RK_REFUSED) { /* which was told */
+            link_down(l);
+            break;
+        }
         if (error) {
-            link_failed(l, error, error == RK_REFUSED ? "not accepted" : rk_error_text(error));
+            link_failed(l, error, rk_error_text(error));
             break;
         }
         taken += (size_t)size;

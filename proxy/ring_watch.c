@@ -96,13 +96,13 @@ static void watch_next(struct ring_watch *w, const char *why)
     uint32_t count = candidates(w);
     uint32_t rounds = ++w->failures / count;
     uint64_t wait = (uint64_t)ROUND_MS << (rounds < 4 ? rounds : 4);
-    uint64_t unsaid;
     uint16_t port;
     const char *host = candidate_host(w, &port);
 
     /* Every node once, then only when nothing has changed for a while. */
-    if (w->failures <= count && log_quota_take(&w->told, loop_now_ms(w->proxy->loop), &unsaid))
-        log_warn("ring: no answer node=%s:%u why=\"%s\"", host, port, why);
+    if (w->failures <= count)
+        log_warn_few(&w->told, loop_now_ms(w->proxy->loop), "ring: no answer node=%s:%u why=\"%s\"",
+                     host, port, why);
     if (w->failures == count)
         log_warn("ring: none of %u nodes could be asked; trying on", count);
     watch_move(w);
