@@ -312,7 +312,7 @@ def test_a_slow_command_is_told(make_cluster):
         assert b"command: in " in client.ask("LATENCY", "DOCTOR")
         assert client.ask("LATENCY", "RESET") == b":1\r\n"
         histogram = elements(client.ask("LATENCY", "HISTOGRAM", "set"))[1][3]
-        assert sum(step > 50000 for step in histogram[::2]) == 1 and histogram[-1] == 2
+        assert any(step > 50000 for step in histogram[::2]) and histogram[-1] == 2
 
 
 def test_histograms(make_cluster):
