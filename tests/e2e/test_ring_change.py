@@ -257,6 +257,8 @@ def test_member_dies_on_the_way(make_cluster, watched):
         process = start_change(cluster, "add", f"n4={cluster.spawn('n4')}", *SLOW)
         wait_for(lambda: half_way(cluster), "some partitions to have moved", CHANGE_SECONDS)
         cluster.kill("n2")
+        refused = cluster.ringctl("cancel")
+        assert refused.returncode == 1 and "n2 does not answer" in refused.stderr, refused.stderr
         done = cluster.ringctl("resume", "--rate", "none")
         assert done.returncode == 0, done.stdout + done.stderr
         assert ended(process)[0] == 0
