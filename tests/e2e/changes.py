@@ -4,9 +4,9 @@ import contextlib
 import json
 import subprocess
 
-from harness import BIN, SANITIZE, array, bulk, run, wait_for
+from harness import BIN, array, bulk, patiently, run, wait_for
 
-CHANGE_SECONDS = 300 if SANITIZE else 90
+CHANGE_SECONDS = 90
 SLOW = ("--rate", "0.3")  # megabytes a second: a change that lasts for seconds
 
 PRELOADED = 4000
@@ -77,7 +77,7 @@ def start_change(cluster, *words):
 
 
 def ended(process, seconds=CHANGE_SECONDS):
-    output, _ = process.communicate(timeout=seconds)
+    output, _ = process.communicate(timeout=patiently(seconds))
     return process.returncode, output
 
 

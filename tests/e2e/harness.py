@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("RINGKV_BIN") or ROOT / "build")
 HOST = "127.0.0.1"
 PORT_BLOCK = 100  # what tools/ringlocal takes from --port on
-REPLY_SECONDS = 30
 
 # tools/ringlocal as a module: asking it who is up without a process of its own is quicker.
 _loader = importlib.machinery.SourceFileLoader("ringlocal", str(ROOT / "tools/ringlocal"))
@@ -27,20 +26,34 @@ _loader.exec_module(ringlocal)
 # Set by tests/run: address,undefined or thread. Programs are then slower and larger.
 SANITIZE = os.environ.get("RINGKV_SANITIZE", "")
 
-# What takes a plain build milliseconds must not run into timeouts in a slow one.
-PATIENT = [
-    *("--proxy", "request_timeout=10s", "--proxy", "node_timeout=2s"),
-    *("--node", "replication.request_timeout=10s", "--node", "replication.node_timeout=2s"),
-]
+# How many times as long as with a plain build a test waits before it gives up. Everything that waits goes by it:
+# wait_for and run by themselves, what a test waits for by other means through patiently().
+PATIENCE = {"": 1, "thread": 6}.get(SANITIZE, 4)
 
-# The same for a ringproxy that a test starts itself.
-PATIENT_PROXY = ["--set", "proxy.request_timeout=10s", "--set", "proxy.node_timeout=2s"] if SANITIZE else []
+# The daemons' request_timeout: the default, or one that a slow build does not run into.
+REQUEST_SECONDS = 10 if SANITIZE else 2
+
+# What makes the daemons of a cluster, or a ringproxy that a test starts itself, as patient as that.
+PATIENT, PATIENT_PROXY = [], []
+if SANITIZE:
+    for setting in (f"request_timeout={REQUEST_SECONDS}s", "node_timeout=2s"):
+        PATIENT += ["--proxy", setting, "--node", f"replication.{setting}"]
+        PATIENT_PROXY += ["--set", f"proxy.{setting}"]
 
 SANITIZER_FINDING = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
-def wait_for(condition, what, seconds=REPLY_SECONDS):
+def patiently(seconds):
+    """How long to wait with this build for what a plain one must have done after so many seconds."""
+    return seconds * PATIENCE
+
+
+REPLY_SECONDS = patiently(30)
+
+
+def wait_for(condition, what, seconds=30):
     """Polls until condition() is true, returns what it returned; fails naming `what`."""
+    seconds = patiently(seconds)
     deadline = time.monotonic() + seconds
     while True:
         result = condition()
@@ -183,7 +196,7 @@ def run(*command, timeout=120, **options):
         stdin=options.pop("stdin", subprocess.DEVNULL if "input" not in options else None),
         capture_output=True,
         text=options.pop("text", True),
-        timeout=timeout,
+        timeout=patiently(timeout),
         **options,
     )
 
@@ -223,7 +236,7 @@ class Cluster:
         self.ports = PortBlock()
         self.bin = BIN
         self.folder = Path(tempfile.mkdtemp(prefix="ringkv-e2e-"))
-        self.options = [str(option) for option in options] + (PATIENT if SANITIZE else [])
+        self.options = [str(option) for option in options] + PATIENT
         self.port = self.ports.base
         Cluster.alive.append(self)
 

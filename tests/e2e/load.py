@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from harness import HOST, array
+from harness import HOST, array, patiently
 
 RECONNECT_SECONDS = 0.05
 REPORTED = 8  # operations that a failed test shows
@@ -221,7 +221,7 @@ class Load(threading.Thread):
         if not self.stopping.is_set():
             self.stopping.set()
             self.join()
-            deadline = time.monotonic() + patience_seconds
+            deadline = time.monotonic() + patiently(patience_seconds)
             while time.monotonic() < deadline and any(c.operation for c in self.clients):
                 for key, _ in self.selector.select(0.05):
                     key.data.readable()

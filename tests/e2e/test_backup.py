@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 import pytest
-from harness import ROOT, RawClient, SANITIZE, array, bulk, elements, run, wait_for
+from harness import ROOT, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
 
 KEYS = 300 if SANITIZE else 3000
 
@@ -101,7 +101,7 @@ def test_while_written_to_and_a_node_dies(make_cluster, tmp_path):
         process = subprocess.Popen([str(ROOT / "tools/ringdump"), "save", str(tmp_path / "dump"), "--port",
                                     str(cluster.port)], stderr=subprocess.PIPE, text=True)  # fmt: skip
         cluster.kill("n2")
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=patiently(120))
     finally:
         stopping.set()
         writer.join()

@@ -9,7 +9,7 @@ import socket
 import threading
 
 import pytest
-from harness import HOST, SANITIZE, RawClient, array, bulk, elements, resident_bytes, wait_for
+from harness import HOST, SANITIZE, RawClient, array, bulk, elements, patiently, resident_bytes, wait_for
 
 KEY_MAX = 496
 VALUE_MAX = 16 << 20
@@ -228,7 +228,7 @@ def test_a_million_keys(cluster, bystander):
     """MGET of 10^6 absent keys: answered in full or refused, and others are served meanwhile."""
     count = 1000000
     key = b"$5\r\nnokey\r\n"
-    with cluster.client(timeout=120) as client:
+    with cluster.client(timeout=patiently(120)) as client:
         sender = threading.Thread(
             target=send_ignoring_close, args=(client, b"*%d\r\n$4\r\nMGET\r\n" % (count + 1) + key * count)
         )

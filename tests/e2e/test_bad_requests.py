@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from harness import SANITIZE, RawClient, array, bulk, elements, resident_bytes, wait_for
+from harness import SANITIZE, RawClient, array, bulk, elements, patiently, resident_bytes, wait_for
 
 REQUESTS = int(os.environ.get("RINGKV_BAD_REQUESTS") or 40000)
 SEED = int(os.environ.get("RINGKV_SEED") or 1)
@@ -127,7 +127,7 @@ class Sender(threading.Thread):
             self.failure = error
 
     def batch(self, requests):
-        with RawClient(self.port, timeout=60) as client:
+        with RawClient(self.port, timeout=patiently(60)) as client:
             if self.generator.chance.random() < 0.3:
                 client.ask("HELLO", "3")
             for first in range(0, len(requests), 20):

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 import redis
-from harness import HOST, SANITIZE, Cluster, run, wait_for
+from harness import HOST, SANITIZE, Cluster, patiently, run, wait_for
 
 CLIENTS = Path(__file__).parent / "clients"
-SECONDS = 60
+SECONDS = patiently(60)
 
 
 def restart_proxy(cluster):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import redis
-from harness import SANITIZE, wait_for
+from harness import SANITIZE, patiently, wait_for
 
 WRITERS = 4
 ROUNDS = 2 if SANITIZE else 4
@@ -26,7 +26,7 @@ class Writer(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self):
-        client = redis.Redis(port=self.port, socket_timeout=60)
+        client = redis.Redis(port=self.port, socket_timeout=patiently(60))
         while self.unexpected is None and not self.stopping.is_set():
             self.tried += 1
             key, value = f"{self.name}:{self.tried}", f"{self.tried}" * (self.tried % 50 + 1)

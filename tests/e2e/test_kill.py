@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 
-from harness import HOST, SANITIZE, RawClient, array, bulk, wait_for
+from harness import HOST, SANITIZE, RawClient, array, bulk, patiently, wait_for
 
 ROUNDS = int(os.environ.get("RINGKV_KILL_ROUNDS", "3" if SANITIZE else "6"))
 SEED = int(os.environ.get("RINGKV_KILL_SEED") or random.randrange(10**9))
@@ -41,7 +41,7 @@ class Writer(threading.Thread):
 
     def run(self):
         try:
-            with RawClient(self.port, timeout=60) as client:
+            with RawClient(self.port, timeout=patiently(60)) as client:
                 while self.batch(client):
                     pass
         except (OSError, socket.timeout) as error:
@@ -71,7 +71,7 @@ class Writer(threading.Thread):
 
 def serves(port):
     try:
-        with RawClient(port, timeout=5) as client:
+        with RawClient(port, timeout=patiently(5)) as client:
             return client.ask("SET", "serves", "1") == b"+OK\r\n"
     except OSError:
         return False

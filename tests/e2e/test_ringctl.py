@@ -11,7 +11,7 @@ import time
 import frames
 import pytest
 from fake_nodes import ACCEPT, PREPARE, PROGRESS_GET, FakeNodes, epoch_of
-from harness import BIN, run, wait_for
+from harness import BIN, patiently, run, wait_for
 
 SECONDS_MAX = 60
 
@@ -153,7 +153,7 @@ def test_killed(ring, kind, after):
         node.on = on
     process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
     begun.set()
-    process.communicate(timeout=SECONDS_MAX)
+    process.communicate(timeout=patiently(SECONDS_MAX))
     for node in ring.nodes:
         node.on = lambda kind: None
     ring.check_one_ring()
@@ -187,7 +187,7 @@ def test_killed_when_it_has_told_one(ring, told):
     for node in ring.nodes:
         node.on = on_of(node)
     process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
-    assert heard.wait(SECONDS_MAX)
+    assert heard.wait(patiently(SECONDS_MAX))
     process.kill()
     process.communicate()
     wait_for(lambda: epoch_of(ring.nodes[told].ring) == 2, "it to be told")
@@ -222,7 +222,7 @@ def test_two_at_once(ring):
     processes = [
         ring.start("add", f"{name}={node.address()}", "--yes") for name, node in (("n4", ring.spare), ("n5", other))
     ]
-    outcomes = [process.communicate(timeout=SECONDS_MAX) + (process.returncode,) for process in processes]
+    outcomes = [process.communicate(timeout=patiently(SECONDS_MAX)) + (process.returncode,) for process in processes]
     codes = [code for _, _, code in outcomes]
     assert 0 in codes, outcomes
     for output, _, code in outcomes:
@@ -243,7 +243,7 @@ def test_many_drivers(ring):
     for node in ring.nodes:
         node.ready = True
     for process in (first, *others):
-        output, _ = process.communicate(timeout=SECONDS_MAX)
+        output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
         assert process.returncode == 0, output
     assert ring.members() == {"n1", "n2", "n3", "n4"}
 
@@ -254,7 +254,7 @@ def test_pause_resume_cancel(ring):
     first = ring.start("add", f"n4={ring.spare.address()}", "--yes")
     wait_for(lambda: "change" in ring.status(), "the change to begin")
     assert ring.ringctl("pause").returncode == 0
-    output, _ = first.communicate(timeout=SECONDS_MAX)
+    output, _ = first.communicate(timeout=patiently(SECONDS_MAX))
     assert first.returncode == 1 and "paused" in output
     assert ring.status()["change"]["paused"]
     check = ring.ringctl("check")
@@ -276,7 +276,7 @@ def test_interrupted(ring):
     wait_for(lambda: "change" in ring.status(), "the change to begin")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=SECONDS_MAX)
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 1 and "resume" in output, output
 
 
@@ -289,9 +289,9 @@ def test_watch(ring):
     time.sleep(0.3)
     for node in ring.nodes:
         node.ready = True
-    output, _ = watcher.communicate(timeout=SECONDS_MAX)
+    output, _ = watcher.communicate(timeout=patiently(SECONDS_MAX))
     assert watcher.returncode == 0 and "partitions" in output and "done" in output, output
-    assert process.wait(SECONDS_MAX) == 0
+    assert process.wait(patiently(SECONDS_MAX)) == 0
     process.stdout.close()
 
 
@@ -309,7 +309,7 @@ def test_waits_for_the_new_node(ring):
     ring.spare.start()
     for node in ring.nodes:
         node.ready = True
-    output, _ = process.communicate(timeout=SECONDS_MAX)
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 0, output
 
 

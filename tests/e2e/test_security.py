@@ -10,7 +10,7 @@ import time
 
 import pytest
 from harness import BIN, HOST, PATIENT_PROXY, ROOT, SANITIZE, PortBlock, Program, RawClient
-from harness import array, bulk, resident_bytes, run, wait_for
+from harness import array, bulk, patiently, resident_bytes, run, wait_for
 
 PASSWORD = "correct horse"
 NOAUTH = b"-NOAUTH Authentication required.\r\n"
@@ -308,7 +308,7 @@ def type_password(first, second):
         while not shown.endswith(prompt):
             shown += os.read(mine, 100)
         os.write(mine, text.encode() + b"\n")
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=patiently(30))
     with contextlib.suppress(OSError):
         shown += os.read(mine, 1000)
     os.close(mine)

@@ -6,6 +6,7 @@
 
 #include "shared/ring_change.h"
 #include "tests/unit/change_rig.h"
+#include "tests/unit/effort.h"
 #include "tools/change_step.h"
 #include <cmocka.h>
 #include <stdlib.h>
@@ -143,9 +144,9 @@ static void test_slow(void **state)
 
     (void)state;
     begin(&d, 4, 10, "add n9=h:1");
-    d.pace = 2000;
+    d.pace = (uint32_t)effort(2000);
     drive(&d);
-    assert_true(d.now_ms > 600 * 1000);
+    assert_true(d.now_ms > (int64_t)effort(600) * 1000);
     assert_true(d.epochs < 400);
     end(&d);
 }

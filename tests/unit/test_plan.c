@@ -1,6 +1,7 @@
 /* The planner, held against its promises on random rings and changes of them.
  *
- *   test_plan [rounds [seed]]    default: 40 rounds, seed 1; prints the worst that it met */
+ *   test_plan [rounds [seed]]    default: 40 rounds (a tenth with a sanitizer), seed 1; prints the
+ * worst that it met */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "shared/crc32c.h"
 #include "shared/error.h"
+#include "tests/unit/effort.h"
 #include "tests/unit/plan_rig.h"
 #include "tools/plan.h"
 #include "tools/plan_state.h"
@@ -17,7 +19,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static unsigned long rounds = 40, seed = 1;
+static unsigned long rounds, seed = 1;
 
 static void plan(const struct ring *now, const uint16_t *heirs, struct ring *next)
 {
@@ -251,7 +253,7 @@ static void test_state_is_kept(void **state)
     static struct plan_shares shares;
 
     (void)state;
-    for (uint64_t round = 0; round < 300; round++) {
+    for (uint64_t round = 0; round < effort(300); round++) {
         struct plan_rig rig = {.random = round, .weight_max = 3, .zones = round % 4};
         uint8_t bits = (uint8_t)(1 + round % 5), replicas = (uint8_t)(1 + round % 4);
         uint32_t members = 2 + (uint32_t)(round % 7);
@@ -282,9 +284,11 @@ static double cpu_seconds(void)
 
 static void test_large(void **state)
 {
+    const uint32_t members = BUILD_IS_SLOW ? 250 : 1000;
+    const uint8_t bits = BUILD_IS_SLOW ? 14 : 16;
     struct plan_rig rig = {.random = seed, .weight_max = 1};
     double begin = cpu_seconds();
-    struct ring *now = planned(&rig, 1000, 16, 3);
+    struct ring *now = planned(&rig, members, bits, 3);
     double first = cpu_seconds() - begin, change;
     uint16_t heirs[MEMBERS_MAX];
     struct ring *next = rig_change(&rig, now, ADD, heirs);
@@ -298,9 +302,9 @@ static void test_large(void **state)
     expect_structure(next, &v);
     assert_true(v.replica_over <= 0);
     assert_true(v.moved * 10 <= v.least * 11);
-    print_message("1000 members, 65536 partitions: %.1f s of CPU for the first placement, %.1f s "
+    print_message("%u members, %u partitions: %.1f s of CPU for the first placement, %.1f s "
                   "for one more member\n",
-                  first, change);
+                  (unsigned)members, 1u << bits, first, change);
     ring_free(now);
     ring_free(next);
 }
@@ -447,8 +451,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_random_changes),
     };
 
-    if (argc > 1)
-        rounds = strtoul(argv[1], NULL, 10);
+    rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : effort(40);
     if (argc > 2)
         seed = strtoul(argv[2], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
