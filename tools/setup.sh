@@ -68,7 +68,8 @@ quietly() {
 }
 
 # build_configure FOLDER [CONFIGURE ARGUMENT]...: makes FOLDER a build folder with these arguments,
-# anew when they, or what configure is made of, changed.
+# anew when they, what configure is made of, or what it finds changed: without cmocka, which comes
+# after the first build of a fresh machine, it leaves out the unit tests.
 build_configure() {
     local folder=$1 wanted
 
@@ -80,6 +81,7 @@ build_configure() {
     fi
     wanted=$(printf '%q ' "$@")
     if [[ $root/configure -nt $folder/config.status ||
+        /var/lib/dpkg/status -nt $folder/config.status ||
         $(cat "$folder/configure.args" 2>/dev/null) != "$wanted" ]]; then
         rm -f "$folder/configure.args"
         (cd "$folder" && quietly "$folder/configure.log" "$root/configure" "$@") || return
