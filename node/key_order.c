@@ -136,6 +136,25 @@ static size_t bucket_used(const struct key_order *o, size_t bucket)
     return bucket;
 }
 
+/* Follows the lists of the next buckets together: each step of a list waits for memory, and those
+ * of different lists wait at the same time. */
+static void buckets_fetch(struct key_walk *w)
+{
+    const struct memory_record *at[KEY_BUCKETS_AHEAD] = {NULL};
+    bool more = true;
+
+    w->fetched = w->bucket + KEY_BUCKETS_AHEAD;
+    for (size_t i = 0; i < KEY_BUCKETS_AHEAD && w->bucket + i < buckets(w->order); i++)
+        at[i] = w->order->newest[w->bucket + i];
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < KEY_BUCKETS_AHEAD; i++) {
+            at[i] = at[i] ? at[i]->next : NULL;
+            more |= at[i] != NULL;
+        }
+    }
+}
+
 /* Sorts what is in the next bucket that has something. A list has the newest record first: filled
  * from its end, the array is in order when the keys came in order. */
 static void bucket_open(struct key_walk *w)
@@ -147,6 +166,8 @@ static void bucket_open(struct key_walk *w)
     w->bucket = bucket_used(o, w->bucket);
     if (w->bucket == buckets(o))
         return;
+    if (w->bucket >= w->fetched)
+        buckets_fetch(w);
     for (const struct memory_record *r = o->newest[w->bucket++]; r; r = r->next)
         if (!r->replaced)
             *--first = (struct key_entry){index_number_of_key(memory_record_key(r)), r};
@@ -167,7 +188,7 @@ void key_walk_begin(struct key_walk *w, const struct key_order *o, struct bytes 
     uint64_t number = index_number_of_key(from);
 
     w->order = o;
-    w->bucket = bucket_of(o, number);
+    w->bucket = w->fetched = bucket_of(o, number);
     bucket_open(w);
     while (w->at < w->count && entry_compare(&w->sorted[w->at], number, from) < 0)
         w->at++;

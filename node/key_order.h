@@ -15,7 +15,10 @@
 #include "shared/bytes.h"
 #include <stdint.h>
 
-enum { KEY_BUCKET_MAX = 64 }; /* records in a bucket's list */
+enum {
+    KEY_BUCKET_MAX = 64,  /* records in a bucket's list */
+    KEY_BUCKETS_AHEAD = 8 /* whose lists a walk fetches together */
+};
 
 struct key_order {
     struct memory_record **newest; /* of each bucket; lists go by their `next` */
@@ -33,7 +36,8 @@ struct key_entry {
 /* A place in the order; valid while nothing is written. */
 struct key_walk {
     const struct key_order *order;
-    size_t bucket; /* that comes after `sorted` */
+    size_t bucket; /* that comes after `sorted`, and up to which lists were fetched */
+    size_t fetched;
     unsigned at, count;
     struct key_entry sorted[KEY_BUCKET_MAX];
     struct index_place more;

@@ -38,7 +38,7 @@ const struct config_setting node_settings[] = {
      "when a write is forced to disk: before its reply, every sync_interval, or never"},
     {"storage", "sync_interval", CONFIG_DURATION, AT(sync_interval_ms), "100ms", 1, 10000, NULL,
      "with sync = interval: time of writes that a crash of the machine may lose"},
-    {"storage", "memory_table", CONFIG_SIZE, AT(memory_table), "64m", 2 * MI, 8 * GI, NULL,
+    {"storage", "memory_table", CONFIG_SIZE, AT(memory_table), "128m", 2 * MI, 8 * GI, NULL,
      "bytes of recent writes that each shard gathers in memory before it writes them to its tree"},
     {"storage", "log_segment", CONFIG_SIZE, AT(log_segment), "64m", MI, GI, NULL,
      "bytes after which a shard begins a new file of its write log"},

@@ -14,7 +14,7 @@
 #include "node/store_log.h"
 
 enum {
-    STORE_MEMORY_DEFAULT = 64 << 20,
+    STORE_MEMORY_DEFAULT = 128 << 20,
     STORE_MEMORY_MIN = 2 << 20,
     STORE_SEGMENT_DEFAULT = 16 << 20,
     STORE_SEGMENT_MIN = 4 << 10,

@@ -192,18 +192,28 @@ static int meet_old(struct tree_writer *w, struct bytes key, struct store_record
     return 0;
 }
 
-static int put_record(struct tree_writer *w, const struct memory_record *record)
+/* Writes a record where the cursor stands: on that of its key, when one was found. LMDB takes the
+ * place from the cursor only when the bytes are made before, else it searches the page again. */
+static int put_record(struct tree_writer *w, const struct memory_record *record, bool found)
 {
     struct bytes key = memory_record_key(record);
     struct store_record now = memory_record_told(record);
     MDB_val k = {key.size, (void *)key.data}, value = {0};
+    uint8_t made[INLINE_SIZE_MAX];
     int result;
 
     value.mv_size = tree_record_head_size(now.expire_ms) + now.value.size;
-    result = mdb_cursor_put(w->cursor, &k, &value, MDB_RESERVE);
+    if (found && value.mv_size <= sizeof(made)) {
+        value.mv_data = made;
+        tree_record_write(key, &now, made);
+        result = mdb_cursor_put(w->cursor, &k, &value, MDB_CURRENT);
+    } else {
+        result = mdb_cursor_put(w->cursor, &k, &value, MDB_RESERVE);
+        if (!result)
+            tree_record_write(key, &now, value.mv_data);
+    }
     if (result)
         return write_error(result);
-    tree_record_write(key, &now, value.mv_data);
     record_counts_add(&w->counts, key, &now, 1);
     return 0;
 }
@@ -224,7 +234,7 @@ int tree_write_record(struct tree_writer *w, const struct memory_record *record)
     if (error)
         return error;
     if (!record->forgotten)
-        return put_record(w, record);
+        return put_record(w, record, found);
     return found ? write_error(mdb_cursor_del(w->cursor, 0)) : 0;
 }
 
