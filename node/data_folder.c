@@ -12,7 +12,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { FORMAT_VERSION = 1, IDENTITY_FILE_MAX = 256, RING_FILE_MAX = 16 << 20 };
+enum {
+    FORMAT_VERSION = 1,
+    IDENTITY_FILE_MAX = 256,
+    RING_FILE_MAX = 16 << 20,
+    STALE_FILE_MAX = 1024
+};
 
 static char *path_in(const struct data_folder *d, const char *name)
 {
@@ -139,6 +144,36 @@ static int load_identity(struct data_folder *d, uint16_t shards, char *why, size
     return error;
 }
 
+static int look_for_stale(const struct data_folder *d, char *why, size_t why_size)
+{
+    char *path = path_in(d, "stale");
+    struct buf what = {0};
+    int error = path ? file_read(path, STALE_FILE_MAX, &what) : RK_NOMEM;
+
+    if (error == RK_NOTFOUND)
+        error = 0;
+    else if (!error || error == RK_TOOBIG) {
+        snprintf(
+            why, why_size,
+            "data folder %s is an old copy, another member of the cluster said: %.*s; empty the "
+            "folder, start the node, and put it in its own place: ringctl replace",
+            d->path, (int)buf_len(&what), (const char *)buf_head(&what));
+        error = RK_STALE;
+    }
+    buf_free(&what);
+    free(path);
+    return error;
+}
+
+void data_folder_condemn(const struct data_folder *d, struct bytes what)
+{
+    char *path = path_in(d, "stale");
+
+    if (path)
+        file_replace(path, what, 0600);
+    free(path);
+}
+
 int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, char *why,
                      size_t why_size)
 {
@@ -156,6 +191,8 @@ int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, c
                  path, error == RK_IO ? strerror(errno) : rk_error_text(error));
     if (!error)
         error = lock(d, why, why_size);
+    if (!error)
+        error = look_for_stale(d, why, why_size);
     if (!error)
         error = load_identity(d, shards, why, why_size);
     if (error)

@@ -4,6 +4,7 @@
  *   DIR/identity   made at the first start: format version, identity, shards, checksum
  *   DIR/ring       the newest ring this node knows (ring_encode)
  *   DIR/ring-slot  what it has promised about the next one (ring_slot_encode)
+ *   DIR/stale      there when another member has said that the folder is an old copy
  *   DIR/shard-K/   one shard's store
  */
 #ifndef RINGKV_NODE_DATA_FOLDER_H
@@ -24,10 +25,14 @@ struct data_folder {
 
 /* Opens, or makes, the folder at `path` for `shards` shards (0: as many as it was made for, or
  * program_threads). 0, or an error with a text that names the folder and what would help: RK_BUSY,
- * RK_VERSION, RK_INVALID (another number of shards), RK_CORRUPT, RK_IO, RK_NOSPACE. */
+ * RK_VERSION, RK_INVALID (another number of shards), RK_CORRUPT, RK_STALE (it was condemned),
+ * RK_IO, RK_NOSPACE. */
 int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, char *why,
                      size_t why_size);
 void data_folder_close(struct data_folder *d);
+
+/* The folder is an old copy, as another member said it: it is not opened any more. Best effort. */
+void data_folder_condemn(const struct data_folder *d, struct bytes what);
 
 /* "DIR/shard-K", malloced; NULL: out of memory. */
 char *data_folder_shard(const struct data_folder *d, uint16_t shard);

@@ -4,13 +4,15 @@
 #include "shared/frame.h"
 #include "shared/log.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { LINK_SILENCE_FACTOR = 4, BACKOFF_MS_MIN = 20, BACKOFF_MS_MAX = 1000 };
 
-enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP };
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP, LINK_REFUSING };
 
 struct link {
     struct links *links;
@@ -19,6 +21,7 @@ struct link {
     uint16_t shard;                   /* of the other node */
     uint8_t state;                    /* enum link_state */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
+    uint64_t durable; /* the most that the other shard has said of its log; 0: nothing yet */
     struct handshake handshake;
     int told_error; /* the last failure that was logged, so that a dead node fills no log */
 };
@@ -56,9 +59,20 @@ static struct link *find_link(struct links *s, uint16_t member, uint32_t partiti
 
 /* --- up and down ---------------------------------------------------------------------------- */
 
+static void say_alive(struct link *l)
+{
+    struct links *s = l->links;
+
+    l->said_ms = loop_now_ms(s->loop);
+    if (message_put_ping(conn_out(l->conn), s->options.durable(s->options.arg)) == 0)
+        conn_flush_later(l->conn);
+}
+
 static void link_up(struct link *l)
 {
     l->state = LINK_UP;
+    /* Before anything that an old copy of a data folder could be believed. */
+    say_alive(l);
     l->heard_ms = loop_now_ms(l->links->loop);
     l->backoff_ms = BACKOFF_MS_MIN;
     l->told_error = 0;
@@ -68,21 +82,26 @@ static void link_up(struct link *l)
     shard_peer_up(l->links->shard, l->member->number, l->shard, l->member->shards);
 }
 
-static void link_down(struct link *l)
+static void leave(struct link *l, enum link_state state)
 {
     bool was_up = l->state == LINK_UP;
 
-    if (l->conn)
-        conn_close(l->conn);
-    l->conn = NULL;
-    l->state = LINK_DOWN;
-    l->retry_ms = loop_now_ms(l->links->loop) + l->backoff_ms;
-    l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : l->backoff_ms * 2;
+    l->state = (uint8_t)state;
     if (!was_up)
         return;
     l->links->counters.up--;
     l->links->counters.lost++;
     shard_peer_down(l->links->shard, l->member->number, l->shard, l->member->shards);
+}
+
+static void link_down(struct link *l)
+{
+    if (l->conn)
+        conn_close(l->conn);
+    l->conn = NULL;
+    l->retry_ms = loop_now_ms(l->links->loop) + l->backoff_ms;
+    l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : l->backoff_ms * 2;
+    leave(l, LINK_DOWN);
 }
 
 static void link_failed(struct link *l, int error, const char *what)
@@ -102,7 +121,7 @@ static void compare_epochs(struct link *l, uint64_t epoch)
     struct links *s = l->links;
 
     if (epoch > s->ring->epoch)
-        s->options.newer_epoch(s->options.newer_arg, epoch, l->member->number);
+        s->options.newer_epoch(s->options.arg, epoch, l->member->number);
 }
 
 static void tell_refusal(struct link *l, int error, struct bytes text)
@@ -151,17 +170,56 @@ static int greeted(struct link *l, const struct frame *f)
     return 0;
 }
 
+/* What was acknowledged, promised and read from there is forgotten: nothing it says now counts. */
+static void refuse_stale(struct link *l, uint64_t durable)
+{
+    char what[200];
+
+    snprintf(what, sizeof(what),
+             "the log of shard %u is at %" PRIu64 ", and was at %" PRIu64 " before", l->shard,
+             durable - 1, l->durable - 1);
+    log_error(
+        "link: member=%s comes with an old copy of its data folder: %s; it is refused. Replace "
+        "it (ringctl replace)",
+        l->member->name, what);
+    l->links->counters.refused++;
+    message_put_goodbye(conn_out(l->conn), RK_STALE, what);
+    leave(l, LINK_REFUSING);
+    conn_close_after_flush(l->conn);
+}
+
+static int take_sign_of_life(struct link *l, struct bytes body)
+{
+    uint64_t durable;
+    int error = message_get_tag(body, &durable);
+
+    if (error || !durable)
+        return error;
+    if (durable < l->durable)
+        refuse_stale(l, durable);
+    else
+        l->durable = durable;
+    return 0;
+}
+
+static int take_goodbye(struct link *l, struct bytes body)
+{
+    struct goodbye goodbye;
+
+    if (message_get_goodbye(body, &goodbye) == 0 && goodbye.error == RK_STALE)
+        l->links->options.stale(l->links->options.arg, goodbye.text);
+    return RK_CLOSED;
+}
+
 static int take_frame(struct link *l, const struct frame *f)
 {
-    uint64_t tag;
-
     if (l->state == LINK_GREETING)
         return greeted(l, f);
     switch (f->type) {
     case MESSAGE_PING:
-        return message_get_tag(f->body, &tag);
+        return take_sign_of_life(l, f->body);
     case MESSAGE_GOODBYE:
-        return RK_CLOSED;
+        return take_goodbye(l, f->body);
     default:
         return shard_peer_message(l->links->shard, l->member->number, f->type, f->body);
     }
@@ -173,7 +231,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     size_t taken = 0;
 
     l->heard_ms = loop_now_ms(l->links->loop);
-    while (l->conn == c) {
+    while (l->conn == c && l->state != LINK_REFUSING) {
         struct frame f;
         int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
         int error = size < 0 ? (int)size : 0;
@@ -273,7 +331,6 @@ struct buf *links_out(struct links *s, uint16_t member, uint32_t partition)
 
     if (!l || l->state != LINK_UP)
         return NULL;
-    l->said_ms = loop_now_ms(s->loop);
     conn_flush_later(l->conn);
     return conn_out(l->conn);
 }
@@ -395,6 +452,8 @@ static void keep_link(struct table *t, struct link *old, const struct ring *ring
         link_free(old);
         return;
     }
+    if (memcmp(m->identity, old->member->identity, IDENTITY_SIZE) != 0)
+        old->durable = 0;
     free(t->all[t->base[index] + old->shard]);
     t->all[t->base[index] + old->shard] = old;
     old->member = m;
@@ -457,9 +516,7 @@ void links_tick(struct links *s)
         } else if (silence_ms(l) > timeout * LINK_SILENCE_FACTOR) {
             link_failed(l, ETIMEDOUT, "silent for too long");
         } else if (l->state == LINK_UP && now - l->said_ms > timeout / 3) {
-            l->said_ms = now;
-            if (message_put_ping(conn_out(l->conn), now) == 0)
-                conn_flush_later(l->conn);
+            say_alive(l);
         }
     }
 }

@@ -2,8 +2,13 @@
  *
  * There is one link for each pair of shards, used in both directions, so that what a pair tells
  * each other stays in order. The member with the lower number opens it. A link counts as down when
- * nothing was heard on it for LINK_SILENCE_FACTOR times node_timeout; each side sends a sign of
- * life when it has nothing else to say.
+ * nothing was heard on it for LINK_SILENCE_FACTOR times node_timeout; each side sends signs of
+ * life.
+ *
+ * With each sign of life goes how far the sender's log is on stable storage, from the link's
+ * beginning on. It never goes back, unless an old copy of a data folder was put in its place; then
+ * the link is refused, and the other node stops (doc/replication.md, "An old copy of a data
+ * folder").
  */
 #ifndef RINGKV_NODE_LINK_H
 #define RINGKV_NODE_LINK_H
@@ -21,7 +26,13 @@ struct shard;
 struct links_options {
     /* Somebody knows a newer ring. */
     void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
-    void *newer_arg;
+    /* How far this shard's log is on stable storage, whatever happens to the machine; 0: unknown.
+     */
+    uint64_t (*durable)(void *arg);
+    /* Another node was told more than that before: this data folder is an old copy. `what` is how
+     * it was said. Does not return. */
+    void (*stale)(void *arg, struct bytes what);
+    void *arg;               /* of these three */
     const uint8_t *identity; /* this node's */
     const struct secret *secret;
     uint16_t shard; /* this shard */

@@ -263,6 +263,33 @@ static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
     w->node->newer_epoch(w->node->newer_arg, epoch, member);
 }
 
+/* What a power cut may take back is not told as durable: it would come back as an old copy. */
+static uint64_t durable(void *arg)
+{
+    struct worker *w = arg;
+    int error = 0;
+    uint64_t position = store_poll(w->store, &error);
+
+    return error || w->node->options.sync != NODE_SYNC_ALWAYS ? 0 : position + 1;
+}
+
+static void stale(void *arg, struct bytes what)
+{
+    static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+    const struct worker *w = arg;
+
+    /* All threads are told at about the same time; none must end the process before it is written.
+     */
+    pthread_mutex_lock(&first);
+    log_error(
+        "stop: another member says of this data folder: %.*s. It is an old copy: what the node "
+        "acknowledged since is missing, so it stops now. Empty the folder %s, start the node, "
+        "and put it in its own place: ringctl replace",
+        (int)what.size, (const char *)what.data, w->node->folder.path);
+    data_folder_condemn(&w->node->folder, what);
+    _exit(1);
+}
+
 /* --- the store ------------------------------------------------------------------------------ */
 
 /* Looks how far the store has synced. A store that failed ends the process at once, before anything
@@ -596,7 +623,9 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .hand_back_ms = HAND_BACK_MS};
     struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
     struct links_options link_options = {.newer_epoch = newer_epoch,
-                                         .newer_arg = w,
+                                         .durable = durable,
+                                         .stale = stale,
+                                         .arg = w,
                                          .identity = node->folder.identity,
                                          .secret = &node->secret,
                                          .shard = index,

@@ -28,7 +28,8 @@
     X(PROTOCOL, 19, "protocol violation")                              \
     X(READONLY, 20, "read-only")                                       \
     X(UNSETTLED, 21, "not decided yet")                                \
-    X(UNCHANGED, 22, "not changed lately")
+    X(UNCHANGED, 22, "not changed lately")                             \
+    X(STALE, 23, "an old copy of the data")
 
 enum rk_error {
     RK_OK = 0,

@@ -8,7 +8,7 @@ import struct
 
 from harness import HOST, REPLY_SECONDS
 
-VERSION = 1
+VERSION = 2
 HEADER_SIZE = 12
 ZERO_ID = bytes(16)
 

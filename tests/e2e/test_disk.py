@@ -7,7 +7,7 @@ import time
 
 import pytest
 from frames import held_by
-from harness import SANITIZE, RawClient, bulk, run, wait_for
+from harness import HOST, SANITIZE, RawClient, bulk, ringlocal, run, wait_for
 
 DISK = "24m"
 VALUE = b"v" * 4000
@@ -145,3 +145,63 @@ def test_wiped_disk(make_cluster):
     data.with_name("kept").rename(data)
     cluster.start("n3")
     wait_for(lambda: held_by(cluster.port_of("n3"), [b"wiped"]) == 1, "n3 to be let in again")
+
+
+def test_old_copy(make_cluster):
+    """An old copy of a data folder is put in its place: those who were told more before refuse it, the
+    node stops and does not start with it again, nothing is lost, and it can be replaced."""
+    cluster = make_cluster()
+    data = cluster.folder / "cluster" / "n3" / "data"
+    old = data.with_name("old")
+    with cluster.client() as client:
+        for number in range(100):
+            assert client.ask("SET", f"copy:{number}", "before") == b"+OK\r\n"
+        cluster.kill("n3")
+        shutil.copytree(data, old)
+        cluster.start("n3")
+        for number in range(100):
+            assert client.ask("SET", f"copy:{number}", "after") == b"+OK\r\n"
+        names = [b"copy:%d" % number for number in range(100)]
+        wait_for(lambda: held_by(cluster.port_of("n3"), names) == 100, "n3 to have everything")
+        cluster.kill("n3")
+        shutil.rmtree(data)
+        old.rename(data)
+        launch(cluster, "n3")
+        wait_for(lambda: cluster.pid("n3") is None, "the node to stop")
+        assert "comes with an old copy of its data folder: the log of shard" in cluster.log("n1") + cluster.log("n2")
+        assert "another member says of this data folder: the log of shard" in cluster.log("n3")
+        launch(cluster, "n3")
+        wait_for(lambda: f"data folder {data} is an old copy" in cluster.log("n3"), "it to say why it does not start")
+        for number in range(100):
+            assert client.ask("GET", f"copy:{number}") == bulk(b"after")
+    shutil.rmtree(data)
+    cluster.start("n3")
+    others = addresses_but(cluster, "n3")
+    done = cluster.ringctl("replace", "n3", f"n4={HOST}:{cluster.port_of('n3')}", "--yes", nodes=others)
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: cluster.ringctl("check", nodes=others).returncode == 0, "everything to be well again")
+
+
+def launch(cluster, name):
+    """Starts a node that will not stay."""
+    local = ringlocal.Cluster.load(cluster.folder / "cluster")
+    local.launch(name)
+    local.save()
+
+
+def addresses_but(cluster, name):
+    return ",".join(f"{HOST}:{cluster.port_of(node)}" for node in cluster.nodes() if node != name)
+
+
+def test_restarts_are_no_old_copies(make_cluster):
+    """Whatever is killed and started again, with its own folder, is let in."""
+    cluster = make_cluster("--nodes", "3")
+    with cluster.client() as client:
+        for turn in range(3):
+            for name in cluster.nodes():
+                assert client.ask("SET", f"restart:{turn}", name) == b"+OK\r\n"
+                cluster.kill(name)
+                assert client.ask("SET", f"restart:{turn}", "away") == b"+OK\r\n"
+                cluster.start(name)
+    assert not any("old copy" in text for text in cluster.logs().values())
+    cluster.check_healthy()

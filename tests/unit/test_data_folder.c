@@ -418,6 +418,27 @@ static void test_ring_damaged(void **state)
     data_folder_close(&d);
 }
 
+/* Not opened again, whatever was said; with a new one in its place all is well. */
+static void test_condemned(void **state)
+{
+    static const uint8_t long_text[2000] = {'x'};
+    const struct bytes texts[] = {bytes_from("the log is at 5"), bytes_from(""),
+                                  bytes_of(long_text, sizeof(long_text))};
+    struct data_folder d;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(open_folder(&d, 1), 0);
+        data_folder_condemn(&d, texts[i]);
+        data_folder_close(&d);
+        assert_int_equal(open_folder(&d, 1), RK_STALE);
+        assert_non_null(strstr(why, "is an old copy"));
+        assert_true(i != 0 || strstr(why, "the log is at 5") != NULL);
+        run("rm -r %s/data");
+    }
+    make(1, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +450,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_identity_longer, start, finish),
         cmocka_unit_test_setup_teardown(test_identity_fields, start, finish),
         cmocka_unit_test_setup_teardown(test_other_version, start, finish),
+        cmocka_unit_test_setup_teardown(test_condemned, start, finish),
         cmocka_unit_test_setup_teardown(test_in_use, start, finish),
         cmocka_unit_test_setup_teardown(test_unwritable, start, finish),
         cmocka_unit_test_setup_teardown(test_not_allowed, start, finish),
