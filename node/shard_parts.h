@@ -20,6 +20,12 @@ void shard_close_outboxes(struct shard *s);
  * nothing happened. */
 int shard_carry_out(struct shard *s, uint64_t client, const struct request *m);
 
+/* --- shard_relay.c --- */
+
+/* What another replica passes on (MESSAGE_REQUEST), or says of what was passed on to it
+ * (MESSAGE_REPLY, MESSAGE_WAITS). 0 or RK_CORRUPT. */
+int shard_take_relayed(struct shard *s, uint16_t member, uint8_t type, struct bytes body);
+
 /* --- shard_line.c --- */
 
 /* Lets a request of a group wait in line, or refuses it. */

@@ -1,5 +1,5 @@
-#include "node/worker.h"
 #include "node/store_disk.h"
+#include "node/worker_parts.h"
 #include "shared/conn.h"
 #include "shared/error.h"
 #include "shared/file.h"
@@ -14,7 +14,6 @@
 
 enum {
     TICK_MS = 25,
-    REPORT_TICKS = 4,
     STOP_CHECK_MS = 5,
     HELD_MAX = 64 << 20,
     HAND_BACK_MS = 2000,
@@ -26,34 +25,6 @@ struct client {
     struct conn *conn;
     uint32_t generation; /* tells a connection from the one that had its slot before */
     uint32_t slot;
-};
-
-struct worker {
-    struct node *node;
-    uint16_t index;
-    struct loop *loop;
-    struct loop_timer *tick, *release, *stop_check;
-    struct store *store;
-    struct shard *shard;
-    struct links *links;
-    struct ring_ref *ring;
-    struct client **clients;
-    uint32_t client_slots, client_count, next_generation;
-    uint64_t bad_requests;
-    struct log_quota refusals;
-    uint32_t leads, leads_told; /* partitions that are led here: by the last report, in the log */
-    unsigned ticks;
-    bool thread_runs, stopping;
-    bool release_set; /* the timer that releases late is running */
-    uint64_t stop_at_ms;
-    int news; /* atomic: the store has woken us and we have not looked yet */
-    pthread_t thread;
-    pthread_mutex_t report_lock;
-    struct worker_report report;
-    struct buf verify_text;   /* under the report's lock */
-    uint64_t verify_run;      /* the last one told of */
-    struct progress progress; /* with the report's lock; its entries stand here: */
-    struct buf progress_entries;
 };
 
 /* To the millisecond, not to the kernel's tick: from its time on nobody is told of a key. */
@@ -365,109 +336,14 @@ static void turn_end(void *arg)
     shard_turn_end(w->shard);
 }
 
-/* Partitions change hands one by one: told when no more did since the last report. */
-static void tell_leads(struct worker *w, const struct shard_summary *groups)
-{
-    if (groups->primary == w->leads && w->leads != w->leads_told) {
-        log_info("group: shard=%u leads=%u before=%u follows=%u behind=%u", w->index, w->leads,
-                 w->leads_told, groups->backup, groups->behind + groups->idle + groups->transfer);
-        w->leads_told = w->leads;
-    }
-    w->leads = groups->primary;
-}
-
-static void make_report(struct worker *w)
-{
-    struct worker_report r = {.shard = w->shard->counters,
-                              .clients = w->client_count,
-                              .held_bytes = buf_len(&w->shard->held.queue),
-                              .held_items = w->shard->held.count,
-                              .line_bytes = w->shard->line.bytes,
-                              .line_requests = w->shard->line.count,
-                              .history_bytes = w->shard->history.bytes,
-                              .history_dropped = w->shard->history.dropped,
-                              .output_pauses = conn_throttles(w->loop),
-                              .bad_requests = w->bad_requests};
-
-    store_stats(w->store, &r.store);
-    shard_summary(w->shard, &r.groups);
-    tell_leads(w, &r.groups);
-    links_counters(w->links, &r.links);
-    pthread_mutex_lock(&w->report_lock);
-    w->report = r;
-    pthread_mutex_unlock(&w->report_lock);
-}
-
-static void make_progress(struct worker *w)
-{
-    pthread_mutex_lock(&w->report_lock);
-    w->progress = (struct progress){.epoch = w->ring ? w->ring->ring->epoch : 0,
-                                    .records_copied = w->shard->counters.records_copied,
-                                    .bytes_copied = w->shard->counters.bytes_copied};
-    buf_truncate(&w->progress_entries, 0);
-    if (shard_progress(w->shard, &w->progress.count, &w->progress_entries) != 0)
-        w->progress.epoch = 0;
-    pthread_mutex_unlock(&w->report_lock);
-}
-
-int worker_progress(struct worker *w, struct progress *m, struct buf *entries)
-{
-    int error = 0;
-
-    pthread_mutex_lock(&w->report_lock);
-    m->records_copied += w->progress.records_copied;
-    m->bytes_copied += w->progress.bytes_copied;
-    if (w->progress.epoch == m->epoch) {
-        error = buf_append(entries, buf_head(&w->progress_entries), buf_len(&w->progress_entries));
-        m->count += error ? 0 : w->progress.count;
-    }
-    pthread_mutex_unlock(&w->report_lock);
-    return error;
-}
-
-/* As long as one runs, and once more when it is over. */
-static void make_verify_text(struct worker *w)
-{
-    const struct verify *v = &w->shard->verify;
-
-    if (!v->runs && w->verify_run == v->run)
-        return;
-    w->verify_run = v->runs ? 0 : v->run;
-    pthread_mutex_lock(&w->report_lock);
-    buf_truncate(&w->verify_text, 0);
-    if (verify_report(w->shard, &w->verify_text) != 0)
-        buf_truncate(&w->verify_text, 0);
-    pthread_mutex_unlock(&w->report_lock);
-}
-
 static void tick(void *arg)
 {
     struct worker *w = arg;
 
     links_tick(w->links);
     shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
-    make_progress(w);
-    if (w->ticks++ % REPORT_TICKS == 0)
-        make_report(w);
-    make_verify_text(w);
+    worker_make_reports(w);
     loop_timer_set(w->tick, TICK_MS);
-}
-
-void worker_report(struct worker *w, struct worker_report *out)
-{
-    pthread_mutex_lock(&w->report_lock);
-    *out = w->report;
-    pthread_mutex_unlock(&w->report_lock);
-}
-
-int worker_verify_report(struct worker *w, struct buf *out)
-{
-    int error;
-
-    pthread_mutex_lock(&w->report_lock);
-    error = buf_append(out, buf_head(&w->verify_text), buf_len(&w->verify_text));
-    pthread_mutex_unlock(&w->report_lock);
-    return error;
 }
 
 /* --- from other threads --------------------------------------------------------------------- */
@@ -650,7 +526,7 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
         goto fail;
     }
     loop_timer_set(w->tick, 0);
-    make_report(w);
+    worker_make_report(w);
     return w;
 fail:
     worker_free(w);

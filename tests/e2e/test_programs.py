@@ -1,12 +1,14 @@
 """The programs as an operator meets them: options, exit codes, signals, logs, ringctl."""
 
 import configparser
+import fnmatch
 import json
 import re
 import signal
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import pytest
 import redis
@@ -578,6 +580,14 @@ def test_manual_tells_every_setting(name):
             # 0: what it means; none: no limit
             shown = re.sub(r"^(none|no .*)$", "0", told[setting])
             assert re.match(rf"{re.escape(default)}(:|ms|$)", shown), f"{setting}: {told[setting]!r} is not {default!r}"
+
+
+def test_map_has_all_files():
+    """Every source file of the programs stands in doc/architecture.md, by its name or by a pattern."""
+    patterns = {Path(name).name for name in re.findall(r"`([^`\s]+)`", (ROOT / "doc/architecture.md").read_text())}
+    files = [file.name for folder in ("shared", "node", "proxy", "tools") for file in (ROOT / folder).glob("*.[ch]")]
+    assert len(files) > 200
+    assert not [name for name in files if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def test_numbers_are_explained(cluster):

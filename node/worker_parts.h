@@ -1,0 +1,45 @@
+/* What the files of a worker share; for node/worker*.c only. */
+#ifndef RINGKV_NODE_WORKER_PARTS_H
+#define RINGKV_NODE_WORKER_PARTS_H
+
+#include "node/worker.h"
+#include "shared/log_quota.h"
+#include "shared/loop.h"
+#include <pthread.h>
+
+struct worker {
+    struct node *node;
+    uint16_t index;
+    struct loop *loop;
+    struct loop_timer *tick, *release, *stop_check;
+    struct store *store;
+    struct shard *shard;
+    struct links *links;
+    struct ring_ref *ring;
+    struct client **clients;
+    uint32_t client_slots, client_count, next_generation;
+    uint64_t bad_requests;
+    struct log_quota refusals;
+    uint32_t leads, leads_told; /* partitions that are led here: by the last report, in the log */
+    unsigned ticks;
+    bool thread_runs, stopping;
+    bool release_set; /* the timer that releases late is running */
+    uint64_t stop_at_ms;
+    int news; /* atomic: the store has woken us and we have not looked yet */
+    pthread_t thread;
+    pthread_mutex_t report_lock;
+    struct worker_report report;
+    struct buf verify_text;   /* under the report's lock */
+    uint64_t verify_run;      /* the last one told of */
+    struct progress progress; /* with the report's lock; its entries stand here: */
+    struct buf progress_entries;
+};
+
+/* --- worker_report.c --- */
+
+/* What the worker's thread tells all others about itself: its report, for the first time before
+ * there are others; all of it, with every tick. */
+void worker_make_report(struct worker *w);
+void worker_make_reports(struct worker *w);
+
+#endif
