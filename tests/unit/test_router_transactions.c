@@ -440,16 +440,40 @@ static void test_client_gone(void **state)
     buf_truncate(&rig.out, 0);
 }
 
+/* More operations than one request takes: nothing is sent, and what was queued is gone. */
+static void test_too_large(void **state)
+{
+    enum { CALLS = 1024, COMMANDS = 5 };
+    char wanted[200];
+
+    (void)state;
+    run_all("MULTI");
+    rig_expect(&rig, "+OK\r\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        run_many("MGET", CALLS * CALL_VALUES_MAX);
+        rig_expect(&rig, "+QUEUED\r\n");
+    }
+    run_all("EXEC");
+    snprintf(wanted, sizeof(wanted),
+             "-EXECABORT Transaction discarded because it is too large: its commands are %d "
+             "operations on a node, which takes %d\r\n",
+             CALLS * COMMANDS, MESSAGE_ARGS_MAX);
+    rig_expect(&rig, wanted);
+    rig_nothing_sent(&rig);
+    assert_int_equal(counter_read(&rig.counters.transactions_refused), 1);
+    run_all("EXEC");
+    rig_expect(&rig, "-ERR EXEC without MULTI\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_exec),        TEST(test_without_nodes), TEST(test_aborted),
-        TEST(test_watch),       TEST(test_watch_alone),   TEST(test_watched_elsewhere),
-        TEST(test_local),       TEST(test_order),         TEST(test_split),
-        TEST(test_bounds),      TEST(test_again),         TEST(test_misfits),
-        TEST(test_client_gone),
+        TEST(test_exec),        TEST(test_without_nodes),     TEST(test_aborted), TEST(test_watch),
+        TEST(test_watch_alone), TEST(test_watched_elsewhere), TEST(test_local),   TEST(test_order),
+        TEST(test_split),       TEST(test_too_large),         TEST(test_bounds),  TEST(test_again),
+        TEST(test_misfits),     TEST(test_client_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
