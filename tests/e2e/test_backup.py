@@ -15,14 +15,23 @@ def ringdump(verb, path, port, *options, **more):
     return run(ROOT / "tools/ringdump", verb, path, "--port", port, *options, **more)
 
 
+PASSING = (b"-NOQUORUM", b"-BUSY", b"-UNCERTAIN")  # on a machine that is busy with other things, too
+
+
 def together(client, commands):
-    """The replies, asked for a hundred at a time."""
-    replies = []
-    for first in range(0, len(commands), 100):
-        batch = commands[first : first + 100]
-        client.send(b"".join(array(*words) for words in batch))
-        replies += [client.reply() for _ in batch]
-    return replies
+    """The replies, asked for a hundred at a time; what cannot be done just now is asked for again: it may be done twice."""
+    replies = {}
+
+    def ask():
+        left = [index for index in range(len(commands)) if replies.get(index, b"-BUSY").startswith(PASSING)]
+        for first in range(0, len(left), 100):
+            batch = left[first : first + 100]
+            client.send(b"".join(array(*commands[index]) for index in batch))
+            replies.update((index, client.reply()) for index in batch)
+        return not any(reply.startswith(PASSING) for reply in replies.values())
+
+    wait_for(ask, "all commands to be done", 60)
+    return [replies[index] for index in range(len(commands))]
 
 
 def fill(client, seed=1):
