@@ -1,5 +1,6 @@
 #include "node/store_log_parts.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include <errno.h>
 #include <time.h>
 
@@ -10,9 +11,31 @@ void log_add_spare(struct store_log *log, struct log_segment *spare)
     log->spare_count++;
 }
 
+enum { SLOW_SYNC_US = 1000000 }; /* a sync that takes as long is told: clients wait for it */
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void note_sync(struct store_log *log, uint64_t took_us)
+{
+    atomic_fetch_add(&log->syncs, 1);
+    atomic_fetch_add(&log->sync_us, took_us);
+    if (took_us >= SLOW_SYNC_US)
+        log_warn_few(&log->slow, log->synced_ms,
+                     "store: a sync of the log took %.1f s folder=%s: the disk is slow, or busy "
+                     "with something else",
+                     (double)took_us / 1e6, log->folder->path);
+}
+
 static int sync_open(struct store_log *log)
 {
     const struct store_files *files = log->folder->files;
+    uint64_t begun_us = now_us();
     char path[LOG_PATH_SIZE_MAX];
 
     if (!log->dirty)
@@ -26,7 +49,7 @@ static int sync_open(struct store_log *log)
         return RK_IO;
     }
     log->synced_ms = log_now_ms();
-    atomic_fetch_add(&log->syncs, 1);
+    note_sync(log, now_us() - begun_us);
     atomic_store(&log->durable, atomic_load(&log->written));
     return 0;
 }

@@ -43,6 +43,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("memory_max", store.memory_max)                   \
     X("store_writes", store.writes)                     \
     X("store_syncs", store.syncs)                       \
+    X("store_sync_us", store.sync_us)                   \
     X("store_checkpoints", store.checkpoints)           \
     X("store_slowdowns", store.slowdowns)               \
     X("store_held_back_us", store.held_back_us)         \

@@ -77,6 +77,7 @@ struct store_stats {
     uint64_t memory_bytes; /* memory tables, and their bound */
     uint64_t memory_max;
     uint64_t delay_us;      /* as store_delay_us() tells at this moment */
+    uint64_t sync_us;       /* all syncs of the log together took so long */
     uint64_t held_back_us;  /* all delays of the writes that `slowdowns` counts */
     uint64_t full_refusals; /* RK_FULL */
     uint64_t applied;       /* the last position, and up to where the tree holds everything */

@@ -309,6 +309,7 @@ static void disk_stats(struct store *s, struct store_stats *out)
                                 .applied = store_log_applied(d->log),
                                 .writes = d->writes,
                                 .syncs = log.syncs,
+                                .sync_us = log.sync_us,
                                 .slowdowns = d->slowdowns,
                                 .held_back_us = d->held_back_us,
                                 .nospace_refusals = d->nospace_refusals};

@@ -298,7 +298,8 @@ int store_log_wait(struct store_log *log, uint64_t position)
 
 void store_log_stats(struct store_log *log, struct store_log_stats *out)
 {
-    *out = (struct store_log_stats){.syncs = atomic_load(&log->syncs)};
+    *out = (struct store_log_stats){.syncs = atomic_load(&log->syncs),
+                                    .sync_us = atomic_load(&log->sync_us)};
     pthread_mutex_lock(&log->lock);
     for (size_t i = 0; i < log->ranges.count; i++)
         out->bytes += log->ranges.items[i].size;

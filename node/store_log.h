@@ -60,7 +60,7 @@ int store_log_wait(struct store_log *log, uint64_t position);
 int store_log_release(struct store_log *log, uint64_t up_to);
 
 struct store_log_stats {
-    uint64_t bytes, syncs;
+    uint64_t bytes, syncs, sync_us; /* sync_us: all syncs together */
 };
 
 void store_log_stats(struct store_log *log, struct store_log_stats *out);

@@ -5,6 +5,7 @@
 
 #include "node/store_log.h"
 #include "shared/buf.h"
+#include "shared/log_quota.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -54,9 +55,10 @@ struct store_log {
     uint64_t written_end; /* in it */
     uint64_t synced_ms, last_number;
     bool dirty;
+    struct log_quota slow; /* lines about slow syncs */
 
     /* Both. */
-    _Atomic uint64_t written, durable, syncs, spare_number, queued;
+    _Atomic uint64_t written, durable, syncs, sync_us, spare_number, queued;
     atomic_int error;
 
     /* Below the lock. */

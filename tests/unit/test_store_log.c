@@ -237,6 +237,33 @@ static void test_interval_syncs_by_itself(void **state)
     fixture_free(&f);
 }
 
+static int slow_sync(void *arg, int fd)
+{
+    (void)arg;
+    (void)fd;
+    return usleep(2000);
+}
+
+/* How long syncs take is told, all together. */
+static void test_syncs_are_timed(void **state)
+{
+    struct fixture f;
+    struct store_log_stats stats;
+
+    (void)state;
+    fixture_init(&f, 1);
+    f.files.sync = slow_sync;
+    fixture_open(&f, STORE_SYNC_ALWAYS);
+    for (int i = 0; i < 3; i++) {
+        append(&f);
+        store_log_submit(f.log);
+        do {
+            store_log_stats(f.log, &stats);
+        } while (stats.syncs < (uint64_t)i + 1 || stats.sync_us < 2000 * stats.syncs);
+    }
+    fixture_free(&f);
+}
+
 static void test_segments_are_given_up_when_written_down(void **state)
 {
     struct store_log_stats before, after;
@@ -569,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_numbers_at_their_extremes_are_refused),
         cmocka_unit_test(test_goes_on_where_it_ended),
         cmocka_unit_test(test_interval_syncs_by_itself),
+        cmocka_unit_test(test_syncs_are_timed),
         cmocka_unit_test(test_segments_are_given_up_when_written_down),
         cmocka_unit_test(test_a_missing_segment_is_refused),
         cmocka_unit_test(test_a_log_older_than_the_tree_is_refused),
