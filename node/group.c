@@ -196,12 +196,16 @@ static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
 }
 
 /* From a candidate that is less advanced, or from a primary that is not the preferred one. */
-static void on_lead(struct shard *s, struct group *g, const struct signal *m)
+static void on_lead(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
 {
     if (view_number(m->view) > g->highest)
         g->highest = view_number(m->view);
-    /* A late one must not depose whoever has come to lead since. */
-    if (g->role == GROUP_BACKUP && g->votes && !g->partial && m->view >= g->promised)
+    /* A late one must not depose whoever has come to lead since. But a primary that asks for ever
+     * has not heard of the promise: of a view that came to nothing, because the others could not
+     * write, say. */
+    if (m->view < g->promised)
+        group_signal_now(s, g, from, SIGNAL_REFUSED, g->promised, g->last);
+    else if (g->role == GROUP_BACKUP && g->votes && !g->partial)
         group_lead(s, g);
 }
 
@@ -248,7 +252,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
             transfer_compare(s, g, peer, TRANSFER_REPAIR, false);
         break;
     case SIGNAL_LEAD:
-        on_lead(s, g, m);
+        on_lead(s, g, from, m);
         break;
     case SIGNAL_CONFIRM:
         if (admit(s, g, from, m->view) == 0)
