@@ -28,7 +28,7 @@ class FakeNode:
     """One node. `on(kind)`, when it is set, is called before a message of that kind is handled: it returns
     what is done instead of answering: "drop" (no answer), "close", or None."""
 
-    def __init__(self, port, partitions, version="0.1.0", frame_version=1):
+    def __init__(self, port, partitions, version="0.1.0", frame_version=frames.VERSION):
         self.port = port
         self.partitions = partitions
         self.version = version

@@ -63,7 +63,7 @@ def test_right(port, known):
         assert kind == frames.STATUS and body[:8] == struct.pack("<Q", 7)
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, frames.VERSION - 1, frames.VERSION + 1, 255])
 def test_version(port, version):
     check_refused(port, frames.frame(frames.HELLO, bytes(60), version=version), frames.VERSION_ERROR)
 
@@ -183,6 +183,8 @@ MALFORMED = {
     "no such level": frames.request(frames.OP_GET, frames.store_key(b"a"), level=5),
     "no such flag": frames.request(frames.OP_GET, frames.store_key(b"a"), flags=4),
     "spare field": frames.request(frames.OP_GET, frames.store_key(b"a"), spare=b"\0\0\0\0\0\0\1"),
+    "touches to come": frames.frame(frames.TOUCHED_GET, struct.pack("<QQ", 1, (1 << 64) - 1)),
+    "touches cut off": frames.frame(frames.TOUCHED_GET, bytes(15)),
 }  # fmt: skip
 MALFORMED["argument past the end"] = frames.frame(
     frames.REQUEST, frames.request(frames.OP_GET, frames.store_key(b"a"))[frames.HEADER_SIZE : -4]

@@ -314,7 +314,7 @@ def test_waits_for_the_new_node(ring):
 
 
 def test_another_version(ring):
-    for options in ({"version": "9.9.9"}, {"frame_version": 2}):
+    for options in ({"version": "9.9.9"}, {"frame_version": frames.VERSION - 1}, {"frame_version": frames.VERSION + 1}):
         stranger = ring.fakes.add(**options)
         done = ring.ringctl("add", f"n5={stranger.address()}", "--yes")
         assert done.returncode == 1 and "version" in done.stderr, done.stderr
