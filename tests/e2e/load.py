@@ -69,9 +69,6 @@ class Operation:
     def failed(self):
         return self.reply is None or any(r.startswith(b"-") and not r.startswith(NO_NUMBER) for r in self.replies)
 
-    def uncertain(self):
-        return self.reply is not None and self.reply.startswith(b"-UNCERTAIN")
-
     def __repr__(self):
         took = "no reply" if self.returned is None else f"{self.seconds():.3f} s"
         return f"{self.words} -> {self.replies} ({took}, client {self.client})"
@@ -234,13 +231,9 @@ class Load(threading.Thread):
     def count(self):
         return len(self.operations)
 
-    def check_all_answered(self, seconds_max, doubts_max=0):
-        """Every command had a reply that is no error, in time; but for so many writes that may be
-        left in doubt (-UNCERTAIN)."""
+    def check_all_answered(self, seconds_max):
+        """Every command had a reply that is no error, in time."""
         failed = [operation for operation in self.operations if operation.failed()]
-        doubts = [operation for operation in failed if operation.uncertain()]
-        assert len(doubts) <= doubts_max, f"{len(doubts)} of {self.count()} in doubt: {doubts[:REPORTED]}"
-        failed = [operation for operation in failed if not operation.uncertain()]
         assert not failed, f"{len(failed)} of {self.count()} failed: {failed[:REPORTED]}"
         self.check_in_time(seconds_max)
 

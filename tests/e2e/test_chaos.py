@@ -14,6 +14,7 @@ from pathlib import Path
 
 import frames
 import pytest
+from clocks import faked
 from frames import Peer, values_at
 from harness import BIN, HOST, SANITIZE, bulk, ringlocal, run, wait_for
 from history import CHECKER, Keys, check, is_known, read_all, was_refused, write_history
@@ -148,23 +149,12 @@ def identity_of(port):
         return peer.welcome()["identity"].hex()
 
 
-FAKETIME = "/usr/$LIB/faketime/libfaketimeMT.so.1"  # the loader knows the $LIB
 CLOCKS = {"n1": "+0", "n2": "-7h", "n3": "+31h x1.1", "proxy1": "-3h", "proxy2": "+90d"}
 
 
 def clocks_apart(folder):
-    """A folder of programs that run at other times, each process at its own: the time of day only, as
-    monotonic clocks have no setting."""
-    folder.mkdir()
-    for program in ("ringnode", "ringproxy"):
-        lines = ["#!/bin/sh", 'case "$*" in']
-        lines += [f"*/{name}/*) at='{clock}' ;;" for name, clock in CLOCKS.items()]
-        lines += ["esac", "FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME=$at LD_PRELOAD='" + FAKETIME + "' \\"]
-        lines += [f'    exec {BIN / program} "$@"', ""]
-        (folder / program).write_text("\n".join(lines))
-        (folder / program).chmod(0o755)
-    (folder / "ringctl").symlink_to(BIN / "ringctl")
-    return folder
+    """Programs that run at other times, each process at its own."""
+    return faked(folder, lambda name: f"FAKETIME='{CLOCKS[name]}'", CLOCKS)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import os
 import re
 
 import pytest
+from clocks import FAKETIME
 from harness import BIN, SANITIZE, wait_for
-from test_chaos import FAKETIME, relayed  # noqa: F401
+from test_chaos import relayed  # noqa: F401
 
 
 def findings(cluster, *options):

@@ -59,13 +59,12 @@ class Watched:
         wanted = self.load.count() + count
         wait_for(lambda: self.load.count() >= wanted or not self.load.is_alive(), f"{count} more commands")
 
-    def finish(self, all_answered=True, doubts_max=CLIENTS // 2):
-        """Ends the load. A replica that was copied knows no requests from before, so that a few may be
-        left in doubt where leaders change (README, Limits)."""
+    def finish(self, all_answered=True):
+        """Ends the load."""
         self.go_on()
         self.load.stop()
         if all_answered:
-            self.load.check_all_answered(LATENCY_SECONDS_MAX, doubts_max)
+            self.load.check_all_answered(LATENCY_SECONDS_MAX)
         with self.cluster.client() as client:
             operations = self.load.operations + read_all(client, self.keys, CLIENTS)
         write_history(self.path, operations)
