@@ -49,6 +49,7 @@ struct group_peer {
     bool current;        /* it has followed my view under the group's epoch */
     bool promised;       /* my view, as candidate or primary */
     bool partial;        /* its state is of no use */
+    bool no_past;        /* it remembers nothing, it said with its promise */
     bool acked;          /* it holds my view up to acked_op */
     struct version last; /* where it said that it stands, with its promise or later */
     uint64_t acked_op;

@@ -40,6 +40,12 @@ void group_step_down(struct shard *s, struct group *g, uint64_t above)
     }
 }
 
+/* As it told them with its promise. */
+static uint8_t flags_of(const struct group_peer *peer)
+{
+    return (uint8_t)((peer->partial ? SIGNAL_PARTIAL : 0) | (peer->no_past ? SIGNAL_NO_PAST : 0));
+}
+
 static void become_primary(struct shard *s, struct group *g)
 {
     struct step start = {.kind = STEP_START, .at = {g->view, 0}};
@@ -68,7 +74,7 @@ static void become_primary(struct shard *s, struct group *g)
         if (peer->state == PEER_DOWN)
             continue;
         if (peer->promised)
-            group_catch_up(s, g, peer, peer->last, peer->partial);
+            group_catch_up(s, g, peer, peer->last, flags_of(peer));
         else
             group_ask_where(s, g, peer);
     }
@@ -164,11 +170,12 @@ void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
         return;
     peer->promised = true;
     peer->partial = m->flags & SIGNAL_PARTIAL;
+    peer->no_past = m->flags & SIGNAL_NO_PAST;
     peer->last = m->last;
     if (g->role == GROUP_CANDIDATE)
         consider_promises(s, g);
     else if (peer->state == PEER_UNKNOWN)
-        group_catch_up(s, g, peer, m->last, peer->partial);
+        group_catch_up(s, g, peer, m->last, m->flags);
 }
 
 void group_refused(struct shard *s, struct group *g, struct group_peer *peer,

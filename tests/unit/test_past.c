@@ -112,6 +112,23 @@ static void test_not_asked(void **state)
     assert_true(rig.nodes[1].sent[AWAY] + rig.nodes[AWAY].sent[1] - sent < 1000);
 }
 
+/* It hears of a new leader first: when it promises the view. */
+static void test_promises(void **state)
+{
+    int leader;
+
+    (void)state;
+    set_some(30);
+    leader = rig_leader(&rig);
+    rig_kill(&rig, leader);
+    rig_kill(&rig, AWAY);
+    rig_start(&rig, AWAY);
+    group_lead(rig_shard(&rig, 1), &rig_shard(&rig, 1)->groups[0]);
+    rig_settle(&rig);
+    assert_int_equal(rig_leader(&rig), 1);
+    check_remembers(30);
+}
+
 /* Restarted, then the leader: it answers again what its predecessor did. */
 static void test_leads(void **state)
 {
@@ -174,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_behind, start, finish),
         cmocka_unit_test_setup_teardown(test_large, start, finish),
         cmocka_unit_test_setup_teardown(test_not_asked, start, finish),
+        cmocka_unit_test_setup_teardown(test_promises, start, finish),
         cmocka_unit_test_setup_teardown(test_leads, start, finish),
         cmocka_unit_test_setup_teardown(test_incomplete, start, finish),
     };
