@@ -152,8 +152,8 @@ void group_set_ring(struct shard *s, struct group *g);
 bool group_has_taught(const struct shard *s, const struct group *g);
 bool group_is_ready(const struct shard *s, const struct group *g);
 
-/* Takes some of the records away that are left of a partition that is not this node's any more.
- * Returns whether there were any. */
+/* Takes some of the records away that are left of a partition that is not this node's any more: at
+ * most GROUP_DROP_RECORDS, fewer while there are requests. Returns whether there were any. */
 bool group_drop(struct shard *s, struct group *g);
 
 /* Carries out a request that was checked to belong here: 0, it is answered or will be. RK_FULL: it

@@ -288,7 +288,7 @@ bool group_is_ready(const struct shard *s, const struct group *g)
 
 struct leftovers {
     struct store_change forget[GROUP_DROP_RECORDS];
-    size_t count, size;
+    size_t count, size, count_max;
     uint8_t keys[GROUP_DROP_RECORDS * 64];
 };
 _Static_assert((int)GROUP_DROP_RECORDS <= (int)STORE_CHANGES_MAX, "one batch");
@@ -298,7 +298,7 @@ static int add_leftover(void *arg, struct bytes key, const struct store_record *
     struct leftovers *l = arg;
 
     (void)record;
-    if (l->count == GROUP_DROP_RECORDS || l->size + key.size > sizeof(l->keys))
+    if (l->count == l->count_max || l->size + key.size > sizeof(l->keys))
         return 1;
     memcpy(l->keys + l->size, key.data, key.size);
     l->forget[l->count++] =
@@ -317,6 +317,7 @@ static void drop_some(struct shard *s, struct group *g)
     if (!l)
         return;
     l->count = l->size = 0;
+    l->count_max = copy_pace_part(&s->pace, GROUP_DROP_RECORDS);
     store_scan(s->store, key_range_first(s->ring, g->partition, (struct bytes){0}, from),
                key_range_last(s->ring, g->partition, (struct bytes){0}, to), add_leftover, l);
     if (l->count == 0) {

@@ -78,9 +78,9 @@ static int write_chunk(struct shard *s, struct chunk *c, const struct key_range 
         .out = out,
         .since = since,
         .put_max = at_most(CHUNK_RECORDS, wanted),
-        .record_max = at_most(copy_pace_chunk(&s->pace, bounds->records), wanted * bounds->share),
-        .byte_max = copy_pace_chunk(&s->pace, bounds->bytes),
-        .frame_max = copy_pace_chunk(&s->pace, CHUNK_BYTES),
+        .record_max = at_most(copy_pace_part(&s->pace, bounds->records), wanted * bounds->share),
+        .byte_max = copy_pace_part(&s->pace, bounds->bytes),
+        .frame_max = copy_pace_part(&s->pace, CHUNK_BYTES),
         .chunk = c,
         .last = upper};
 

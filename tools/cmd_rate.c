@@ -33,6 +33,8 @@ static int run(const struct control *c, int argc, char **argv)
 
 const struct control_command command_rate = {
     "rate", "MB/S|none", "Bounds what each node sends for the change that is under way.",
-    "In MB (10^6 bytes) a second. Holds at once, while another ringctl drives the change.\n\n"
+    "In MB (10^6 bytes) a second. Holds at once, while another ringctl drives the change.\n"
+    "Without a rate, nodes send as fast as they can while they have no requests, and at most\n"
+    "3 MiB a second for each of their shards while they have; a rate takes the place of both.\n\n"
     "Example:\n  ringctl rate 20\n",
     run};
