@@ -89,9 +89,12 @@ static void note_waiting(struct run *r)
     if (now < r->moved_ms + QUIET_MS || !r->drives || r->headway.paused)
         return;
     reports_missing(r->reports, r->survey->ring, missing, sizeof(missing));
-    if (missing[0])
-        snprintf(r->waiting, sizeof(r->waiting), "waits for %s to answer: start it%s", missing,
-                 r->headway.cancelled ? "" : ", or 'ringctl cancel'");
+    if (missing[0] && r->headway.cancelled)
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer, ten seconds where the others are a majority", missing);
+    else if (missing[0])
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer: start it, or 'ringctl cancel'", missing);
     else
         snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
 }

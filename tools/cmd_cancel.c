@@ -4,45 +4,56 @@
 #include "tools/steer.h"
 #include <stdio.h>
 
-static bool set_has(const struct ring_replicas *set, uint32_t member)
+/* Whether a partition that goes back has a majority there of members that answer. */
+static bool has_way_back(const struct ring *ring, uint32_t partition, const bool *answers)
 {
+    enum ring_phase phase = ring_phase(ring, partition);
+    const struct ring_replicas *set = &ring->sets[partition];
+    uint16_t there = 0;
+
+    if (phase != RING_MOVED && phase != RING_JOINT)
+        return true;
     for (uint16_t i = 0; i < set->count; i++)
-        if (set->member[i] == member)
-            return true;
-    return false;
+        there += answers[set->member[i]];
+    return 2 * there > set->count;
 }
 
-/* How many partitions a member has handed on, or is handing on, and would have to get back. */
-static uint32_t count_back(const struct ring *ring, uint32_t member)
+/* The names of those that do not answer: "n1, n3". */
+static void name_silent(const struct ring *ring, const bool *answers, char *text, size_t size)
 {
-    const struct ring_change *change = ring->change;
-    uint32_t count = 0;
+    size_t used = 0;
 
-    for (uint32_t p = 0; p < ring_partitions(ring); p++)
-        count += (change->phases[p] == RING_MOVED || change->phases[p] == RING_JOINT) &&
-                 set_has(&ring->sets[p], member) && !set_has(&change->sets[p], member);
-    return count;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < ring->member_count && used + NAME_SIZE_MAX + 8 < size; i++)
+        if (!answers[i])
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                     ring->members[i].name);
 }
 
-/* The way back would wait for a member that may never come, and there is no way on from there. */
+/* A change that is cancelled cannot be turned again. Where members are dead, those of a partition's
+ * former replicas that are left have to be a majority, or it would be stuck for ever. */
 static int check_way_back(const struct survey *s)
 {
     const struct ring *ring = s->ring;
+    bool answers[MEMBERS_MAX];
+    uint32_t stuck = 0;
     struct bytes none;
+    char silent[256];
 
-    for (uint32_t i = 0; ring->change && !ring->change->cancelled && i < ring->member_count; i++) {
-        uint32_t back = count_back(ring, i);
-        const char *name = ring->members[i].name;
-
-        if (back && fleet_answer(s->fleet, s->nodes[i], &none) != 0)
-            return control_fail(
-                "%s does not answer, and %u partitions that it has handed on would have to go back "
-                "to it; a change that is cancelled cannot be turned again. Start it first; if its "
-                "data is lost, let the change go on ('ringctl resume'), then replace it: 'ringctl "
-                "replace %s NEW=HOST:PORT'",
-                name, back, name);
-    }
-    return EXIT_DONE;
+    if (!ring->change || ring->change->cancelled)
+        return EXIT_DONE;
+    for (uint32_t i = 0; i < ring->member_count; i++)
+        answers[i] = fleet_answer(s->fleet, s->nodes[i], &none) == 0;
+    for (uint32_t p = 0; p < ring_partitions(ring); p++)
+        stuck += !has_way_back(ring, p, answers);
+    if (!stuck)
+        return EXIT_DONE;
+    name_silent(ring, answers, silent, sizeof(silent));
+    return control_fail(
+        "%u partitions would go back to replicas of which no majority answers, and a change that "
+        "is cancelled cannot be turned again. Start %s first; what has lost its data is replaced "
+        "when the change has ended ('ringctl resume')",
+        stuck, silent);
 }
 
 static int run(const struct control *c, int argc, char **argv)
@@ -72,10 +83,10 @@ static int run(const struct control *c, int argc, char **argv)
 
 const struct control_command command_cancel = {
     "cancel", "[--rate MB/s]", "Takes the change that is under way back, to the ring as it was.",
-    "Partitions that have moved move back, as safely as they came; the others stay. Who has "
-    "handed\n"
-    "some on has to be up for that. Interrupted, 'ringctl resume' goes on with it. A node that was "
-    "to be added needs an empty data folder\n"
-    "before it can be added again.\n\n"
+    "Partitions that have moved move back, as safely as they came; the others stay. A dead member\n"
+    "is waited for ten seconds, and can be replaced when that is done. Interrupted, 'ringctl\n"
+    "resume' goes on with it. A node that was to be added needs an empty data folder before it "
+    "can\n"
+    "be added again.\n\n"
     "Example:\n  ringctl cancel\n",
     run};
