@@ -228,8 +228,7 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
 /* --- bringing replicas up ------------------------------------------------------------------- */
 
 /* Sends the steps from `e` to the end of the line. False when the link is gone or full, or a
- * learner has got what it may for now: in a young ring the history reaches back to the beginning,
- * and its steps are all that a learner's copy consists of. */
+ * learner has got what it may for now. */
 static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer,
                        struct history_entry *e)
 {
@@ -246,8 +245,8 @@ static bool send_steps(struct shard *s, struct group *g, struct group_peer *peer
         if (buf_append(out, e->frame, e->size) != 0)
             return false;
         s->counters.steps_sent++;
-        if (learns) /* what nobody asked for, as the beginning of a view, changes no key */
-            transfer_count(s, peer, e->session != 0, e->size);
+        if (learns)
+            transfer_count(s, peer, 0, e->size);
     }
     return true;
 }
@@ -263,11 +262,19 @@ static void send_past(struct shard *s, struct group *g, const struct group_peer 
         past_send(s, g, out, e);
 }
 
+/* In a young ring the history reaches back to the beginning, and its steps would do for a learner
+ * that has nothing. But they are as many as there were writes, and a copy has as many as there are
+ * keys; and how many were copied is told. */
+static bool needs_copy(const struct group_peer *peer, struct version last, bool partial)
+{
+    return partial || (!peer->votes && last.view == 0);
+}
+
 void group_catch_up(struct shard *s, struct group *g, struct group_peer *peer, struct version last,
                     uint8_t flags)
 {
     bool partial = flags & SIGNAL_PARTIAL;
-    struct history_entry *e = partial ? NULL : history_find(&g->line, last);
+    struct history_entry *e = needs_copy(peer, last, partial) ? NULL : history_find(&g->line, last);
     bool there = !partial && version_compare(last, g->last) == 0;
 
     transfer_stop(s, peer);
