@@ -31,7 +31,7 @@ SANITIZE = os.environ.get("RINGKV_SANITIZE", "")
 PATIENCE = {"": 1, "thread": 6}.get(SANITIZE, 4)
 
 # The daemons' request_timeout: the default, or one that a slow build does not run into.
-REQUEST_SECONDS = 10 if SANITIZE else 2
+REQUEST_SECONDS = 20 if SANITIZE else 2
 
 # What makes the daemons of a cluster, or a ringproxy that a test starts itself, as patient as that.
 PATIENT, PATIENT_PROXY = [], []

@@ -16,7 +16,7 @@ import frames
 import pytest
 from clocks import faked
 from frames import Peer, values_at
-from harness import BIN, HOST, SANITIZE, bulk, ringlocal, run, wait_for
+from harness import BIN, HOST, REQUEST_SECONDS, SANITIZE, bulk, ringlocal, run, wait_for
 from history import CHECKER, Keys, check, is_known, read_all, was_refused, write_history
 from load import Load, Operation, Steps
 
@@ -25,7 +25,7 @@ SEED = int(os.environ.get("CHAOS_SEED") or 1)
 
 CLIENTS = 24
 PROXIES = 2
-WAIT_SECONDS_MAX = 20 if SANITIZE else 3  # request_timeout and some margin
+WAIT_SECONDS_MAX = REQUEST_SECONDS + (10 if SANITIZE else 1)  # request_timeout and some margin
 LINKS = [("n1", "n2"), ("n1", "n3"), ("n2", "n3"), ("proxy", "n1"), ("proxy", "n2"), ("proxy", "n3")]
 
 
