@@ -195,6 +195,17 @@ static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
         group_catch_up(s, g, peer, m->last, m->flags);
 }
 
+/* The answer to a chunk of a transfer that was given up: for an earlier message of the replica, by
+ * which the history was enough. But that chunk has made a mixture of it. */
+static void on_chunk_answer(struct shard *s, struct group *g, struct group_peer *peer,
+                            const struct signal *m)
+{
+    if (peer->transfer)
+        transfer_answered(s, g, peer, m);
+    else if (m->flags & SIGNAL_PARTIAL && peer->state == PEER_FOLLOWING)
+        group_catch_up(s, g, peer, (struct version){0}, m->flags);
+}
+
 /* From a candidate that is less advanced, or from a primary that is not the preferred one. */
 static void on_lead(struct shard *s, struct group *g, uint16_t from, const struct signal *m)
 {
@@ -244,8 +255,8 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
     case SIGNAL_TAKEN:
     case SIGNAL_DIFFERS:
     case SIGNAL_LATER:
-        if (g->role == GROUP_PRIMARY && m->view == g->view && peer->transfer)
-            transfer_answered(s, g, peer, m);
+        if (g->role == GROUP_PRIMARY && m->view == g->view)
+            on_chunk_answer(s, g, peer, m);
         break;
     case SIGNAL_DAMAGED:
         if (m->view == g->view)
