@@ -12,6 +12,10 @@ enum {
     TRIES_A_LIST = 2048,
 };
 
+/* Where a member is left that holds too many or too few: so often it is tried anew, near such
+ * members alone, each time with a fault of theirs worth so many times more moves. */
+enum { MENDS_MAX = 3, MEND_COST_TIMES = 4 };
+
 /* How far above the least cost seen an exchange may take it at first; less and less the longer
  * nothing is gained (record-to-record travel; Dueck 1993). More would only let it stray. */
 enum { SLACK_MAX = PLAN_COST_MOVE };
@@ -25,6 +29,7 @@ struct search {
     uint16_t *best;        /* the best owners of those that were kept, */
     int64_t best_cost;     /* their cost, */
     uint64_t best_work;    /* and when they were found */
+    bool mends;            /* only members out of range count */
 };
 
 static bool in_range(const struct plan_range *range, uint32_t count)
@@ -66,7 +71,7 @@ static void list_places(struct search *w)
 
     w->place_count = 0;
     for (uint32_t p = 0; p < s->partitions; p++)
-        if (is_place(s, p, s->origin != NULL))
+        if (is_place(s, p, s->origin && !w->mends))
             w->places[w->place_count++] = p;
 }
 
@@ -162,7 +167,7 @@ static void run(struct search *w, uint64_t enough)
     uint64_t limit = idle_limit(s->partitions), end = s->work + WORK_MAX;
 
     for (;;) {
-        bool done = s->moved <= enough && all_fit(s);
+        bool done = (w->mends || s->moved <= enough) && all_fit(s);
         uint64_t idle;
 
         if (done || s->cost < w->best_cost)
@@ -180,6 +185,30 @@ static void run(struct search *w, uint64_t enough)
     }
 }
 
+/* To the best that was seen. */
+static void go_back(struct search *w)
+{
+    for (uint32_t p = 0; p < w->state->partitions; p++)
+        plan_state_assign(w->state, p, w->best[p]);
+}
+
+/* Within the bounds comes before moving little. */
+static void mend(struct search *w)
+{
+    struct plan_state *s = w->state;
+
+    w->mends = true;
+    for (int i = 0; i < MENDS_MAX; i++) {
+        go_back(w);
+        if (all_fit(s))
+            return;
+        plan_state_set_replica_cost(s, s->replica_cost * MEND_COST_TIMES);
+        w->best_cost = w->record = s->cost;
+        w->best_work = s->work;
+        run(w, 0);
+    }
+}
+
 int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
 {
     struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX, .record = s->cost};
@@ -188,6 +217,7 @@ int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
     if (!w.places)
         return RK_NOMEM;
     run(&w, enough);
+    mend(&w);
     free(w.places);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "tools/plan_state.h"
 #include "shared/error.h"
+#include "tools/plan.h"
 #include <stdlib.h>
 
 static uint32_t next_of(const struct plan_state *s, uint32_t partition)
@@ -29,8 +30,15 @@ static int64_t held_cost(const struct plan_state *s, uint16_t member)
     int64_t share = (int64_t)(s->shares->held[member] >> PLAN_SHARE_BITS);
     int64_t off = s->held[member] > share ? s->held[member] - share : share - s->held[member];
 
-    return PLAN_COST_REPLICA * outside(&s->shares->replica_range[member], s->held[member]) +
+    return s->replica_cost * outside(&s->shares->replica_range[member], s->held[member]) +
            PLAN_COST_UNEVEN * off;
+}
+
+void plan_state_set_replica_cost(struct plan_state *s, int64_t cost)
+{
+    for (uint32_t i = 0; i < s->shares->member_count; i++)
+        s->cost += (cost - s->replica_cost) * outside(&s->shares->replica_range[i], s->held[i]);
+    s->replica_cost = cost;
 }
 
 static void count_owned(struct plan_state *s, uint16_t member, int change)
@@ -68,6 +76,14 @@ static int64_t close_cost(const struct plan_state *s, uint32_t partition)
         count += zones[s->owners[(partition - d) & mask]] == zones[owner];
     }
     return PLAN_COST_CLOSE * count;
+}
+
+/* An owner that leaves is replaced by any for the same price: nothing. */
+static int64_t owner_cost(const struct plan_state *s, uint32_t partition)
+{
+    uint16_t before = s->origin ? s->origin->owners[partition] : PLAN_NOBODY;
+
+    return before != PLAN_NOBODY && before != s->owners[partition] ? PLAN_COST_OWNER : 0;
 }
 
 static void replace_set(struct plan_state *s, uint32_t partition, const struct ring_replicas *set)
@@ -150,9 +166,9 @@ void plan_state_assign(struct plan_state *s, uint32_t partition, uint16_t member
         return;
     count_owned(s, s->owners[partition], -1);
     count_owned(s, member, 1);
-    s->cost -= close_cost(s, partition);
+    s->cost -= close_cost(s, partition) + owner_cost(s, partition);
     s->owners[partition] = member;
-    s->cost += close_cost(s, partition);
+    s->cost += close_cost(s, partition) + owner_cost(s, partition);
     if (anew)
         rebuild(s);
     else
@@ -168,6 +184,8 @@ static void start_counting(struct plan_state *s)
     /* Each pair is seen from both of its ends. */
     for (uint32_t p = 0; p < s->partitions; p++)
         s->cost += close_cost(s, p) / 2;
+    for (uint32_t p = 0; p < s->partitions; p++)
+        s->cost += owner_cost(s, p);
     rebuild(s);
 }
 
@@ -177,7 +195,7 @@ int plan_state_init(struct plan_state *s, const struct ring *r, const struct pla
     uint8_t zones =
         shares->zone_count < shares->replicas ? (uint8_t)shares->zone_count : shares->replicas;
 
-    *s = (struct plan_state){.shares = shares, .origin = origin};
+    *s = (struct plan_state){.shares = shares, .origin = origin, .replica_cost = PLAN_COST_REPLICA};
     s->partitions = ring_partitions(r);
     s->replicas = r->replicas;
     /* Where all members hold everything there is nothing to keep apart, and owners that follow each

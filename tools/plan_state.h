@@ -14,6 +14,7 @@ enum {
     PLAN_COST_PRIMARY = 10000, /* a partition owned beyond the range */
     PLAN_COST_REPLICA = 400,   /* a replica held beyond the range */
     PLAN_COST_MOVE = 40,       /* a replica that its member does not have now */
+    PLAN_COST_OWNER = 6,       /* a partition whose owner, the preferred primary, is another one */
     PLAN_COST_CLOSE = 4,       /* a member, or a zone, twice within a window */
     PLAN_COST_UNEVEN = 1,      /* a replica held away from the share, within the range */
 };
@@ -30,8 +31,9 @@ struct plan_state {
     uint32_t owned[MEMBERS_MAX];
     uint32_t held[MEMBERS_MAX];
     int64_t cost;
-    uint64_t moved; /* replicas that their members do not have now */
-    uint64_t work;  /* partitions looked at so far, for bounding the search */
+    int64_t replica_cost; /* PLAN_COST_REPLICA, or more */
+    uint64_t moved;       /* replicas that their members do not have now */
+    uint64_t work;        /* partitions looked at so far, for bounding the search */
 };
 
 /* Makes the state for a ring's owners, each of which is a member. What it points to has to stay.
@@ -39,6 +41,9 @@ struct plan_state {
 int plan_state_init(struct plan_state *s, const struct ring *r, const struct plan_shares *shares,
                     const struct plan_origin *origin);
 void plan_state_free(struct plan_state *s);
+
+/* Makes a replica held beyond the range cost as much from now on. */
+void plan_state_set_replica_cost(struct plan_state *s, int64_t cost);
 
 /* Gives a partition to another member. Assigning back restores the state exactly. */
 void plan_state_assign(struct plan_state *s, uint32_t partition, uint16_t member);

@@ -11,6 +11,7 @@
 
 #include "shared/crc32c.h"
 #include "shared/error.h"
+#include "shared/ring_change.h"
 #include "tests/unit/effort.h"
 #include "tests/unit/plan_rig.h"
 #include "tools/plan.h"
@@ -122,7 +123,7 @@ static void test_same_everywhere(void **state)
     again = rig_change(&rig, now, REPLICAS, heirs);
     plan(now, heirs, next);
     plan(now, heirs, again);
-    assert_int_equal(crc32c(crc32c(0, next->owners, 512), again->owners, 512), 0xad8e122a);
+    assert_int_equal(crc32c(crc32c(0, next->owners, 512), again->owners, 512), 0xdce52a2b);
     ring_free(now);
     ring_free(next);
     ring_free(again);
@@ -162,6 +163,32 @@ static void test_replace_moves_what_it_held(void **state)
     assert_true(v.moved == held && v.least == held);
     ring_free(now);
     ring_free(next);
+}
+
+/* Fewer copies, or more: who leads what stays, but for what balance takes. */
+static void test_replicas_keep_their_primaries(void **state)
+{
+    static const uint32_t counts[] = {4, 5, 8, 16, 50};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct plan_rig rig = {.random = seed, .weight_max = 1};
+        struct ring *now = planned(&rig, counts[i], 10, 3);
+
+        for (uint8_t replicas = 2; replicas <= 4; replicas += 2) {
+            struct ring *next = ring_copy(now);
+            struct plan_figures f;
+
+            assert_non_null(next);
+            next->replicas = replicas;
+            plan(now, NULL, next);
+            assert_int_equal(plan_measure(now, NULL, next, &f), 0);
+            assert_true(f.owners_moved * 10 <= ring_partitions(next));
+            assert_true(counts[i] > 16 || f.owners_moved == 0);
+            ring_free(next);
+        }
+        ring_free(now);
+    }
 }
 
 static void test_wrong_changes_are_refused(void **state)
@@ -346,9 +373,9 @@ static void count(const struct ring *r, enum change change, const struct verdict
         t->worst_out = v->replica_over;
 }
 
-static void random_round(uint64_t number)
+static void random_round(uint64_t seed_of_it, uint64_t number)
 {
-    struct plan_rig rig = {.random = seed << 32 | number};
+    struct plan_rig rig = {.random = seed_of_it << 32 | number};
     uint8_t bits = (uint8_t)(6 + rig_random(&rig) % (number % 4 ? 2 : 5));
     uint8_t replicas = (uint8_t)(rig_random(&rig) % 2 ? 3 : 1 + rig_random(&rig) % 5);
     uint32_t most = (1u << bits) / (rig_random(&rig) % 4 ? 8 : 2);
@@ -426,8 +453,10 @@ static void expect_tallies(enum kind kind)
 static void test_random_changes(void **state)
 {
     (void)state;
+    random_round(
+        9, 652); /* a ring of it was out of bounds, with walks so long that few exchanges help */
     for (unsigned long i = 0; i < rounds; i++)
-        random_round(i);
+        random_round(seed, i);
     for (int kind = 0; kind < KIND_COUNT; kind++)
         print_tallies((enum kind)kind);
     for (int kind = 0; kind < KIND_COUNT; kind++)
@@ -443,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_same_everywhere),
         cmocka_unit_test(test_nothing_to_do_moves_nothing),
         cmocka_unit_test(test_replace_moves_what_it_held),
+        cmocka_unit_test(test_replicas_keep_their_primaries),
         cmocka_unit_test(test_wrong_changes_are_refused),
         cmocka_unit_test(test_all_members_change),
         cmocka_unit_test(test_extremes),
