@@ -22,7 +22,8 @@ struct node_facts {
 
 enum {
     /* Bytes per second that a node is taken to send or receive when no rate is asked for: a tenth
-     * of a good network, and what a small machine does beside its clients. */
+     * of a good network. Without clients it does more, beside them COPY_CHANGE_MAX for each shard.
+     */
     ESTIMATE_RATE = 30000000,
     /* Sorted inserts leave tree pages partly empty; a fresh copy takes this many percent of the
      * bytes of its records on disk. */

@@ -37,7 +37,7 @@ static void print_text(const struct estimate *e, const char *what, uint64_t rate
     printf("time         about %s, at %s a node%s\n\n",
            human_seconds(e->seconds ? e->seconds : 1, time),
            human_rate(rate ? rate : ESTIMATE_RATE, pace),
-           rate ? "" : " (no --rate: it may be more)");
+           rate ? "" : " (no --rate: more when idle, less beside clients)");
     printf("%-12s %-8s %6s  %-7s %15s %15s %9s    %-9s %9s %9s %9s\n", "NAME", "ZONE", "WEIGHT", "",
            "OWNS", "HOLDS", "BYTES", "AFTER", "COPIED", "DISK MAX", "FREE NOW");
     for (uint32_t i = 0; i < e->node_count; i++)
