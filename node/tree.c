@@ -160,8 +160,11 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
     int result, error;
 
     *t = (struct tree){.files = files, .path = malloc(size), .pages_known = pages_known()};
-    if (!t->path)
+    t->pages.hints = calloc(TREE_HINTS, sizeof(*t->pages.hints));
+    if (!t->path || !t->pages.hints) {
+        tree_close(t);
         return RK_NOMEM;
+    }
     snprintf(t->path, size, "%s/tree", folder);
     result = open_environment(t, map_size);
     error = tree_error(result);
@@ -184,6 +187,7 @@ void tree_close(struct tree *t)
     if (t->env)
         mdb_env_close(t->env);
     free(t->path);
+    free(t->pages.hints);
     *t = (struct tree){0};
 }
 
@@ -218,9 +222,11 @@ static bool locate_records(struct tree *t)
     if (t->located == snapshot)
         return true;
     if (!t->pages_known || mdb_get(t->reader, t->tables, &name, &row) != 0 ||
-        mdb_env_info(t->env, &info) != 0 || mdb_stat(t->reader, t->records, &stat) != 0 ||
-        tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno,
-                          stat.ms_psize) != 0)
+        mdb_env_info(t->env, &info) != 0 || mdb_stat(t->reader, t->records, &stat) != 0)
+        return false;
+    t->pages.page_size = stat.ms_psize;
+    t->pages.snapshot = snapshot;
+    if (tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno) != 0)
         return false;
     t->located = snapshot;
     return true;

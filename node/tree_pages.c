@@ -22,8 +22,10 @@ enum {
     DEPTH_MAX = 32, /* as LMDB's */
     LINE_SIZE = 64,
     NODES_AHEAD = 2, /* on either side of a guess: it is rarely further off */
-    /* The row of a table: 40 bytes of other things, then the root's number. */
+    /* The row of a table: six bytes of other things, its depth u16, more, then the root's number.
+     */
     ROW_SIZE = 48,
+    DEPTH_AT = 6,
     ROOT_AT = 40,
 };
 
@@ -42,6 +44,7 @@ struct node {
 struct wanted {
     struct bytes key;
     uint64_t position, low, high;
+    bool loose; /* a bound is further off than the neighbour is, whose key has less than 8 bytes */
 };
 
 static uint16_t get_u16(const uint8_t *at)
@@ -67,17 +70,17 @@ bool tree_pages_known(void)
     return sizeof(size_t) == sizeof(uint64_t) && *(const uint8_t *)&one == 1;
 }
 
-int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last, size_t page_size)
+int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last)
 {
-    const uint8_t *page = row.data - (uintptr_t)row.data % page_size;
+    const uint8_t *page = row.data - (uintptr_t)row.data % p->page_size;
     uint64_t number = get_u64(page);
 
     if (row.size != ROW_SIZE || get_u16(page + KIND_AT) != KIND_LEAF || number > last)
         return RK_CORRUPT;
-    *p = (struct tree_pages){.map = page - number * page_size,
-                             .count = last + 1,
-                             .root = get_u64(row.data + ROOT_AT),
-                             .page_size = page_size};
+    p->map = page - number * p->page_size;
+    p->count = last + 1;
+    p->root = get_u64(row.data + ROOT_AT);
+    p->depth = get_u16(row.data + DEPTH_AT);
     return p->root == TREE_PAGES_EMPTY || p->root < p->count ? 0 : RK_CORRUPT;
 }
 
@@ -264,6 +267,14 @@ static int find_in_leaf(const struct page *page, const struct wanted *w, struct 
     return node_value(page, &node, value);
 }
 
+static void set_bound(struct wanted *w, uint64_t *bound, const struct node *neighbour)
+{
+    if (neighbour->key.size >= sizeof(uint64_t))
+        *bound = wire_get_position(neighbour->key.data);
+    else
+        w->loose = true;
+}
+
 /* The child in which the key would be. */
 static bool find_child(const struct page *page, struct wanted *w, uint64_t *child)
 {
@@ -273,28 +284,59 @@ static bool find_child(const struct page *page, struct wanted *w, uint64_t *chil
 
     if (!page_search(page, 1, w, &at, &equal) || !node_open(page, at, &node))
         return false;
-    if (at > 0 && node.key.size >= sizeof(uint64_t))
-        w->low = wire_get_position(node.key.data);
-    if (at + 1 < page->nodes && node_open(page, at + 1, &behind) &&
-        behind.key.size >= sizeof(uint64_t))
-        w->high = wire_get_position(behind.key.data);
+    if (at > 0)
+        set_bound(w, &w->low, &node);
+    if (at + 1 < page->nodes) {
+        if (!node_open(page, at + 1, &behind))
+            return false;
+        set_bound(w, &w->high, &behind);
+    }
     *child = node_child(&node);
     return true;
+}
+
+static struct tree_hint *hint_of(const struct tree_pages *p, const struct wanted *w)
+{
+    return &p->hints[w->position >> (64 - TREE_HINTS_BITS)];
+}
+
+/* The page to begin with: the one remembered, else the root. Returns how far down it is. */
+static unsigned begin(const struct tree_pages *p, struct wanted *w, uint64_t *number)
+{
+    const struct tree_hint *hint = p->hints ? hint_of(p, w) : NULL;
+
+    *number = p->root;
+    if (!hint || hint->snapshot != p->snapshot || w->position <= hint->low ||
+        w->position >= hint->high)
+        return 0;
+    *number = hint->number;
+    w->low = hint->low;
+    w->high = hint->high;
+    return p->depth - 2;
+}
+
+static void remember(const struct tree_pages *p, const struct wanted *w, uint64_t number)
+{
+    if (p->hints && !w->loose)
+        *hint_of(p, w) = (struct tree_hint){w->low, w->high, number, p->snapshot};
 }
 
 int tree_pages_find(const struct tree_pages *p, struct bytes key, struct bytes *value)
 {
     struct wanted w = {.key = key, .high = UINT64_MAX};
-    uint64_t number = p->root;
+    uint64_t number;
     struct page page;
+    unsigned depth;
 
-    if (number == TREE_PAGES_EMPTY)
+    if (p->root == TREE_PAGES_EMPTY)
         return RK_NOTFOUND;
     if (key.size >= sizeof(uint64_t))
         w.position = wire_get_position(key.data);
-    for (int depth = 0; depth < DEPTH_MAX; depth++) {
+    for (depth = begin(p, &w, &number); depth < DEPTH_MAX; depth++) {
         if (!page_open(p, number, &page))
             return RK_CORRUPT;
+        if (depth + 2 == p->depth && depth > 0)
+            remember(p, &w, number);
         if (page.kind == KIND_LEAF)
             return find_in_leaf(&page, &w, value);
         if (page.kind != KIND_BRANCH || !find_child(&page, &w, &number))

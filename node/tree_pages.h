@@ -4,6 +4,10 @@
  * keys one after the other, and each comparison waits for a line of its own. Here a page's lines
  * are asked for together before they are looked at, and positions are compared as integers.
  *
+ * The way down is remembered: for the first bits of a position, the page above the leaf that was
+ * met last, and between which positions it answers for. So most gets begin there and not at the
+ * root. Another snapshot has other pages: what was remembered of one before is not used.
+ *
  * What is read is the format of LMDB 0.9 on 64-bit little-endian machines. Every page carries its
  * number and its kind, which are checked, as every offset is: what is not as expected is left to
  * LMDB.
@@ -16,12 +20,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TREE_HINTS_BITS = 12, TREE_HINTS = 1 << TREE_HINTS_BITS };
+
+/* A page above leaves. It has all keys whose positions lie between `low` and `high`, neither of
+ * them included: keys of those very positions may be its neighbours'. */
+struct tree_hint {
+    uint64_t low, high, number;
+    uint64_t snapshot; /* as of which; 0: none */
+};
+
 /* A table of the file, as of one snapshot. What it points to must not change while it is used. */
 struct tree_pages {
     const uint8_t *map; /* page 0 */
     uint64_t count;     /* pages that the snapshot may use */
     uint64_t root;      /* TREE_PAGES_EMPTY: the table has no page */
     size_t page_size;
+    unsigned depth;          /* pages from the root to a leaf, both included */
+    uint64_t snapshot;       /* another number for each, not 0 */
+    struct tree_hint *hints; /* TREE_HINTS, by the first bits of a position; NULL: none are kept */
 };
 
 #define TREE_PAGES_EMPTY UINT64_MAX
@@ -29,10 +45,10 @@ struct tree_pages {
 /* Whether this machine has the format that is read here. */
 bool tree_pages_known(void);
 
-/* Finds the pages of a table. `row`: the table's row among the tables of the file, where it stands
- * in the map; `last`: a page number that no page of the snapshot exceeds. 0 or RK_CORRUPT: the row
- * is not as expected. */
-int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last, size_t page_size);
+/* Finds the pages of a table; `hints`, page size and snapshot are the caller's to set before.
+ * `row`: the table's row among the tables of the file, where it stands in the map; `last`: a page
+ * number that no page of the snapshot exceeds. 0 or RK_CORRUPT: the row is not as expected. */
+int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last);
 
 /* The value of a key, in the map; keys are in tree_order. 0; RK_NOTFOUND; RK_CORRUPT: a page is not
  * as expected. */

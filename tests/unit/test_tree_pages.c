@@ -81,19 +81,24 @@ static void put(struct rig *r, uint64_t number)
     assert_int_equal(mdb_put(r->txn, r->records, &k, &value, 0), 0);
 }
 
+/* What tests of one snapshot after the other remember of the way down, as a store does. */
+static struct tree_hint hints[TREE_HINTS];
+
 static struct tree_pages pages_of(const struct rig *r)
 {
+    static uint64_t snapshots;
     MDB_val name = {7, "records"}, row;
-    struct tree_pages pages;
+    struct tree_pages pages = {.snapshot = ++snapshots, .hints = hints};
     MDB_envinfo info;
     MDB_stat stat;
 
     assert_int_equal(mdb_get(r->txn, r->tables, &name, &row), 0);
     assert_int_equal(mdb_env_info(r->env, &info), 0);
     assert_int_equal(mdb_stat(r->txn, r->records, &stat), 0);
-    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size),
-                                       info.me_last_pgno, stat.ms_psize),
-                     0);
+    pages.page_size = stat.ms_psize;
+    assert_int_equal(
+        tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno), 0);
+    assert_int_equal(pages.depth, stat.ms_depth);
     return pages;
 }
 
@@ -111,18 +116,33 @@ static void expect_same(const struct rig *r, const struct tree_pages *pages, MDB
     }
 }
 
-/* The keys that were put, as many that were not, and a few that are shorter than a position. */
+static size_t hints_of(const struct tree_pages *pages)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < TREE_HINTS; i++)
+        count += hints[i].snapshot == pages->snapshot;
+    return count;
+}
+
+/* The keys that were put, as many that were not, and a few that are shorter than a position: with
+ * nothing remembered, then from where those before them ended. */
 static void check(const struct rig *r, uint64_t count)
 {
     struct tree_pages pages = pages_of(r);
     uint8_t key[KEY_MAX];
 
-    for (uint64_t i = 0; i < 2 * count + 2; i++)
-        expect_same(r, &pages, key_of(r, i, key));
-    for (uint8_t i = 0; i < 8; i++) {
-        memset(key, i * 36, sizeof(key));
-        expect_same(r, &pages, (MDB_val){i + 1, key});
+    pages.hints = NULL;
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < 2 * count + 2; i++)
+            expect_same(r, &pages, key_of(r, i, key));
+        for (uint8_t i = 0; i < 8; i++) {
+            memset(key, i * 36, sizeof(key));
+            expect_same(r, &pages, (MDB_val){i + 1, key});
+        }
+        pages.hints = hints;
     }
+    assert_true((hints_of(&pages) > 0) == (pages.depth > 2));
 }
 
 static void test_finds_what_lmdb_finds(void **state)
@@ -180,6 +200,7 @@ static void test_damaged_pages_are_left_to_lmdb(void **state)
         uint8_t *at = copy + page * pages.page_size + model_random(&random) % 400, key[KEY_MAX];
         struct tree_pages damaged = pages;
 
+        damaged.hints = round % 4 < 2 ? hints : NULL;
         memcpy(copy, pages.map, size);
         damaged.map = copy;
         *at ^= (uint8_t)(1 + model_random(&random) % 255);
@@ -211,12 +232,9 @@ static void test_rows_that_are_not_as_expected(void **state)
     rig_read(&r);
     pages = pages_of(&r);
     assert_int_equal(mdb_get(r.txn, r.tables, &name, &row), 0);
-    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size - 1), pages.count,
-                                       pages.page_size),
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size - 1), pages.count),
                      RK_CORRUPT);
-    assert_int_equal(
-        tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size), 0, pages.page_size),
-        RK_CORRUPT);
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size), 0), RK_CORRUPT);
     rig_close(&r);
 }
 
