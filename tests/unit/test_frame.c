@@ -39,7 +39,7 @@ static int64_t read_copy(struct bytes in, size_t body_max)
 /* Made by another program, from the format's description. */
 static void test_golden(void **state)
 {
-    static const uint8_t golden[] = {8, 0, 0,    0,    0x17, 0xb0, 0x7f, 0x6f, 1,    4,
+    static const uint8_t golden[] = {8, 0, 0,    0,    0x47, 0xcc, 0xed, 0x3c, 2,    4,
                                      0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
     static const uint8_t body[] = {0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
     struct buf out = {0};
@@ -120,18 +120,18 @@ static int64_t read_header(uint32_t size, uint8_t version, uint16_t reserved, si
 static void test_bad_headers(void **state)
 {
     (void)state;
-    assert_int_equal(read_header(1, 1, 0, FRAME_BODY_MAX), RK_MORE);
-    assert_int_equal(read_header(FRAME_BODY_MAX, 1, 0, FRAME_BODY_MAX), RK_MORE);
-    assert_int_equal(read_header(0, 1, 0, FRAME_BODY_MAX), RK_CORRUPT);
-    assert_int_equal(read_header(FRAME_BODY_MAX + 1, 1, 0, FRAME_BODY_MAX), RK_CORRUPT);
-    assert_int_equal(read_header(UINT32_MAX, 1, 0, FRAME_BODY_MAX), RK_CORRUPT);
+    assert_int_equal(read_header(1, FRAME_VERSION, 0, FRAME_BODY_MAX), RK_MORE);
+    assert_int_equal(read_header(FRAME_BODY_MAX, FRAME_VERSION, 0, FRAME_BODY_MAX), RK_MORE);
+    assert_int_equal(read_header(0, FRAME_VERSION, 0, FRAME_BODY_MAX), RK_CORRUPT);
+    assert_int_equal(read_header(FRAME_BODY_MAX + 1, FRAME_VERSION, 0, FRAME_BODY_MAX), RK_CORRUPT);
+    assert_int_equal(read_header(UINT32_MAX, FRAME_VERSION, 0, FRAME_BODY_MAX), RK_CORRUPT);
     assert_int_equal(read_header(1, 0, 0, FRAME_BODY_MAX), RK_VERSION);
-    assert_int_equal(read_header(1, 2, 0, FRAME_BODY_MAX), RK_VERSION);
+    assert_int_equal(read_header(1, FRAME_VERSION + 1, 0, FRAME_BODY_MAX), RK_VERSION);
     assert_int_equal(read_header(0, 255, 1, FRAME_BODY_MAX), RK_VERSION);
-    assert_int_equal(read_header(1, 1, 1, FRAME_BODY_MAX), RK_CORRUPT);
-    assert_int_equal(read_header(1, 1, 0x8000, FRAME_BODY_MAX), RK_CORRUPT);
-    assert_int_equal(read_header(1025, 1, 0, 1024), RK_TOOBIG);
-    assert_int_equal(read_header(1024, 1, 0, 1024), RK_MORE);
+    assert_int_equal(read_header(1, FRAME_VERSION, 1, FRAME_BODY_MAX), RK_CORRUPT);
+    assert_int_equal(read_header(1, FRAME_VERSION, 0x8000, FRAME_BODY_MAX), RK_CORRUPT);
+    assert_int_equal(read_header(1025, FRAME_VERSION, 0, 1024), RK_TOOBIG);
+    assert_int_equal(read_header(1024, FRAME_VERSION, 0, 1024), RK_MORE);
 }
 
 static void test_end_refuses(void **state)
