@@ -234,6 +234,7 @@ void shard_peer_down(struct shard *s, uint16_t member, uint16_t shard_of_peer, u
         box->up = false;
         buf_free(&box->waiting);
     }
+    shard_relays_lost(s, member, shard_of_peer, peer_shards);
     each_group_of_link(s, member, shard_of_peer, peer_shards, group_peer_down);
 }
 

@@ -22,6 +22,10 @@ int shard_carry_out(struct shard *s, uint64_t client, const struct request *m);
 
 /* --- shard_relay.c --- */
 
+/* A link is gone, and with it the answers to what was passed on by it: whoever asked is told at
+ * once, and need not find out by waiting. */
+void shard_relays_lost(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                       uint16_t peer_shards);
 /* What another replica passes on (MESSAGE_REQUEST), or says of what was passed on to it
  * (MESSAGE_REPLY, MESSAGE_WAITS). 0 or RK_CORRUPT. */
 int shard_take_relayed(struct shard *s, uint16_t member, uint8_t type, struct bytes body);

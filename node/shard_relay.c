@@ -3,12 +3,16 @@
 #include "node/shard_parts.h"
 #include "shared/error.h"
 #include "shared/frame.h"
+#include "shared/operation.h"
 #include "shared/wire.h"
 #include <stdlib.h>
 
 struct relay {
     uint64_t id; /* in the request to the primary; 0: free */
     uint64_t client, client_id;
+    uint32_t partition;
+    uint16_t primary;
+    bool writes;
 };
 
 void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struct request *m)
@@ -25,7 +29,14 @@ void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struc
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, 0, 0);
         return;
     }
-    s->relays[passed.id % RELAYS_MAX] = (struct relay){passed.id, client, m->id};
+    s->relays[passed.id % RELAYS_MAX] = (struct relay){
+        .id = passed.id,
+        .client = client,
+        .client_id = m->id,
+        .partition = m->partition,
+        .primary = primary,
+        .writes = operation_info(m->op)->writes,
+    };
     s->counters.relayed++;
 }
 
@@ -68,6 +79,20 @@ static int take_relayed_waits(struct shard *s, struct bytes body)
     if (out)
         message_put_waits(out, r->client_id);
     return 0;
+}
+
+void shard_relays_lost(struct shard *s, uint16_t member, uint16_t shard_of_peer,
+                       uint16_t peer_shards)
+{
+    for (uint32_t i = 0; s->relays && i < RELAYS_MAX; i++) {
+        struct relay *r = &s->relays[i];
+
+        if (!r->id || r->primary != member || r->partition % peer_shards != shard_of_peer)
+            continue;
+        shard_refuse(s, r->client, r->client_id, r->writes ? REFUSAL_UNCERTAIN : REFUSAL_ELSEWHERE,
+                     0, 0);
+        r->id = 0;
+    }
 }
 
 /* The answer to one that was passed on: back to the proxy under its own number. */

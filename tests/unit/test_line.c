@@ -198,6 +198,33 @@ static void test_told(void **state)
     assert_int_equal(next_answer(&rest, &reply), -1);
 }
 
+/* Passed on to a leader that is dead by then: whoever asked is told with the end of the link. */
+static void test_leader_dies(void **state)
+{
+    static const struct {
+        uint8_t op, refusal;
+    } cases[] = {{OP_SET, REFUSAL_UNCERTAIN}, {OP_GET, REFUSAL_ELSEWHERE}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bytes rest;
+        struct reply reply;
+
+        rig_shard(&rig, 1)->groups[0].view = rig_shard(&rig, 0)->groups[0].view;
+        rig_forget_replies(&rig, 1);
+        rig_send(&rig, 1, cases[i].op, LEVEL_LINEAR, 1, bytes_from("value"), REQUEST_LEAD);
+        assert_int_equal(buf_len(&rig.nodes[1].replies), 0);
+        rig_kill(&rig, 0);
+        rest = buf_bytes(&rig.nodes[1].replies);
+        assert_int_equal(next_answer(&rest, &reply), REPLY_REFUSED);
+        assert_int_equal(reply.refusal, cases[i].refusal);
+        assert_int_equal(reply.id, rig.requests);
+        assert_int_equal(next_answer(&rest, &reply), -1);
+        rig_start(&rig, 0);
+        rig_settle(&rig);
+    }
+}
+
 /* A request that was carried out waits for replicas: told as long as those acknowledge anything. */
 static void test_told_of_slow_replicas(void **state)
 {
@@ -266,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waited_too_long, start, finish),
         cmocka_unit_test_setup_teardown(test_line_full, start, finish),
         cmocka_unit_test_setup_teardown(test_told, start, finish),
+        cmocka_unit_test_setup_teardown(test_leader_dies, start, finish),
         cmocka_unit_test_setup_teardown(test_told_of_slow_replicas, start, finish),
         cmocka_unit_test_setup_teardown(test_leads_no_more, start, finish),
         cmocka_unit_test_setup_teardown(test_twice_in_line, start, finish),
