@@ -192,32 +192,54 @@ static void go_back(struct search *w)
         plan_state_assign(w->state, p, w->best[p]);
 }
 
-/* Within the bounds comes before moving little. */
-static void mend(struct search *w)
+/* Goes on until all members are within bounds; false: it does not come to that. */
+static bool mend(struct search *w)
 {
     struct plan_state *s = w->state;
 
     w->mends = true;
     for (int i = 0; i < MENDS_MAX; i++) {
-        go_back(w);
-        if (all_fit(s))
-            return;
         plan_state_set_replica_cost(s, s->replica_cost * MEND_COST_TIMES);
         w->best_cost = w->record = s->cost;
         w->best_work = s->work;
         run(w, 0);
+        go_back(w);
+        if (all_fit(s))
+            return true;
     }
+    return false;
+}
+
+/* Within the bounds comes before moving little. But where they cannot be had, nothing is moved for
+ * being nearer to them. */
+static int mend_if_needed(struct search *w)
+{
+    size_t size = w->state->partitions * sizeof(*w->best);
+    uint16_t *before;
+
+    go_back(w);
+    if (all_fit(w->state))
+        return 0;
+    before = malloc(size);
+    if (!before)
+        return RK_NOMEM;
+    memcpy(before, w->best, size);
+    if (!mend(w))
+        memcpy(w->best, before, size);
+    free(before);
+    return 0;
 }
 
 int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
 {
     struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX, .record = s->cost};
+    int error;
 
     w.places = malloc(s->partitions * sizeof(*w.places));
     if (!w.places)
         return RK_NOMEM;
     run(&w, enough);
-    mend(&w);
+    error = mend_if_needed(&w);
     free(w.places);
-    return 0;
+    return error;
 }
