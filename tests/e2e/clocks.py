@@ -41,7 +41,10 @@ class Clocks:
         """{NAME: as the variable FAKETIME}: "+5h" goes on from there, "2026-01-01 00:00:00" stands
         still."""
         for name, setting in settings.items():
-            (self.folder / name).write_text(setting + "\n")
+            # In one piece: an empty file would mean no setting.
+            new = self.folder / f"{name}.new"
+            new.write_text(setting + "\n")
+            new.rename(self.folder / name)
 
     def set_all(self, setting):
         self.set(dict.fromkeys(self.names, setting))

@@ -174,7 +174,7 @@ static void test_report(void **state)
 static void test_histogram(void **state)
 {
     static const uint64_t took_ms[] = {0, 0, 1, 2, 3, 4, 65535, 65536, UINT64_MAX / 2};
-    struct command_stat row = {0};
+    struct command_stat row = {.command = NULL};
     struct buf out = {0};
 
     (void)state;
