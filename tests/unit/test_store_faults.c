@@ -221,20 +221,20 @@ static void test_a_full_disk_is_only_a_pause(void **state)
     r.faulty.all = true;
     atomic_store(&r.faulty.until, 1);
     r.faulty.kinds = FAULT_ALLOCATE;
+    /* A write may be taken behind a refused one: a checkpoint that was under way when the disk
+     * became full still ends, and gives a segment of the log back. */
     do {
         model_next(&r.model, &batch);
         error = store_apply(s, &batch.batch, &position);
+        assert_true(!error || error == RK_FULL || error == RK_NOSPACE);
         if (!error) {
             model_advance(&r.model);
             assert_int_equal(test_sync(s, position), 0);
         }
         store_submit(s);
         acknowledge(&r, s);
-    } while (!error || error == RK_FULL);
-    assert_int_equal(error, RK_NOSPACE);
-    assert_int_equal(store_apply(s, &batch.batch, &position), RK_NOSPACE);
-    store_stats(s, &stats);
-    assert_true(stats.nospace_refusals >= 2);
+        store_stats(s, &stats);
+    } while (stats.nospace_refusals < 2);
     model_check(&r.model, s);
     r.faulty.kinds = 0;
     do {
