@@ -24,7 +24,7 @@ struct execute_view {
     uint64_t unchanged_since; /* LEVEL_VERSION: the operation since which what the store has not
                                  seen lately is unchanged in this state */
     struct version forgotten; /* at the primary: since then no key has gone without a trace */
-    uint32_t mutants;         /* node/mutant.h */
+    uint64_t mutants;         /* node/mutant.h */
 };
 
 /* Clocks of replicas are taken to differ by less. A record that is nearer to its expiry is judged

@@ -6,7 +6,7 @@
 
 struct sweep {
     const struct group *g;
-    uint32_t mutants;
+    uint64_t mutants;
     struct store_change forget[STORE_CHANGES_MAX / 8];
     size_t count, seen, keys_size;
     uint8_t *cursor;

@@ -1,6 +1,7 @@
 /* The replication rules, each with a switch that breaks it: so that the simulator can show that it
  * would notice. Only a build with RINGKV_MUTANTS has them; in any other MUTANT() is false, and
- * costs nothing. */
+ * costs nothing. The bits are of one word of 64, with those of proxy/mutant.h and
+ * tests/sim/rings.h. */
 #ifndef RINGKV_NODE_MUTANT_H
 #define RINGKV_NODE_MUTANT_H
 
@@ -31,13 +32,13 @@
 
 #ifdef RINGKV_MUTANTS
 enum mutant {
-#define X(name, bit) MUTANT_##name = 1 << (bit),
+#define X(name, bit) MUTANT_##name = (bit),
     MUTANTS(X)
 #undef X
 };
 /* The bits of a shard; and whether one is among bits that were handed on from there. */
 #define MUTANTS_OF(s)            ((s)->options.mutants)
-#define MUTANT_OF(mutants, name) (((mutants)&MUTANT_##name) != 0)
+#define MUTANT_OF(mutants, name) (((mutants) >> MUTANT_##name & 1) != 0)
 #else
 #define MUTANTS_OF(s)            0
 #define MUTANT_OF(mutants, name) false

@@ -65,7 +65,7 @@ struct shard_options {
     uint32_t tick_ms;       /* how often shard_tick is called; 0: not known */
     uint64_t transfer_rate; /* bytes a second, at most, of the copies that are sent; 0: no bound */
 #ifdef RINGKV_MUTANTS
-    uint32_t mutants; /* node/mutant.h */
+    uint64_t mutants; /* node/mutant.h */
 #endif
 };
 

@@ -10,15 +10,16 @@
     X(ANY_UNCHANGED, 27)   /* a key unchanged on one replica agrees with whatever is told */ \
     X(READ_ALONE, 28)      /* one replica is enough for a majority read */                   \
     X(READ_IN_JOINT, 29)   /* a read takes one majority while two sets vote */               \
-    X(TOLD_BEFORE, 30)     /* what was asked before a read began counts for it */
+    X(TOLD_BEFORE, 30)     /* what was asked before a read began counts for it */            \
+    X(LATE_STAND, 31)      /* what comes behind a later answer counts all the same */
 
 #ifdef RINGKV_MUTANTS
 enum proxy_mutant {
-#define X(name, bit) PROXY_MUTANT_##name = 1 << (bit),
+#define X(name, bit) PROXY_MUTANT_##name = (bit),
     PROXY_MUTANTS(X)
 #undef X
 };
-#define PROXY_MUTANT(r, name) (((r)->mutants & PROXY_MUTANT_##name) != 0)
+#define PROXY_MUTANT(r, name) (((r)->mutants >> PROXY_MUTANT_##name & 1) != 0)
 #else
 #define PROXY_MUTANT(r, name) false
 #endif

@@ -97,7 +97,7 @@ struct router {
     uint64_t retry_ms;        /* when those are tried again */
     uint64_t retry_pass;      /* rounds of retries so far */
 #ifdef RINGKV_MUTANTS
-    uint32_t mutants; /* proxy/mutant.h */
+    uint64_t mutants; /* proxy/mutant.h */
 #endif
     struct lane *dirty;    /* the edge empties it, with router_next_dirty */
     struct session *ready; /* likewise, with router_next_ready */

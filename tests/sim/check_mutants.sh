@@ -9,12 +9,23 @@ for script in "$folder"/scripts/*; do
     "$sim" --script "$script" || { echo "$script: fails though no rule is broken"; status=1; }
 done
 grep -v '^#' "$folder/mutants" | {
-    while read -r name bit where settings; do
-        shape=mutants=$((1 << bit))
-        [ "$settings" = - ] || shape=$shape,$settings
+    while read -r name bits where settings; do
+        more=
+        [ "$settings" = - ] || more=,$settings
         case $where in
         [0-9]*) set -- --seeds "$where" ;;
         *) set -- --script "$folder/scripts/$where" ;;
+        esac
+        shape=mutants=$((1 << ${bits##*+}))$more
+        case $bits in
+        *+*)
+            first=$((1 << ${bits%%+*}))
+            "$sim" "$@" --shape "mutants=$first$more" || {
+                echo "$name: the rule of bit ${bits%%+*} alone is noticed ($where)"
+                status=1
+            }
+            shape=mutants=$((first | 1 << ${bits##*+}))$more
+            ;;
         esac
         if output=$("$sim" "$@" --shape "$shape" --expect-failure); then
             echo "$name: noticed: $(echo "$output" | head -n 1)"

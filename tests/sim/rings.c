@@ -195,7 +195,7 @@ void rings_go_on_to(struct world *w, enum ring_phase phase)
 /* What the primary of a partition reports, under the newest ring. */
 static uint8_t report(const struct world *w, uint32_t partition)
 {
-    if (w->shape.mutants & SIM_MUTANT_UNREADY)
+    if (w->shape.mutants >> SIM_MUTANT_UNREADY & 1)
         return STEP_LEARNED | STEP_READY;
     for (uint32_t i = 0; i < w->place_count; i++) {
         const struct place *p = &w->places[i];

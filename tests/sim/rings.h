@@ -17,7 +17,7 @@ struct world;
 
 /* A rule that the driver keeps, and the switch that breaks it (node/mutant.h has the nodes' ones):
  * what moves on need not be ready. */
-enum { SIM_MUTANT_UNREADY = 1 << 26 };
+enum { SIM_MUTANT_UNREADY = 26 };
 
 enum { EPOCHS_MAX = 400, PARTITIONS_OF_SIM_MAX = 16 };
 

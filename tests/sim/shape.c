@@ -75,14 +75,26 @@ static void draw_changes(struct shape *s, struct sim_random *r)
     s->ops = pick(r, 60, 250);
 }
 
-static bool set_field(struct shape *s, const char *name, size_t size, uint32_t value)
+static bool is_named(const char *field, const char *name, size_t size)
 {
-#define X(field, text)                                               \
-    if (strlen(#field) == size && memcmp(name, #field, size) == 0) { \
-        s->field = value;                                            \
-        return true;                                                 \
+    return strlen(field) == size && memcmp(name, field, size) == 0;
+}
+
+static bool set_field(struct shape *s, const char *name, size_t size, uint64_t value)
+{
+#define X(field, text)                  \
+    if (is_named(#field, name, size)) { \
+        s->field = (uint32_t)value;     \
+        return true;                    \
     }
     SHAPE_FIELDS(X)
+#undef X
+#define X(field, text)                  \
+    if (is_named(#field, name, size)) { \
+        s->field = value;               \
+        return true;                    \
+    }
+    SHAPE_MASKS(X)
 #undef X
     return false;
 }
@@ -93,13 +105,13 @@ static const char *set_fields(struct shape *s, const char *settings)
     while (settings && *settings) {
         size_t name = strcspn(settings, "=,");
         char *end;
-        unsigned long value;
+        uint64_t value;
 
         if (settings[name] != '=')
             return settings;
-        value = strtoul(settings + name + 1, &end, 0);
+        value = strtoull(settings + name + 1, &end, 0);
         if (end == settings + name + 1 || (*end && *end != ',') ||
-            !set_field(s, settings, name, (uint32_t)value))
+            !set_field(s, settings, name, value))
             return settings;
         settings = *end ? end + 1 : end;
     }

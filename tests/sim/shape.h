@@ -47,12 +47,17 @@
     X(proxy_kill, "weight: a proxy dies")                                                   \
     X(proxy_pause, "weight: a proxy stands still")                                          \
     X(changes, "of the ring, at most")                                                      \
-    X(wipe, "weight: a node loses its disk, and is replaced")                               \
-    X(mutants, "bits of the rules that are broken (node/mutant.h)")
+    X(wipe, "weight: a node loses its disk, and is replaced")
+
+/* The same, with 64 bits. */
+#define SHAPE_MASKS(X) X(mutants, "bits of the rules that are broken (node/mutant.h)")
 
 struct shape {
 #define X(name, text) uint32_t name;
     SHAPE_FIELDS(X)
+#undef X
+#define X(name, text) uint64_t name;
+    SHAPE_MASKS(X)
 #undef X
 };
 

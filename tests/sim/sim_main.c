@@ -35,6 +35,7 @@ static void print_shape_names(void)
 {
 #define X(name, text) printf("  %-14s %s\n", #name, text);
     SHAPE_FIELDS(X)
+    SHAPE_MASKS(X)
 #undef X
 }
 

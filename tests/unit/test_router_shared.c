@@ -199,8 +199,8 @@ static void test_differs(void **state)
     }
 }
 
-/* An answer that had to wait for the disk comes behind a later one: it is worth nothing, nor is one
- * of a state that is not on disk. */
+/* A stand that comes behind the answer to a later question is worth nothing, nor is one of a state
+ * that is not on disk. */
 static void test_late(void **state)
 {
     static const uint64_t touches[] = {TOUCHES + 4, 0};
