@@ -22,6 +22,9 @@ enum {
     NEXT_MS = 10,   /* before another node is tried */
     ROUND_MS = 100, /* after none of them could help; doubles */
     ROUND_MAX_MS = 1000,
+    /* A node that hangs must not keep the proxy from a ring that others have: it is left for the
+     * next one soon, while clients can still be answered. Doubles too, as all may be slow. */
+    ANSWER_MS = 500,
     HANDSHAKE_BODY_MAX = 4096,
 };
 
@@ -90,15 +93,24 @@ static void watch_move(struct ring_watch *w)
     w->candidate = (w->candidate + 1) % candidates(w);
 }
 
+/* How often every node has been asked in vain, as a power of two that times are multiplied by. */
+static uint64_t patience(const struct ring_watch *w)
+{
+    uint32_t rounds = w->failures / candidates(w);
+
+    return (uint64_t)1 << (rounds < 4 ? rounds : 4);
+}
+
 /* The present node cannot help. */
 static void watch_next(struct ring_watch *w, const char *why)
 {
     uint32_t count = candidates(w);
-    uint32_t rounds = ++w->failures / count;
-    uint64_t wait = (uint64_t)ROUND_MS << (rounds < 4 ? rounds : 4);
+    uint64_t wait;
     uint16_t port;
     const char *host = candidate_host(w, &port);
 
+    w->failures++;
+    wait = ROUND_MS * patience(w);
     /* Every node once, then only when nothing has changed for a while. */
     if (w->failures <= count)
         log_warn_few(&w->told, loop_now_ms(w->proxy->loop), "ring: no answer node=%s:%u why=\"%s\"",
@@ -109,6 +121,16 @@ static void watch_next(struct ring_watch *w, const char *why)
     if (w->failures % count)
         wait = NEXT_MS;
     watch_pause(w, wait < ROUND_MAX_MS ? wait : ROUND_MAX_MS);
+}
+
+/* Waits for what the node has to say. */
+static void watch_await(struct ring_watch *w, enum watch_state state)
+{
+    uint64_t most = (uint64_t)w->proxy->options->request_timeout_ms;
+    uint64_t wait = ANSWER_MS * patience(w);
+
+    w->state = state;
+    loop_timer_set(w->timer, wait < most ? wait : most);
 }
 
 static void watch_rest(struct ring_watch *w)
@@ -126,8 +148,7 @@ static void watch_ask(struct ring_watch *w)
         return;
     }
     conn_flush_later(w->conn);
-    w->state = WATCH_ASKS;
-    loop_timer_set(w->timer, (uint64_t)w->proxy->options->request_timeout_ms);
+    watch_await(w, WATCH_ASKS);
 }
 
 /* --- what a node answers -----------------------------------------------------------------------
@@ -349,8 +370,7 @@ static void watch_connect(struct ring_watch *w)
         watch_next(w, strerror(errno));
         return;
     }
-    w->state = WATCH_CONNECTS;
-    loop_timer_set(w->timer, (uint64_t)w->proxy->options->request_timeout_ms);
+    watch_await(w, WATCH_CONNECTS);
 }
 
 static void on_timer(void *arg)

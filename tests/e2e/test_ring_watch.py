@@ -17,10 +17,10 @@ def proxy_of(tmp_path):
     """proxy_of(PORT, ADDRESSES) starts a ringproxy of the test's own."""
     started = []
 
-    def start(port, addresses):
+    def start(port, addresses, *more):
         path = tmp_path / f"proxy-{port}.conf"
         path.write_text(f"[proxy]\nlisten = {HOST}:{port}\n[cluster]\nnodes = {addresses}\n")
-        program = Program("ringproxy", "-c", path, *PATIENT_PROXY).__enter__()
+        program = Program("ringproxy", "-c", path, *PATIENT_PROXY, *more).__enter__()
         started.append(program)
         return program
 
@@ -85,6 +85,20 @@ def test_seed_that_is_no_node(make_cluster, proxy_of):
     nobody = f"{HOST}:{cluster.ports.other(1)}"
     proxy_of(port, f"{nobody}, {HOST}:{cluster.port}, {HOST}:{cluster.port_of('n2')}")
     wait_for(lambda: serves(port), "the proxy to serve")
+
+
+def test_seed_that_hangs(make_cluster, proxy_of):
+    """It is not waited for as long as a client would wait."""
+    cluster = make_cluster()
+    port = cluster.ports.other()
+    cluster.kill("n1", "STOP")
+    try:
+        nodes = ", ".join(f"{HOST}:{cluster.port_of(name)}" for name in ("n1", "n2"))
+        proxy_of(port, nodes, "--set", "proxy.request_timeout=60s")
+        with wait_for(lambda: connected(port), "the proxy to listen") as client:
+            wait_for(lambda: client.ask("GET", "watch:d") == b"$-1\r\n", "the proxy to serve")
+    finally:
+        cluster.kill("n1", "CONT")
 
 
 def test_two_proxies(make_cluster):
