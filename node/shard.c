@@ -188,17 +188,26 @@ void shard_request(struct shard *s, uint64_t client, const struct request *m)
         shard_join_line(s, shard_group(s, m->partition), client, m);
 }
 
-void shard_expect(const struct shard *s, const struct request *m)
+void shard_expect(const struct shard *s, const struct request *const *m, size_t count)
 {
-    const struct group *g = shard_group(s, m->partition);
-    struct bytes rest = m->args;
+    struct bytes keys[2][STORE_EXPECTED_MAX]; /* by whether a record is read */
+    size_t key_count[2] = {0};
 
-    if (!g)
-        return;
-    for (size_t i = 0; i < offsetof(struct group, peers); i += CACHE_LINE)
-        __builtin_prefetch((const uint8_t *)g + i);
-    if (m->arg_count && operation_info(m->op)->args[0] == 'k')
-        store_expect(s->store, message_next_arg(&rest, NULL));
+    for (size_t i = 0; i < count; i++) {
+        const struct operation_info *info = operation_info(m[i]->op);
+        const struct group *g = shard_group(s, m[i]->partition);
+        bool get = !info->writes && m[i]->level != LEVEL_VERSION;
+        struct bytes rest = m[i]->args;
+
+        if (!g)
+            continue;
+        for (size_t line = 0; line < offsetof(struct group, peers); line += CACHE_LINE)
+            __builtin_prefetch((const uint8_t *)g + line);
+        if (m[i]->arg_count && info->args[0] == 'k')
+            keys[get][key_count[get]++] = message_next_arg(&rest, NULL);
+    }
+    for (int get = 0; get < 2; get++)
+        store_expect(s->store, keys[get], key_count[get], get);
 }
 
 /* --- links ---------------------------------------------------------------------------------- */

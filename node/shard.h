@@ -148,8 +148,9 @@ void shard_free(struct shard *s);
  * RK_CORRUPT (a state row cannot be read). */
 int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
 
-/* Says that a request comes next but one: what it needs first is brought near meanwhile. */
-void shard_expect(const struct shard *s, const struct request *m);
+/* Says that these requests, at most STORE_EXPECTED_MAX, come next: what they need first comes from
+ * memory now, for all of them at the same time. */
+void shard_expect(const struct shard *s, const struct request *const *m, size_t count);
 
 /* A request from a proxy. Its answer goes to client_out(client), now or later. */
 void shard_request(struct shard *s, uint64_t client, const struct request *m);

@@ -39,6 +39,7 @@ enum {
     STORE_BATCH_SIZE_MAX = 2 * FRAME_BODY_MAX, /* bytes of all its parts */
     STORE_DAMAGED_MAX = 256,
     STORE_DELAY_US_MAX = 100000,
+    STORE_EXPECTED_MAX = 8, /* keys */
 };
 
 struct store_record {
@@ -93,7 +94,7 @@ struct store_functions {
     int (*get_recent)(struct store *s, struct bytes key, struct store_record *out,
                       uint64_t *position);
     uint64_t (*settled)(struct store *s);
-    void (*expect)(struct store *s, struct bytes key);
+    void (*expect)(struct store *s, const struct bytes *keys, size_t count, bool get);
     int (*apply)(struct store *s, const struct store_batch *batch, uint64_t *position);
     void (*submit)(struct store *s);
     uint64_t (*poll)(struct store *s, int *error);
@@ -144,11 +145,12 @@ static inline uint64_t store_settled(struct store *s)
     return s->functions->settled(s);
 }
 
-/* Says that the key will be read or written in a moment, so that what is looked at first is on its
- * way from memory meanwhile. */
-static inline void store_expect(struct store *s, struct bytes key)
+/* Says that these keys, at most STORE_EXPECTED_MAX, will be looked at in a moment, so that what is
+ * needed for it comes from memory now, for all of them at the same time. `get`: by store_get; else
+ * it is a write or store_get_recent, which mostly need nothing but what was written lately. */
+static inline void store_expect(struct store *s, const struct bytes *keys, size_t count, bool get)
 {
-    s->functions->expect(s, key);
+    s->functions->expect(s, keys, count, get);
 }
 
 /* Applies a batch in memory and queues it for the log. 0 and its position (positions ascend, from

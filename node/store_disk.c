@@ -236,14 +236,19 @@ static int disk_get(struct store *s, struct bytes key, struct store_record *out,
     return error;
 }
 
-static void disk_expect(struct store *s, struct bytes key)
+static void disk_expect(struct store *s, const struct bytes *keys, size_t count, bool get)
 {
-    const struct store_disk *d = store_disk_of(s);
-    uint64_t hash = memory_table_hash(d->active, key);
+    struct store_disk *d = store_disk_of(s);
 
-    memory_table_prefetch(d->active, hash);
-    if (d->frozen)
-        memory_table_prefetch(d->frozen, hash);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash = memory_table_hash(d->active, keys[i]);
+
+        memory_table_prefetch(d->active, hash);
+        if (d->frozen)
+            memory_table_prefetch(d->frozen, hash);
+    }
+    if (get)
+        tree_expect(&d->tree, keys, count);
 }
 
 static uint64_t disk_settled(struct store *s)

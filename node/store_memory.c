@@ -333,10 +333,12 @@ static int memory_get_recent(struct store *s, struct bytes key, struct store_rec
     return RK_UNCHANGED;
 }
 
-static void memory_expect(struct store *s, struct bytes key)
+static void memory_expect(struct store *s, const struct bytes *keys, size_t count, bool get)
 {
     (void)s;
-    (void)key;
+    (void)keys;
+    (void)count;
+    (void)get;
 }
 
 static uint64_t memory_settled(struct store *s)

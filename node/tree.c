@@ -160,7 +160,7 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
     int result, error;
 
     *t = (struct tree){.files = files, .path = malloc(size), .pages_known = pages_known()};
-    t->pages.hints = calloc(TREE_HINTS, sizeof(*t->pages.hints));
+    t->pages.hints = calloc(1, sizeof(*t->pages.hints));
     if (!t->path || !t->pages.hints) {
         tree_close(t);
         return RK_NOMEM;
@@ -266,6 +266,14 @@ bool tree_peek(struct tree *t, struct bytes key, struct store_record *out)
     struct bytes value;
 
     return find_record(t, key, &value) == 0 && tree_record_peek(value, out);
+}
+
+void tree_expect(struct tree *t, const struct bytes *keys, size_t count)
+{
+    _Static_assert((int)STORE_EXPECTED_MAX <= (int)TREE_AHEAD_MAX, "all are gone ahead of at once");
+
+    if (begin_reading(t) == 0 && locate_records(t))
+        tree_pages_go_ahead(&t->pages, keys, count);
 }
 
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out)

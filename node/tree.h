@@ -50,6 +50,9 @@ int tree_get(struct tree *t, struct bytes key, struct store_record *out);
 bool tree_peek(struct tree *t, struct bytes key, struct store_record *out);
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out);
 
+/* Says that these keys, at most STORE_EXPECTED_MAX, will be read in a moment. */
+void tree_expect(struct tree *t, const struct bytes *keys, size_t count);
+
 /* Ends the read transaction. */
 void tree_end_turn(struct tree *t);
 

@@ -21,7 +21,9 @@ enum {
     NODE_LARGE = 1, /* flag: the value has pages of its own */
     DEPTH_MAX = 32, /* as LMDB's */
     LINE_SIZE = 64,
-    NODES_AHEAD = 2, /* on either side of a guess: it is rarely further off */
+    NODES_AHEAD = 2,     /* on either side of a guess: it is rarely further off */
+    RECORD_LINES = 4,    /* of a leaf's node, when it is looked for: a small record's */
+    LEAF_NODE_LINES = 3, /* of each leaf's node that it may be */
     /* The row of a table: six bytes of other things, its depth u16, more, then the root's number.
      */
     ROW_SIZE = 48,
@@ -142,20 +144,14 @@ static unsigned guess(const struct wanted *w, unsigned first, unsigned end)
     return first + (unsigned)(way / (width / count + 1));
 }
 
-/* Asks for the nodes around a guess, all at once. */
-static void prefetch_around(const struct page *page, unsigned at)
+/* Asks for the nodes around a guess, all at once: so many lines of each. */
+static void prefetch_around(const struct page *page, unsigned at, unsigned lines)
 {
     unsigned first = at > NODES_AHEAD ? at - NODES_AHEAD : 0;
 
-    for (unsigned i = first; i <= at + NODES_AHEAD && i < page->nodes; i++) {
-        const uint8_t *node = page->at + node_offset(page, i);
-
-        __builtin_prefetch(node);
-        if (page->kind == KIND_LEAF) {
-            __builtin_prefetch(node + LINE_SIZE);
-            __builtin_prefetch(node + 2 * LINE_SIZE);
-        }
-    }
+    for (unsigned i = first; i <= at + NODES_AHEAD && i < page->nodes; i++)
+        for (unsigned line = 0; line < lines; line++)
+            __builtin_prefetch(page->at + node_offset(page, i) + line * LINE_SIZE);
 }
 
 static int compare(const struct wanted *w, struct bytes key)
@@ -193,7 +189,7 @@ static bool page_search(const struct page *page, unsigned first, const struct wa
     *equal = false;
     if (low < high) {
         probe = guess(w, low, high);
-        prefetch_around(page, probe);
+        prefetch_around(page, probe, page->kind == KIND_LEAF ? LEAF_NODE_LINES : 1);
     }
     for (; low < high; step *= 2) {
         struct node node;
@@ -295,52 +291,186 @@ static bool find_child(const struct page *page, struct wanted *w, uint64_t *chil
     return true;
 }
 
-static struct tree_hint *hint_of(const struct tree_pages *p, const struct wanted *w)
+static bool hint_holds(const struct tree_pages *p, const struct tree_hint *hint,
+                       const struct wanted *w)
 {
-    return &p->hints[w->position >> (64 - TREE_HINTS_BITS)];
+    return hint->snapshot == p->snapshot && w->position > hint->low && w->position < hint->high;
 }
 
-/* The page to begin with: the one remembered, else the root. Returns how far down it is. */
+/* Where the page above a position's leaf is remembered. */
+static struct tree_hint *branch_hint(const struct tree_pages *p, const struct wanted *w)
+{
+    return &p->hints->branches[w->position >> (64 - TREE_BRANCH_BITS)];
+}
+
+/* Where the leaf is: one of two, as a bound of leaves often lies between such positions. */
+static struct tree_hint *leaf_hints(const struct tree_pages *p, const struct wanted *w)
+{
+    return p->hints->leaves[w->position >> (64 - TREE_LEAF_BITS)];
+}
+
+/* The lowest page that is remembered of a position, or NULL; *up: how many pages its kind stands
+ * above the end of the way. */
+static const struct tree_hint *find_hint(const struct tree_pages *p, const struct wanted *w,
+                                         unsigned *up)
+{
+    const struct tree_hint *hint = leaf_hints(p, w);
+
+    *up = 1;
+    for (int i = 0; i < TREE_LEAF_WAYS; i++)
+        if (hint_holds(p, &hint[i], w))
+            return &hint[i];
+    *up = 2;
+    hint = branch_hint(p, w);
+    return hint_holds(p, hint, w) ? hint : NULL;
+}
+
+/* The page to begin with: one that is remembered, else the root. Returns how far down it is. */
 static unsigned begin(const struct tree_pages *p, struct wanted *w, uint64_t *number)
 {
-    const struct tree_hint *hint = p->hints ? hint_of(p, w) : NULL;
+    unsigned up;
+    const struct tree_hint *hint = p->hints ? find_hint(p, w, &up) : NULL;
 
-    *number = p->root;
-    if (!hint || hint->snapshot != p->snapshot || w->position <= hint->low ||
-        w->position >= hint->high)
+    if (!hint) {
+        *number = p->root;
         return 0;
+    }
     *number = hint->number;
     w->low = hint->low;
     w->high = hint->high;
-    return p->depth - 2;
+    return p->depth - up;
 }
 
-static void remember(const struct tree_pages *p, const struct wanted *w, uint64_t number)
+/* Remembers a page so far down, if it is a leaf or above one; the root need not be. */
+static void remember(const struct tree_pages *p, const struct wanted *w, unsigned depth,
+                     uint64_t number)
 {
-    if (p->hints && !w->loose)
-        *hint_of(p, w) = (struct tree_hint){w->low, w->high, number, p->snapshot};
+    struct tree_hint hint = {w->low, w->high, number, p->snapshot}, *leaves;
+
+    if (!p->hints || w->loose || depth == 0)
+        return;
+    if (depth + 2 == p->depth)
+        *branch_hint(p, w) = hint;
+    if (depth + 1 != p->depth)
+        return;
+    leaves = leaf_hints(p, w);
+    memmove(leaves + 1, leaves, (TREE_LEAF_WAYS - 1) * sizeof(*leaves));
+    leaves[0] = hint;
+}
+
+static struct wanted wanted_of(struct bytes key)
+{
+    struct wanted w = {.key = key, .high = UINT64_MAX};
+
+    if (key.size >= sizeof(uint64_t))
+        w.position = wire_get_position(key.data);
+    return w;
+}
+
+/* The leaf in which the key would be. False: a page above it is not as expected. */
+static bool find_leaf(const struct tree_pages *p, struct wanted *w, uint64_t *number)
+{
+    unsigned depth = begin(p, w, number);
+
+    for (; depth + 1 < p->depth && depth < DEPTH_MAX; depth++) {
+        struct page page;
+
+        if (!page_open(p, *number, &page) || page.kind != KIND_BRANCH ||
+            !find_child(&page, w, number))
+            return false;
+        remember(p, w, depth + 1, *number);
+    }
+    return true;
+}
+
+static bool leaf_open(const struct tree_pages *p, uint64_t number, struct page *out)
+{
+    return page_open(p, number, out) && out->kind == KIND_LEAF;
 }
 
 int tree_pages_find(const struct tree_pages *p, struct bytes key, struct bytes *value)
 {
-    struct wanted w = {.key = key, .high = UINT64_MAX};
-    uint64_t number;
+    struct wanted w = wanted_of(key);
     struct page page;
-    unsigned depth;
+    uint64_t number;
 
     if (p->root == TREE_PAGES_EMPTY)
         return RK_NOTFOUND;
-    if (key.size >= sizeof(uint64_t))
-        w.position = wire_get_position(key.data);
-    for (depth = begin(p, &w, &number); depth < DEPTH_MAX; depth++) {
-        if (!page_open(p, number, &page))
-            return RK_CORRUPT;
-        if (depth + 2 == p->depth && depth > 0)
-            remember(p, &w, number);
-        if (page.kind == KIND_LEAF)
-            return find_in_leaf(&page, &w, value);
-        if (page.kind != KIND_BRANCH || !find_child(&page, &w, &number))
-            return RK_CORRUPT;
+    return find_leaf(p, &w, &number) && leaf_open(p, number, &page) ? find_in_leaf(&page, &w, value)
+                                                                    : RK_CORRUPT;
+}
+
+/* --- ahead of gets -------------------------------------------------------------------------- */
+
+/* A key whose leaf is known. */
+struct way {
+    struct wanted w;
+    struct page leaf;
+    uint64_t number;
+};
+
+/* The ways begin at what is remembered of each key. */
+static size_t set_out(const struct tree_pages *p, const struct bytes *keys, size_t count,
+                      struct way *ways)
+{
+    size_t known = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ways[i].w = wanted_of(keys[i]);
+        if (p->hints)
+            __builtin_prefetch(leaf_hints(p, &ways[i].w));
     }
-    return RK_CORRUPT;
+    for (size_t i = 0; i < count; i++) {
+        struct way *way = &ways[known];
+
+        way->w = ways[i].w;
+        if (!find_leaf(p, &way->w, &way->number) || way->number >= p->count)
+            continue;
+        __builtin_prefetch(p->map + way->number * p->page_size);
+        known++;
+    }
+    return known;
+}
+
+/* Asks for the nodes among which each key is. Returns how many leaves were as expected. */
+static size_t open_leaves(const struct tree_pages *p, struct way *ways, size_t count)
+{
+    size_t opened = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct way *way = &ways[opened];
+
+        *way = ways[i];
+        if (!leaf_open(p, way->number, &way->leaf))
+            continue;
+        prefetch_around(&way->leaf, guess(&way->w, 0, way->leaf.nodes), 1);
+        opened++;
+    }
+    return opened;
+}
+
+/* Asks for the rest of a record. */
+static void prefetch_record(const struct way *way)
+{
+    struct node node;
+    unsigned at;
+    bool equal;
+
+    if (!page_search(&way->leaf, 0, &way->w, &at, &equal) || !equal ||
+        !node_open(&way->leaf, at, &node))
+        return;
+    for (unsigned i = 1; i < RECORD_LINES; i++)
+        __builtin_prefetch(node.at + i * LINE_SIZE);
+}
+
+void tree_pages_go_ahead(const struct tree_pages *p, const struct bytes *keys, size_t count)
+{
+    struct way ways[TREE_AHEAD_MAX];
+
+    if (p->root == TREE_PAGES_EMPTY)
+        return;
+    count = set_out(p, keys, count, ways);
+    count = open_leaves(p, ways, count);
+    for (size_t i = 0; i < count; i++)
+        prefetch_record(&ways[i]);
 }

@@ -4,9 +4,9 @@
  * keys one after the other, and each comparison waits for a line of its own. Here a page's lines
  * are asked for together before they are looked at, and positions are compared as integers.
  *
- * The way down is remembered: for the first bits of a position, the page above the leaf that was
- * met last, and between which positions it answers for. So most gets begin there and not at the
- * root. Another snapshot has other pages: what was remembered of one before is not used.
+ * The way down is remembered: for the first bits of a position, the leaves that were met last and
+ * the page above them, and between which positions each answers for. So most gets begin there and
+ * not at the root. Another snapshot has other pages: what was remembered of one before is not used.
  *
  * What is read is the format of LMDB 0.9 on 64-bit little-endian machines. Every page carries its
  * number and its kind, which are checked, as every offset is: what is not as expected is left to
@@ -20,13 +20,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TREE_HINTS_BITS = 12, TREE_HINTS = 1 << TREE_HINTS_BITS };
-
-/* A page above leaves. It has all keys whose positions lie between `low` and `high`, neither of
- * them included: keys of those very positions may be its neighbours'. */
+/* A page. It has all keys whose positions lie between `low` and `high`, neither of them included:
+ * keys of those very positions may be its neighbours'. */
 struct tree_hint {
     uint64_t low, high, number;
     uint64_t snapshot; /* as of which; 0: none */
+};
+
+enum { TREE_BRANCH_BITS = 12, TREE_LEAF_BITS = 16, TREE_LEAF_WAYS = 2 };
+
+/* What is remembered of the way down, by the first bits of a position. Zeroed: nothing. */
+struct tree_hints {
+    struct tree_hint branches[1 << TREE_BRANCH_BITS]; /* pages above leaves */
+    struct tree_hint leaves[1 << TREE_LEAF_BITS][TREE_LEAF_WAYS];
 };
 
 /* A table of the file, as of one snapshot. What it points to must not change while it is used. */
@@ -35,9 +41,9 @@ struct tree_pages {
     uint64_t count;     /* pages that the snapshot may use */
     uint64_t root;      /* TREE_PAGES_EMPTY: the table has no page */
     size_t page_size;
-    unsigned depth;          /* pages from the root to a leaf, both included */
-    uint64_t snapshot;       /* another number for each, not 0 */
-    struct tree_hint *hints; /* TREE_HINTS, by the first bits of a position; NULL: none are kept */
+    unsigned depth;           /* pages from the root to a leaf, both included */
+    uint64_t snapshot;        /* another number for each, not 0 */
+    struct tree_hints *hints; /* NULL: nothing is remembered */
 };
 
 #define TREE_PAGES_EMPTY UINT64_MAX
@@ -53,5 +59,11 @@ int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last);
 /* The value of a key, in the map; keys are in tree_order. 0; RK_NOTFOUND; RK_CORRUPT: a page is not
  * as expected. */
 int tree_pages_find(const struct tree_pages *p, struct bytes key, struct bytes *value);
+
+enum { TREE_AHEAD_MAX = 8 };
+
+/* Asks for the memory that finding these keys, at most TREE_AHEAD_MAX, will read: for all of them
+ * at each step down, so that they wait for it at the same time and not one after the other. */
+void tree_pages_go_ahead(const struct tree_pages *p, const struct bytes *keys, size_t count);
 
 #endif

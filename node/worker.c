@@ -81,17 +81,39 @@ struct arrived {
     struct request request; /* MESSAGE_REQUEST */
 };
 
-/* Requests are read one ahead, so that what the next one needs comes from memory while this one is
- * carried out. */
-static void read_ahead(const struct client *c, struct bytes in, struct arrived *a)
+/* What comes next of a client. */
+struct intake {
+    struct arrived arrived[STORE_EXPECTED_MAX];
+    unsigned count;
+};
+
+static void read_one(struct bytes in, struct arrived *a)
 {
     a->size = frame_read(in, FRAME_BODY_MAX, &a->frame);
-    if (a->size < 0 || a->frame.type != MESSAGE_REQUEST)
-        return;
-    if (message_get_request(a->frame.body, &a->request) != 0)
+    if (a->size > 0 && a->frame.type == MESSAGE_REQUEST &&
+        message_get_request(a->frame.body, &a->request) != 0)
         a->size = RK_CORRUPT;
-    else
-        shard_expect(c->worker->shard, &a->request);
+}
+
+/* Reads a few requests, up to the first that is not whole, or wrong: what they need comes from
+ * memory for all of them at the same time. */
+static void read_some(const struct client *c, struct bytes in, struct intake *i)
+{
+    const struct request *requests[STORE_EXPECTED_MAX];
+    struct arrived *a;
+    size_t count = 0;
+
+    i->count = 0;
+    do {
+        a = &i->arrived[i->count++];
+        read_one(in, a);
+        if (a->size <= 0)
+            break;
+        in = bytes_of(in.data + a->size, in.size - (size_t)a->size);
+        if (a->frame.type == MESSAGE_REQUEST)
+            requests[count++] = &a->request;
+    } while (i->count < STORE_EXPECTED_MAX);
+    shard_expect(c->worker->shard, requests, count);
 }
 
 static int act_upon(struct client *c, const struct arrived *a)
@@ -122,30 +144,26 @@ static int act_upon(struct client *c, const struct arrived *a)
 static size_t client_data(void *owner, struct conn *conn, struct bytes in)
 {
     struct client *c = owner;
-    struct arrived arrived[2];
+    struct intake intake;
     size_t taken = 0;
 
     c->worker->shard->wall_ms = wall_ms();
-    read_ahead(c, in, &arrived[0]);
-    for (unsigned turn = 0;; turn++) {
-        const struct arrived *now = &arrived[turn % 2];
+    for (;;) {
+        read_some(c, bytes_of(in.data + taken, in.size - taken), &intake);
+        for (unsigned i = 0; i < intake.count; i++) {
+            const struct arrived *now = &intake.arrived[i];
+            int error;
 
-        /* Small requests may have large answers: go on once these have left. */
-        if (conn_out_len(conn) > (size_t)c->worker->node->options.connection_output)
-            return taken;
-
-        if (now->size == RK_MORE)
-            return taken;
-        if (now->size > 0) {
+            /* Small requests may have large answers: go on once these have left. */
+            if (now->size == RK_MORE ||
+                conn_out_len(conn) > (size_t)c->worker->node->options.connection_output)
+                return taken;
+            error = act_upon(c, now);
+            if (error) {
+                client_refuse(c, error);
+                return in.size;
+            }
             taken += (size_t)now->size;
-            read_ahead(c, bytes_of(in.data + taken, in.size - taken), &arrived[(turn + 1) % 2]);
-        }
-
-        int error = act_upon(c, now);
-
-        if (error) {
-            client_refuse(c, error);
-            return in.size;
         }
     }
 }

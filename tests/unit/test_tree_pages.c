@@ -82,13 +82,13 @@ static void put(struct rig *r, uint64_t number)
 }
 
 /* What tests of one snapshot after the other remember of the way down, as a store does. */
-static struct tree_hint hints[TREE_HINTS];
+static struct tree_hints hints;
 
 static struct tree_pages pages_of(const struct rig *r)
 {
     static uint64_t snapshots;
     MDB_val name = {7, "records"}, row;
-    struct tree_pages pages = {.snapshot = ++snapshots, .hints = hints};
+    struct tree_pages pages = {.snapshot = ++snapshots, .hints = &hints};
     MDB_envinfo info;
     MDB_stat stat;
 
@@ -116,13 +116,22 @@ static void expect_same(const struct rig *r, const struct tree_pages *pages, MDB
     }
 }
 
-static size_t hints_of(const struct tree_pages *pages)
+static size_t count_hints(const struct tree_pages *pages, const struct tree_hint *list, size_t size)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < TREE_HINTS; i++)
-        count += hints[i].snapshot == pages->snapshot;
+    for (size_t i = 0; i < size / sizeof(*list); i++)
+        count += list[i].snapshot == pages->snapshot;
     return count;
+}
+
+/* The root is never remembered. */
+static void expect_remembered(const struct tree_pages *pages)
+{
+    assert_int_equal(count_hints(pages, hints.branches, sizeof(hints.branches)) > 0,
+                     pages->depth > 2);
+    assert_int_equal(count_hints(pages, hints.leaves[0], sizeof(hints.leaves)) > 0,
+                     pages->depth > 1);
 }
 
 /* The keys that were put, as many that were not, and a few that are shorter than a position: with
@@ -140,9 +149,35 @@ static void check(const struct rig *r, uint64_t count)
             memset(key, i * 36, sizeof(key));
             expect_same(r, &pages, (MDB_val){i + 1, key});
         }
-        pages.hints = hints;
+        pages.hints = &hints;
     }
-    assert_true((hints_of(&pages) > 0) == (pages.depth > 2));
+    expect_remembered(&pages);
+}
+
+/* The same keys, some at a time, are gone ahead of before they are looked for: that remembers the
+ * way to them, and changes nothing of what is found. */
+static void check_ahead(const struct rig *r, uint64_t count)
+{
+    struct tree_pages pages = pages_of(r);
+    static uint8_t bytes[TREE_AHEAD_MAX][KEY_MAX];
+    struct bytes keys[TREE_AHEAD_MAX];
+
+    for (uint64_t first = 0; first < 2 * count + 2; first += TREE_AHEAD_MAX) {
+        size_t asked = 1 + first / TREE_AHEAD_MAX % TREE_AHEAD_MAX;
+
+        for (size_t i = 0; i < asked; i++) {
+            MDB_val k = key_of(r, first + i, bytes[i]);
+
+            keys[i] = bytes_of(bytes[i], i == 3 ? 1 + first % 8 : k.mv_size);
+        }
+        tree_pages_go_ahead(&pages, keys, asked);
+        if (first == 0)
+            expect_remembered(&pages);
+        for (size_t i = 0; i < asked; i++)
+            expect_same(r, &pages, (MDB_val){keys[i].size, bytes[i]});
+    }
+    pages.hints = NULL;
+    tree_pages_go_ahead(&pages, keys, 1);
 }
 
 static void test_finds_what_lmdb_finds(void **state)
@@ -160,6 +195,7 @@ static void test_finds_what_lmdb_finds(void **state)
             put(&r, j);
         rig_read(&r);
         check(&r, count);
+        check_ahead(&r, count);
         /* Half of them go, as many others come: pages empty, merge and are used again. */
         mdb_txn_abort(r.txn);
         assert_int_equal(mdb_txn_begin(r.env, NULL, 0, &r.txn), 0);
@@ -171,8 +207,23 @@ static void test_finds_what_lmdb_finds(void **state)
         }
         rig_read(&r);
         check(&r, 2 * count);
+        check_ahead(&r, 2 * count);
         rig_close(&r);
     }
+}
+
+static void go_ahead_of_any(const struct rig *r, const struct tree_pages *pages, uint64_t count,
+                            uint64_t *random)
+{
+    static uint8_t bytes[TREE_AHEAD_MAX][KEY_MAX];
+    struct bytes keys[TREE_AHEAD_MAX];
+
+    for (size_t i = 0; i < TREE_AHEAD_MAX; i++) {
+        MDB_val k = key_of(r, model_random(random) % count, bytes[i]);
+
+        keys[i] = bytes_of(bytes[i], k.mv_size);
+    }
+    tree_pages_go_ahead(pages, keys, TREE_AHEAD_MAX);
 }
 
 /* Flips bytes of the pages' heads, offsets and nodes in a copy of the file. Whatever they lead to,
@@ -200,10 +251,11 @@ static void test_damaged_pages_are_left_to_lmdb(void **state)
         uint8_t *at = copy + page * pages.page_size + model_random(&random) % 400, key[KEY_MAX];
         struct tree_pages damaged = pages;
 
-        damaged.hints = round % 4 < 2 ? hints : NULL;
+        damaged.hints = round % 4 < 2 ? &hints : NULL;
         memcpy(copy, pages.map, size);
         damaged.map = copy;
         *at ^= (uint8_t)(1 + model_random(&random) % 255);
+        go_ahead_of_any(&r, &damaged, COUNT, &random);
         for (int i = 0; i < 20; i++) {
             MDB_val k = key_of(&r, model_random(&random) % COUNT, key);
             struct bytes found = {0};
@@ -271,6 +323,7 @@ static void test_lmdb_alone_finds_the_same(void **state)
 
             wire_put_position(key, i * (UINT64_MAX / COUNT));
             wire_put_position(key + 8, i);
+            tree_expect(&tree, &(struct bytes){key, sizeof(key)}, 1);
             assert_int_equal(tree_get(&tree, bytes_of(key, sizeof(key)), &record), 0);
             assert_int_equal(record.version.op, i);
             assert_int_equal(tree_get(&tree, bytes_of(key, 15), &record), RK_NOTFOUND);
