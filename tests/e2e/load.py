@@ -27,7 +27,7 @@ class Operation:
     was there, and that reply (None: the connection was lost, and when, or the load stopped, before
     one came)."""
 
-    __slots__ = ("client", "words", "invoked", "returned", "lost", "reply", "replies", "sent", "waited")
+    __slots__ = ("client", "words", "invoked", "returned", "lost", "reply", "replies", "sent", "since", "waited")
 
     def __init__(self, client, words, invoked):
         self.client = client
@@ -38,7 +38,8 @@ class Operation:
         self.reply = None
         self.replies = []  # to all commands, as far as they came
         self.sent = 0  # steps
-        self.waited = 0  # nanoseconds, for steps before the last
+        self.since = invoked  # since when the client waits for the next reply
+        self.waited = 0  # nanoseconds, at most, for the reply to a command
 
     def steps(self):
         return self.words if isinstance(self.words, Steps) else ([self.words],)
@@ -46,13 +47,14 @@ class Operation:
     def next_step(self, now):
         """The commands that are to be sent now."""
         if self.sent:
-            self.waited = max(self.waited, now - self.invoked)
-            self.invoked = now
+            self.invoked = self.since = now
         self.sent += 1
         return self.steps()[self.sent - 1]
 
     def take(self, reply, now):
         """True when it was the last one of a step."""
+        self.waited = max(self.waited, now - self.since)
+        self.since = now
         self.replies.append(reply)
         steps = self.steps()
         if len(self.replies) < sum(map(len, steps[: self.sent])):
@@ -62,9 +64,10 @@ class Operation:
         return True
 
     def seconds(self):
-        """How long the client waited for any step; without end if nothing ended it."""
+        """How long the client waited for the reply to any command, from its turn on; without end if
+        nothing ended it."""
         end = self.returned or self.lost
-        return max(self.waited, end - self.invoked) / 1e9 if end else math.inf
+        return max(self.waited, end - self.since) / 1e9 if end else math.inf
 
     def failed(self):
         return self.reply is None or any(r.startswith(b"-") and not r.startswith(NO_NUMBER) for r in self.replies)
