@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct store *open_with(const struct store_disk_options *options)
@@ -475,10 +476,20 @@ static int commit_when_told(void *arg, struct MDB_txn *txn)
     return store_files_real.commit(NULL, txn);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The writers here do not wait as they are told to. Those that take longer than that by themselves
+ * are not told to: the arithmetic is tested by test_write_pace. */
 static void test_writers_are_slowed_down_before_they_are_refused(void **state)
 {
     struct stuck stuck = {.files = store_files_real};
-    uint64_t slowest = 0, position, number = 0;
+    uint64_t began_us, slowest = 0, position, number = 0;
     struct store_disk_options options;
     struct store_stats stats;
     uint8_t value[1000] = {0}, key[16];
@@ -497,6 +508,7 @@ static void test_writers_are_slowed_down_before_they_are_refused(void **state)
     s = open_with(&options);
     assert_int_equal(store_delay_us(s), 0);
     atomic_store(&stuck.wait, true);
+    began_us = now_us();
     do {
         uint64_t delay = store_delay_us(s);
 
@@ -507,14 +519,16 @@ static void test_writers_are_slowed_down_before_they_are_refused(void **state)
         store_submit(s);
     } while (!error);
     assert_int_equal(error, RK_FULL);
-    assert_true(slowest > STORE_DELAY_US_MAX / 2);
     store_stats(s, &stats);
-    assert_true(stats.slowdowns > 100);
-    assert_true(stats.held_back_us > stats.slowdowns * WRITE_PACE_FREE_US);
+    if (now_us() - began_us < 4 * WRITE_PACE_FIRST_US_PER_MIB / 3) {
+        assert_true(slowest > STORE_DELAY_US_MAX / 2);
+        assert_true(stats.delay_us > STORE_DELAY_US_MAX / 2);
+        assert_true(stats.slowdowns > 100);
+        assert_true(stats.held_back_us > stats.slowdowns * WRITE_PACE_FREE_US);
+    }
     assert_int_equal(stats.full_refusals, 1);
     assert_int_equal(stats.nospace_refusals, 0);
     assert_true(stats.memory_bytes <= stats.memory_max);
-    assert_true(stats.delay_us > STORE_DELAY_US_MAX / 2);
     atomic_store(&stuck.wait, false);
     do {
         store_submit(s);
