@@ -65,6 +65,10 @@ void group_ask_where(struct shard *s, struct group *g, struct group_peer *peer);
 bool group_majority_follows(const struct group *g);
 /* A majority is known to follow my view under the group's epoch. */
 bool group_majority_current(const struct group *g);
+
+/* Whether a majority of each set that votes has this operation of the primary's view on stable
+ * storage. `committed` does not tell: it may be from before, when other sets voted. */
+bool group_majority_holds(const struct group *g, uint64_t op);
 /* A replica is nearly up to date. */
 bool group_lags_little(const struct shard *s, const struct group *g, const struct group_peer *peer);
 

@@ -262,15 +262,15 @@ bool group_has_taught(const struct shard *s, const struct group *g)
     return all || target_has_majority(s, g);
 }
 
-/* Every member of the target that is not missed follows and holds what there was when the epoch
- * came, and that is committed, so a majority of the target holds it in any case. A majority of both
- * sets is known to follow this view under this epoch, and so takes part in nothing that goes by an
- * earlier epoch any more: what is committed from now on, the target's majority holds, and what was
- * committed before, too. */
+/* What there was when the epoch came, a majority of the target has on stable storage, and so has
+ * every other member of it that is not missed, and follows. A majority of both sets is known to
+ * follow this view under this epoch, and so takes part in nothing that goes by an earlier epoch any
+ * more: what is committed from now on, the target's majority holds, and what was committed before,
+ * too. */
 bool group_is_ready(const struct shard *s, const struct group *g)
 {
     if (g->role != GROUP_PRIMARY || !g->started || !(g->votes & VOTE_TARGET) ||
-        g->committed < g->epoch_op || !group_majority_current(g))
+        !group_majority_holds(g, g->epoch_op) || !group_majority_current(g))
         return false;
     for (uint8_t i = 0; i < g->peer_count; i++) {
         const struct group_peer *peer = &g->peers[i];
