@@ -53,6 +53,8 @@ int group_pend(struct shard *s, struct group *g, const struct pending *p, struct
 /* Lets those replies go that need not wait any more. */
 void group_answer_pending(struct shard *s, struct group *g);
 void group_pend_abandon(struct shard *s, struct group *g);
+/* Counts anew what a majority holds: one more does, or others have the votes. */
+void group_commit(struct shard *s, struct group *g);
 /* A replica has all of my view up to `at` on stable storage. */
 void group_holds(struct shard *s, struct group *g, struct group_peer *peer, struct version at);
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m);

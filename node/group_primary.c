@@ -149,7 +149,7 @@ bool group_majority_holds(const struct group *g, uint64_t op)
     return majority_of(g, own_op(g), acked_by) >= (int64_t)op;
 }
 
-static void commit(struct shard *s, struct group *g)
+void group_commit(struct shard *s, struct group *g)
 {
     int64_t own = own_op(g);
     int64_t op = MUTANT(s, COMMIT_ALONE) && own >= 0 ? own : majority_of(g, own, acked_by);
@@ -168,7 +168,7 @@ void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct v
         return;
     g->self_acked = true;
     g->self_op = at.op;
-    commit(s, g);
+    group_commit(s, g);
 }
 
 void group_holds(struct shard *s, struct group *g, struct group_peer *peer, struct version at)
@@ -179,7 +179,7 @@ void group_holds(struct shard *s, struct group *g, struct group_peer *peer, stru
     if (!peer->acked || at.op > peer->acked_op) {
         peer->acked = true;
         peer->acked_op = at.op;
-        commit(s, g);
+        group_commit(s, g);
     }
 }
 

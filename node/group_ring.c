@@ -209,6 +209,10 @@ void group_set_ring(struct shard *s, struct group *g)
         history_clear(&s->history, &g->line);
     if (g->epoch != ring_changed(s->ring, g->partition))
         enter_epoch(s, g);
+    /* What waited for those that have no vote any more waits for nobody: nothing else may come that
+     * would let it go, and the change would wait with it. */
+    if (g->role == GROUP_PRIMARY)
+        group_commit(s, g);
 }
 
 /* --- how far a change is -------------------------------------------------------------------- */
