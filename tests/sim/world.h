@@ -74,6 +74,7 @@ struct sim_op {
     bool watched, seen;      /* STYLE_WATCH: WATCH and GET had an answer */
     bool dropped;            /* refused: must not have had an effect */
     bool must;               /* of the last phase: has to succeed */
+    bool again;              /* likewise, for the second time */
     uint8_t level; /* of a read: enum request_level; what it promises decides how it is checked */
     struct linear_op linear;
 };
@@ -83,6 +84,7 @@ struct sim_op {
 struct sim_client {
     uint32_t proxy;
     size_t first, end;
+    bool must_again; /* the operation before `first`, in its last phase, was answered UNCERTAIN */
     size_t asking;   /* the operation of which commands are still to be asked; end: none */
     uint64_t losses; /* of the proxy, when it asked */
 };
