@@ -207,7 +207,8 @@ void shard_expect(const struct shard *s, const struct request *const *m, size_t 
             keys[get][key_count[get]++] = message_next_arg(&rest, NULL);
     }
     for (int get = 0; get < 2; get++)
-        store_expect(s->store, keys[get], key_count[get], get);
+        if (key_count[get])
+            store_expect(s->store, keys[get], key_count[get], get);
 }
 
 /* --- links ---------------------------------------------------------------------------------- */
