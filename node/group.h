@@ -53,6 +53,7 @@ struct group_peer {
     bool acked;          /* it holds my view up to acked_op */
     struct version last; /* where it said that it stands, with its promise or later */
     uint64_t acked_op;
+    uint64_t source_op; /* PEER_WAITING: what this node must have itself before it gives it away */
     uint64_t confirmed; /* the newest round in which it said that my view is the highest it knows */
     uint64_t asked_ms;  /* when it was last asked for a promise or where it stands */
     uint64_t since_ms;  /* when it began to follow */

@@ -68,6 +68,8 @@ bool group_majority_follows(const struct group *g);
 /* A majority is known to follow my view under the group's epoch. */
 bool group_majority_current(const struct group *g);
 
+/* The newest operation of the primary's view that is on its own stable storage; -1: none. */
+int64_t group_own_op(const struct group *g);
 /* Whether a majority of each set that votes has this operation of the primary's view on stable
  * storage. `committed` does not tell: it may be from before, when other sets voted. */
 bool group_majority_holds(const struct group *g, uint64_t op);

@@ -138,20 +138,19 @@ static int64_t acked_by(const struct group_peer *peer)
     return peer->acked ? (int64_t)peer->acked_op : -1;
 }
 
-/* On its own stable storage, of the view's operations; -1: none. */
-static int64_t own_op(const struct group *g)
+int64_t group_own_op(const struct group *g)
 {
     return g->self_acked ? (int64_t)g->self_op : -1;
 }
 
 bool group_majority_holds(const struct group *g, uint64_t op)
 {
-    return majority_of(g, own_op(g), acked_by) >= (int64_t)op;
+    return majority_of(g, group_own_op(g), acked_by) >= (int64_t)op;
 }
 
 void group_commit(struct shard *s, struct group *g)
 {
-    int64_t own = own_op(g);
+    int64_t own = group_own_op(g);
     int64_t op = MUTANT(s, COMMIT_ALONE) && own >= 0 ? own : majority_of(g, own, acked_by);
 
     if (op < 0)
@@ -166,6 +165,7 @@ void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct v
 {
     if (g->role != GROUP_PRIMARY || view != g->view)
         return;
+    transfer_source_synced(s, g, group_own_op(g), (int64_t)at.op);
     g->self_acked = true;
     g->self_op = at.op;
     group_commit(s, g);

@@ -86,8 +86,12 @@ struct transfer_in {
     uint64_t next; /* number of the next chunk */
 };
 
-/* Begins a transfer to a peer, from where it said that it stands, now or when it is its turn. */
+/* Begins a transfer to a peer, from where it said that it stands: now; or when it is its turn and
+ * this node has on stable storage what the peer may have of its view. */
 void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer);
+/* This node has operations of its view up to `op` on stable storage now, and `before` (-1: none)
+ * until now: somebody's turn may have come. */
+void transfer_source_synced(struct shard *s, const struct group *g, int64_t before, int64_t op);
 /* Begins those that wait and whose turn it is; at the end of every turn. */
 void transfer_begin_waiting(struct shard *s);
 /* Compares a replica that follows, and repairs it. False: its turn has not come, or it does not

@@ -282,12 +282,32 @@ static struct transfer_out *transfer_new(struct shard *s, struct group_peer *pee
     return t;
 }
 
+/* Whether this node, holding the operations of its view up to `own_op` on stable storage (-1:
+ * none), has there all that the peer may have: the view's start is above anything of earlier views.
+ * The first chunk makes a mixture of the peer. If this node could then come back standing behind
+ * it, neither would be a source of what the peer had, and nobody might lead again though no disk
+ * was lost. */
+static bool is_source(const struct group_peer *peer, int64_t own_op)
+{
+    return own_op >= (int64_t)peer->source_op;
+}
+
+void transfer_source_synced(struct shard *s, const struct group *g, int64_t before, int64_t op)
+{
+    for (uint8_t i = 0; i < g->peer_count; i++)
+        if (g->peers[i].state == PEER_WAITING && !is_source(&g->peers[i], before) &&
+            is_source(&g->peers[i], op))
+            s->transfer_may_begin = true;
+}
+
 void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer)
 {
     struct transfer_out *t;
 
     transfer_stop(s, peer);
-    t = transfer_new(s, peer, TRANSFER_BRING_UP);
+    if (peer->state != PEER_WAITING)
+        peer->source_op = g->last.op;
+    t = is_source(peer, group_own_op(g)) ? transfer_new(s, peer, TRANSFER_BRING_UP) : NULL;
     peer->state = t ? PEER_TRANSFER : PEER_WAITING;
     if (!t)
         return;
