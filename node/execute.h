@@ -27,8 +27,9 @@ struct execute_view {
     uint64_t mutants;         /* node/mutant.h */
 };
 
-/* Clocks of replicas are taken to differ by less. A record that is nearer to its expiry is judged
- * by the primary alone, so that it does not come back once it was seen to be gone. */
+/* Clocks of replicas are taken to differ by less. A record that is nearer to its expiry, or past
+ * it, is judged by the primary alone: so it does not come back once it was seen to be gone, and a
+ * write that saw it, and is being committed yet, comes before a read that does not. */
 enum { EXECUTE_CLOCK_MS = 500 };
 
 /* What a read saw, to be waited for before its reply may leave. */
@@ -39,7 +40,7 @@ struct execute_seen {
 
 /* Appends a reply frame to `out`. 0; RK_NOMEM, RK_TOOBIG (the values together are more than a frame
  * holds), RK_CORRUPT (a damaged record), RK_UNSETTLED (LEVEL_VALUE: a record is about to expire, or
- * just has; the primary knows), RK_IO: `out` unchanged. */
+ * has; the primary knows), RK_IO: `out` unchanged. */
 int execute_read(const struct execute_view *v, const struct request *m, struct buf *out,
                  struct execute_seen *seen);
 
