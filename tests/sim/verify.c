@@ -174,7 +174,7 @@ static bool was_over(const struct world *w, uint16_t key, int64_t when_ms, uint6
     return false;
 }
 
-/* Whatever its level, no read shows what has expired. */
+/* Whatever its level, nobody who asks later is shown what has expired. */
 static void verify_unexpired(struct world *w, const struct sim_op *o)
 {
     const struct linear_op *l = &o->linear;
@@ -206,7 +206,7 @@ static bool take_operation(struct world *w, const struct sim_op *o, struct linea
 {
     if (o->dropped)
         return false;
-    if (o->level != LEVEL_LINEAR && o->linear.returned != LINEAR_NEVER)
+    if (o->linear.returned != LINEAR_NEVER)
         verify_unexpired(w, o);
     if (o->level == LEVEL_ANY) {
         if (o->linear.returned != LINEAR_NEVER)
@@ -218,6 +218,25 @@ static bool take_operation(struct world *w, const struct sim_op *o, struct linea
     if (o->level == LEVEL_PRIMARY)
         out->invoked = 0;
     return true;
+}
+
+static bool writes(const struct linear_op *l)
+{
+    return l->op != LINEAR_EXPIRY && operation_info(l->op)->writes;
+}
+
+/* A write sees what has not expired when its primary carries it out, and takes effect when a
+ * majority has it. So an expiry counts as having come behind the writes that were under way at its
+ * moment: not later than the last of them is answered. */
+static void let_expire_later(struct linear_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t moment = ops[i].invoked;
+
+        for (size_t j = 0; j < count && ops[i].op == LINEAR_EXPIRY; j++)
+            if (writes(&ops[j]) && ops[j].invoked < moment && ops[j].returned > ops[i].returned)
+                ops[i].returned = ops[j].returned;
+    }
 }
 
 enum { CONFIGURATIONS_MAX = 200000 };
@@ -234,6 +253,7 @@ void verify_history(struct world *w)
 
         for (size_t i = 0; i < w->op_count; i++)
             count += w->ops[i].partition == p && take_operation(w, &w->ops[i], &ops[count]);
+        let_expire_later(ops, count);
         switch (linear_check(ops, count, CONFIGURATIONS_MAX, &key)) {
         case LINEAR_YES:
             break;
