@@ -208,20 +208,64 @@ static struct ring *make_ring(const struct init *init, char *why, size_t why_siz
     return NULL;
 }
 
-static int read_done(const struct init *init, uint32_t i)
+/* What the node said to the ring that it was given; `then`: what follows from a no. */
+static int read_done(const struct init *init, uint32_t i, const char *then)
 {
     struct bytes body;
     struct done done;
     int error = fleet_answer(init->fleet, init->nodes[i], &body);
 
-    if (init->has_ring[i] || (!error && message_get_done(body, &done) == 0 && done.error == 0))
+    if (!error && message_get_done(body, &done) == 0 && done.error == 0)
         return EXIT_DONE;
     return control_fail(
-        "%s: %s: %.*s\nSome nodes may have the new ring already; mend this one and "
-        "give the same command again",
-        init->members[i].name, fleet_address(init->fleet, init->nodes[i]),
+        "%s: %s: %.*s\n%s", init->members[i].name, fleet_address(init->fleet, init->nodes[i]),
         error ? (int)strlen(fleet_why(init->fleet, init->nodes[i])) : (int)done.text.size,
-        error ? fleet_why(init->fleet, init->nodes[i]) : (const char *)done.text.data);
+        error ? fleet_why(init->fleet, init->nodes[i]) : (const char *)done.text.data, then);
+}
+
+/* Of two inits at once of the same nodes, both find them empty. So each gives its ring first to one
+ * node, which is the same for both: it takes one ring, and who is refused has given none to
+ * anybody. */
+static uint32_t first_of(const struct init *init)
+{
+    uint32_t first = 0;
+
+    for (uint32_t i = 1; i < init->count; i++)
+        if (memcmp(init->members[i].identity, init->members[first].identity, IDENTITY_SIZE) < 0)
+            first = i;
+    return first;
+}
+
+static int give_first(struct init *init, const struct ring_put *put, struct bytes request)
+{
+    uint32_t first = first_of(init);
+    int code;
+
+    if (init->has_ring[first])
+        return EXIT_DONE;
+    fleet_ask(init->fleet, init->nodes[first], MESSAGE_DONE, put->tag, request);
+    fleet_wait(init->fleet);
+    code = read_done(init, first,
+                     "The other nodes were given nothing. If somebody else made a ring of these "
+                     "nodes meanwhile, ringctl status shows it; else give the same command again");
+    init->has_ring[first] = code == EXIT_DONE;
+    return code;
+}
+
+static int give_others(struct init *init, const struct ring_put *put, struct bytes request)
+{
+    int code = EXIT_DONE;
+
+    for (uint32_t i = 0; i < init->count; i++)
+        if (!init->has_ring[i])
+            fleet_ask(init->fleet, init->nodes[i], MESSAGE_DONE, put->tag, request);
+    fleet_wait(init->fleet);
+    for (uint32_t i = 0; i < init->count && !code; i++)
+        if (!init->has_ring[i])
+            code = read_done(init, i,
+                             "Some nodes have the new ring already; mend this one and give the "
+                             "same command again");
+    return code;
 }
 
 /* To all that have none. */
@@ -229,20 +273,15 @@ static int give(struct init *init, const struct ring *ring)
 {
     struct buf encoded = {0}, request = {0};
     struct ring_put put = {.tag = fleet_tag(init->fleet)};
-    int error = ring_encode(ring, &encoded), code = EXIT_DONE;
+    int error = ring_encode(ring, &encoded), code;
 
     put.ring = buf_bytes(&encoded);
     error = error ? error : message_put_ring_put(&request, &put);
-    for (uint32_t i = 0; i < init->count && !error; i++)
-        if (!init->has_ring[i])
-            fleet_ask(init->fleet, init->nodes[i], MESSAGE_DONE, put.tag, buf_bytes(&request));
+    code = error ? control_fail("out of memory") : give_first(init, &put, buf_bytes(&request));
+    if (!code)
+        code = give_others(init, &put, buf_bytes(&request));
     buf_free(&encoded);
     buf_free(&request);
-    if (error)
-        return control_fail("out of memory");
-    fleet_wait(init->fleet);
-    for (uint32_t i = 0; i < init->count && !code; i++)
-        code = read_done(init, i);
     return code;
 }
 
