@@ -80,45 +80,67 @@ static void become_primary(struct shard *s, struct group *g)
     }
 }
 
-/* Looks whether the promises suffice, and who should lead: the replica that is most advanced,
- * because its state is there already. A replica that is half-way through a transfer promises with
- * the position it had before; that counts as a promise, but it is no source. */
-static void consider_promises(struct shard *s, struct group *g)
+/* The most advanced of those that promised; NULL: this replica. */
+struct front_runner {
+    struct version at;
+    struct group_peer *peer;
+    bool whole;
+    bool majority; /* those looked at are one */
+};
+
+/* Among all, or, of_whole, among those that are not half-way through a transfer. */
+static struct front_runner look_for_newest(struct group *g, bool of_whole)
 {
     struct tally promises = {0};
-    struct version newest = g->last;
-    struct group_peer *best = NULL;
-    bool whole = !g->partial || MUTANT(s, PARTIAL_SOURCE);
+    struct front_runner f = {.whole = !g->partial};
 
-    if (!g->self_promised)
-        return;
-    tally_add(&promises, g->votes);
+    if (f.whole || !of_whole) {
+        f.at = g->last;
+        tally_add(&promises, g->votes);
+    }
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
         int order;
 
-        if (!peer->promised || !peer->votes)
+        if (!peer->promised || !peer->votes || (of_whole && peer->partial))
             continue;
         tally_add(&promises, peer->votes);
-        order = version_compare(peer->last, newest);
-        if (order > 0 || (order == 0 && !whole && !peer->partial)) {
-            newest = peer->last;
-            whole = !peer->partial;
-            best = peer;
+        order = version_compare(peer->last, f.at);
+        if (order > 0 || (order == 0 && !f.whole && !peer->partial)) {
+            f.at = peer->last;
+            f.whole = !peer->partial;
+            f.peer = peer;
         }
     }
-    if (!group_is_majority(g, &promises) && !MUTANT(s, NO_PROMISES))
+    f.majority = group_is_majority(g, &promises);
+    return f;
+}
+
+/* Looks whether the promises suffice, and who should lead: the replica that is most advanced,
+ * because its state is there already. A replica that is half-way through a transfer promises with
+ * the position it had before; that counts as a promise, but it is no source. Where it is the most
+ * advanced one, others lead if they are a majority without it. */
+static void consider_promises(struct shard *s, struct group *g)
+{
+    struct front_runner f;
+
+    if (!g->self_promised)
         return;
-    if (whole && (!best || MUTANT(s, OWN_STATE))) {
+    f = look_for_newest(g, false);
+    if (!f.whole && !MUTANT(s, PARTIAL_SOURCE))
+        f = look_for_newest(g, true);
+    /* Else: wait for more promises, or for that of one that is a source. */
+    if (!f.majority && !MUTANT(s, NO_PROMISES))
+        return;
+    if (!f.peer || MUTANT(s, OWN_STATE)) {
         become_primary(s, g);
-    } else if (whole) {
-        uint16_t to = best->member;
+    } else {
+        uint16_t to = f.peer->member;
         uint64_t view = g->view;
 
         group_step_down(s, g, 0);
-        group_signal_now(s, g, to, SIGNAL_LEAD, view, newest);
+        group_signal_now(s, g, to, SIGNAL_LEAD, view, f.at);
     }
-    /* Else the newest state is a mixture's: wait for a promise with a source. */
 }
 
 void group_lead(struct shard *s, struct group *g)
