@@ -211,7 +211,7 @@ void group_set_ring(struct shard *s, struct group *g)
         enter_epoch(s, g);
     /* What waited for those that have no vote any more waits for nobody: nothing else may come that
      * would let it go, and the change would wait with it. */
-    if (g->role == GROUP_PRIMARY)
+    if (g->role == GROUP_PRIMARY && !MUTANT(s, UNCOUNTED))
         group_commit(s, g);
 }
 
@@ -273,8 +273,11 @@ bool group_has_taught(const struct shard *s, const struct group *g)
  * too. */
 bool group_is_ready(const struct shard *s, const struct group *g)
 {
-    if (g->role != GROUP_PRIMARY || !g->started || !(g->votes & VOTE_TARGET) ||
-        !group_majority_holds(g, g->epoch_op) || !group_majority_current(g))
+    bool held = MUTANT(s, READY_COMMITTED) ? g->committed >= g->epoch_op
+                                           : group_majority_holds(g, g->epoch_op);
+
+    if (g->role != GROUP_PRIMARY || !g->started || !(g->votes & VOTE_TARGET) || !held ||
+        !group_majority_current(g))
         return false;
     for (uint8_t i = 0; i < g->peer_count; i++) {
         const struct group_peer *peer = &g->peers[i];

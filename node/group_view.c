@@ -88,11 +88,12 @@ struct front_runner {
     bool majority; /* those looked at are one */
 };
 
-/* Among all, or, of_whole, among those that are not half-way through a transfer. */
-static struct front_runner look_for_newest(struct group *g, bool of_whole)
+/* Among all, or, of_whole, among those that are not half-way through a transfer; `whole`: this one
+ * is not. */
+static struct front_runner look_for_newest(struct group *g, bool whole, bool of_whole)
 {
     struct tally promises = {0};
-    struct front_runner f = {.whole = !g->partial};
+    struct front_runner f = {.whole = whole};
 
     if (f.whole || !of_whole) {
         f.at = g->last;
@@ -122,13 +123,14 @@ static struct front_runner look_for_newest(struct group *g, bool of_whole)
  * advanced one, others lead if they are a majority without it. */
 static void consider_promises(struct shard *s, struct group *g)
 {
+    bool whole = !g->partial || MUTANT(s, PARTIAL_SOURCE);
     struct front_runner f;
 
     if (!g->self_promised)
         return;
-    f = look_for_newest(g, false);
-    if (!f.whole && !MUTANT(s, PARTIAL_SOURCE))
-        f = look_for_newest(g, true);
+    f = look_for_newest(g, whole, false);
+    if (!f.whole)
+        f = look_for_newest(g, whole, true);
     /* Else: wait for more promises, or for that of one that is a source. */
     if (!f.majority && !MUTANT(s, NO_PROMISES))
         return;

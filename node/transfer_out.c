@@ -1,5 +1,6 @@
 /* The primary's side of a transfer: reading, comparing ever more closely, sending. */
 #include "node/group_parts.h"
+#include "node/mutant.h"
 #include "node/past.h"
 #include "node/shard.h"
 #include "node/transfer.h"
@@ -307,7 +308,9 @@ void transfer_begin(struct shard *s, struct group *g, struct group_peer *peer)
     transfer_stop(s, peer);
     if (peer->state != PEER_WAITING)
         peer->source_op = g->last.op;
-    t = is_source(peer, group_own_op(g)) ? transfer_new(s, peer, TRANSFER_BRING_UP) : NULL;
+    t = is_source(peer, group_own_op(g)) || MUTANT(s, SOURCE_UNSYNCED)
+            ? transfer_new(s, peer, TRANSFER_BRING_UP)
+            : NULL;
     peer->state = t ? PEER_TRANSFER : PEER_WAITING;
     if (!t)
         return;

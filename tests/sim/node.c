@@ -342,8 +342,8 @@ static void end_shard(struct world *w, struct place *p, bool tell)
     p->shard = NULL;
     p->ring = NULL;
     p->life++;
-    /* What the sync thread was at may have got there. */
-    if (!error && submitted > synced && sim_random_chance(&w->random, 500))
+    /* What the sync thread was at may have got there; in a script it has not. */
+    if (!error && submitted > synced && !w->script && sim_random_chance(&w->random, 500))
         store_memory_sync(p->store, sim_random_range(&w->random, synced, submitted));
     store_memory_crash(p->store);
 }

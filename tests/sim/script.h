@@ -12,7 +12,7 @@
  *   cut A B, join A B   both directions
  *   drop A B            the connections between them end, with what is on the way
  *   kill N, start N     a node's process
- *   power N             its machine
+ *   power N             its machine; what was not synced is lost
  *   slow N FACTOR       its syncs take so many times as long from now on
  *   tick N              its timer runs; else timers stand still until the script has ended
  *   lead N              it prepares a view
