@@ -118,7 +118,8 @@ static int judge(const struct execute *x, const struct store_record *record)
         return RK_NOTFOUND;
     if (!record->expire_ms)
         return 0;
-    if (x->request->level == LEVEL_VALUE && left_ms < EXECUTE_CLOCK_MS)
+    if (x->request->level == LEVEL_VALUE && left_ms < EXECUTE_CLOCK_MS &&
+        !(MUTANT_OF(x->view->mutants, EXPIRED_JUDGED) && left_ms <= -EXECUTE_CLOCK_MS))
         return RK_UNSETTLED;
     return left_ms > 0 || MUTANT_OF(x->view->mutants, EXPIRED_SEEN) ? 0 : RK_NOTFOUND;
 }

@@ -31,7 +31,8 @@
     X(TOUCH_UNSYNCED, 22)  /* a state is told to be the newest that is not on stable storage */  \
     X(READY_COMMITTED, 32) /* a change goes on when the operations are committed, by whomever */ \
     X(UNCOUNTED, 33)       /* a majority is not counted anew when others have the votes */       \
-    X(SOURCE_UNSYNCED, 34) /* a replica is brought up from what is not on stable storage */
+    X(SOURCE_UNSYNCED, 34) /* a replica is brought up from what is not on stable storage */      \
+    X(EXPIRED_JUDGED, 35)  /* any replica tells that a key has expired */
 
 #ifdef RINGKV_MUTANTS
 enum mutant {

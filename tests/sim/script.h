@@ -18,7 +18,7 @@
  *   lead N              it prepares a view
  *   until N leads       waits until it does
  *   until N sends       waits until it has sent a chunk of a transfer
- *   ask C COMMAND KEY.. values stand behind their keys
+ *   ask C COMMAND KEY.. values stand behind their keys; of EXPIRE in how many ms
  *   answered C          waits until the client has its answers
  *   sees C VALUE        the newest answer is this value; `nil`: none
  *

@@ -100,6 +100,16 @@ static int64_t draw_expiry(struct world *w)
     return world_wall_ms(w) - 5 + (int64_t)sim_random_below(&w->random, span);
 }
 
+/* Gives an operation its time, whose moment becomes a point of the history. */
+static void set_expiry(struct world *w, struct sim_op *o, int64_t when_ms)
+{
+    uint64_t at_us = when_ms > WALL_BASE_MS ? (uint64_t)(when_ms - WALL_BASE_MS) * 1000 : 0;
+
+    o->linear.by = when_ms;
+    events_put(&w->events, at_us > w->now_us ? at_us : w->now_us, EVENT_EXPIRY, o->linear.keys[0],
+               0, (uint64_t)when_ms);
+}
+
 static void draw_timed(struct world *w, uint32_t client)
 {
     static const uint8_t timed[] = {OP_SETX,   OP_SETX,    OP_SETX,
@@ -109,16 +119,11 @@ static void draw_timed(struct world *w, uint32_t client)
     uint32_t tag = w->tags[sim_random_below(&w->random, tags_in_use(w))];
     uint32_t key = tag * KEYS_OF_TAG + (uint32_t)sim_random_below(&w->random, w->shape.keys);
     struct sim_op *o = new_op(w, client, op, key);
-    uint64_t at_us;
 
     if (op == OP_SETX)
         o->linear.values[0] = new_value(w, 0);
-    if (op != OP_SETX && op != OP_EXPIRE)
-        return;
-    o->linear.by = draw_expiry(w);
-    at_us = o->linear.by > WALL_BASE_MS ? (uint64_t)(o->linear.by - WALL_BASE_MS) * 1000 : 0;
-    events_put(&w->events, at_us > w->now_us ? at_us : w->now_us, EVENT_EXPIRY, key, 0,
-               (uint64_t)o->linear.by);
+    if (op == OP_SETX || op == OP_EXPIRE)
+        set_expiry(w, o, draw_expiry(w));
 }
 
 static void draw_op(struct world *w, uint32_t client)
@@ -393,6 +398,8 @@ int workload_ask(struct world *w, uint32_t client, const char *name, const char 
         words += taken;
         count -= taken;
     }
+    if (op == OP_EXPIRE)
+        set_expiry(w, o, world_wall_ms(w) + o->linear.by);
     start(w, client, w->op_count - 1);
     return 0;
 }
