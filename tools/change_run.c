@@ -33,6 +33,7 @@ struct run {
     char waiting[WAITING_SIZE];
     char leavers[512];    /* members that are gone when it has ended */
     bool drives;          /* else it only watches */
+    bool looked;          /* once at least */
     uint64_t begun_epoch; /* of the change that is run */
     int64_t started_ms, epoch_ms,
         moved_ms; /* the run; the ring's epoch; when anything moved last */
@@ -203,6 +204,9 @@ static int turn(struct run *r, bool *done)
     if (follow(r))
         return EXIT_DONE;
     reports_headway(r->reports, s->ring, &r->headway);
+    if (!r->looked)
+        r->headway.begun_milli = headway_milli(&r->headway);
+    r->looked = true;
     note_waiting(r);
     note_leavers(r);
     show(r);

@@ -10,6 +10,8 @@ enum { LEARNED_MILLI = 900, JOINT_MILLI = 950 };
 
 enum { BAR_MIN = 10, BAR_MAX = 40 };
 
+enum { GAINED_MIN = 20 }; /* of 1000: less tells no pace */
+
 enum { RATE_SHOWN_MIN = 50000 }; /* bytes a second: less would be shown as nothing */
 
 static bool moves(const struct ring *ring, uint32_t p)
@@ -51,14 +53,15 @@ uint32_t headway_milli(const struct headway *p)
 uint64_t headway_seconds_left(const struct headway *p)
 {
     uint64_t milli = headway_milli(p);
+    uint64_t gained = milli > p->begun_milli ? milli - p->begun_milli : 0;
 
     if (milli >= 1000)
         return 0;
     if (p->bytes_total && p->rate && p->bytes_sent < p->bytes_total)
         return (p->bytes_total - p->bytes_sent) / p->rate;
-    if (milli < 20 || p->seconds == 0)
+    if (gained < GAINED_MIN || p->seconds == 0)
         return UINT64_MAX;
-    return p->seconds * (1000 - milli) / milli;
+    return p->seconds * (1000 - milli) / gained;
 }
 
 /* What stands behind the bar. */

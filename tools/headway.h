@@ -15,6 +15,7 @@ struct headway {
     uint64_t rate;                  /* bytes a second, at this moment */
     uint64_t bytes_total;           /* as estimated; 0: not known */
     uint64_t seconds;               /* since it began, or was taken up */
+    uint32_t begun_milli;           /* how far it was then */
     bool paused, cancelled;
     const char *waiting; /* for whom it waits; NULL: for nobody in particular */
 };

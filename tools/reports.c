@@ -141,13 +141,13 @@ int reports_poll(struct reports *r, struct survey *s)
 
 void reports_headway(const struct reports *r, const struct ring *ring, struct headway *h)
 {
-    const char *waiting = h->waiting;
-    uint64_t bytes_total = h->bytes_total, seconds = h->seconds;
+    struct headway before = *h;
 
     headway_of_ring(ring, h);
-    h->waiting = waiting;
-    h->bytes_total = bytes_total;
-    h->seconds = seconds;
+    h->waiting = before.waiting;
+    h->bytes_total = before.bytes_total;
+    h->seconds = before.seconds;
+    h->begun_milli = before.begun_milli;
     h->learned = r->learned;
     h->bytes_sent = r->bytes;
     h->keys_sent = r->keys;

@@ -125,11 +125,19 @@ static void test_headway(void **state)
     assert_true(strlen(line) < HEADWAY_LINE_SIZE - 1);
     h = (struct headway){.total = 200};
     assert_true(headway_seconds_left(&h) == UINT64_MAX);
+    /* Taken up again half-way: the pace is that since then. */
+    h = (struct headway){.total = 200, .moved = 101, .begun_milli = 500, .seconds = 1};
+    assert_true(headway_seconds_left(&h) == UINT64_MAX);
+    h.moved = 120;
+    h.seconds = 10;
+    assert_int_equal(headway_seconds_left(&h), 40);
+    h = (struct headway){.total = 200};
     h.moved = 200;
     assert_int_equal(headway_milli(&h), 1000);
     assert_int_equal(headway_seconds_left(&h), 0);
-    h = (struct headway){UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX,
-                         UINT64_MAX, UINT64_MAX, UINT64_MAX, true,       true,       NULL};
+    h = (struct headway){UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,
+                         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX,
+                         true,       true,       NULL};
     headway_json(&h, UINT64_MAX, line);
     assert_int_equal(line[strlen(line) - 1], '}');
 }
