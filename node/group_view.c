@@ -129,10 +129,10 @@ static void consider_promises(struct shard *s, struct group *g)
     if (!g->self_promised)
         return;
     f = look_for_newest(g, whole, false);
-    if (!f.whole)
+    if (!f.whole && !MUTANT(s, MIXTURE_AWAITED))
         f = look_for_newest(g, whole, true);
     /* Else: wait for more promises, or for that of one that is a source. */
-    if (!f.majority && !MUTANT(s, NO_PROMISES))
+    if (!f.whole || (!f.majority && !MUTANT(s, NO_PROMISES)))
         return;
     if (!f.peer || MUTANT(s, OWN_STATE)) {
         become_primary(s, g);
