@@ -89,22 +89,23 @@ static bool wait_for_commit(struct shard *s, struct group *g, const struct reque
 static void let_go(struct shard *s, struct group *g, uint64_t client, const struct request *m,
                    struct buf *out, size_t before, const struct execute_seen *seen)
 {
-    struct bytes frame = bytes_of(buf_head(out) + before, buf_len(out) - before);
+    size_t size = buf_len(out) - before;
     struct pending p = {.client = client, .id = m->id};
     struct held_item item = {.position = seen->position, .to = client, .kind = HELD_REPLY};
     int error = 0;
 
     if (m->level == LEVEL_LINEAR || m->level == LEVEL_PRIMARY) {
+        /* May signal to a node for which `out` is, and move its bytes. */
         if (!wait_for_commit(s, g, m, seen, &p))
             return;
-        error = group_pend(s, g, &p, frame);
+        error = group_pend(s, g, &p, bytes_of(buf_head(out) + before, size));
     } else {
         /* The view of the state is told as well. */
         if (m->level != LEVEL_ANY && g->view_position > item.position)
             item.position = g->view_position;
         if (item.position <= s->synced)
             return;
-        error = held_add(&s->held, item, frame);
+        error = held_add(&s->held, item, bytes_of(buf_head(out) + before, size));
     }
     buf_truncate(out, before);
     if (error)

@@ -48,7 +48,7 @@ int scrub_step(struct scrub *s, size_t bytes_max)
     int error = scrub_begin(s);
 
     while (!error && bytes < bytes_max) {
-        error = tree_cursor_move(s->cursor, start, &key, &value);
+        error = tree_cursor_move(s->tree, s->cursor, start, &key, &value);
         start = NULL;
         if (error)
             break;

@@ -40,7 +40,7 @@ static int give_tree(struct scan *s, struct bytes key, struct bytes value)
 
 static int move_tree(struct scan *s, const struct bytes *from)
 {
-    int error = tree_cursor_move(s->cursor, from, &s->key, &s->value);
+    int error = tree_cursor_move(&s->disk->tree, s->cursor, from, &s->key, &s->value);
 
     s->in_tree = error == 0;
     return error == RK_NOTFOUND ? 0 : error;

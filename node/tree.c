@@ -1,8 +1,10 @@
 #include "node/tree.h"
+#include "node/expiry_rank.h"
 #include "node/tree_meta.h"
 #include "node/tree_order.h"
 #include "node/tree_record.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -77,6 +79,7 @@ static size_t first_map_size(const struct tree *t, size_t map_size)
 static int open_environment(struct tree *t, size_t map_size)
 {
     int result = reserve_lock_file(t);
+    MDB_stat stat;
 
     if (!result)
         result = mdb_env_create(&t->env);
@@ -88,6 +91,10 @@ static int open_environment(struct tree *t, size_t map_size)
         result = mdb_env_set_mapsize(t->env, first_map_size(t, map_size));
     if (!result)
         result = mdb_env_open(t->env, t->path, ENVIRONMENT_FLAGS, 0600);
+    if (!result)
+        result = mdb_env_stat(t->env, &stat);
+    if (!result)
+        t->page_size = stat.ms_psize;
     return result;
 }
 
@@ -217,14 +224,13 @@ static bool locate_records(struct tree *t)
     MDB_val name = {sizeof(RECORDS) - 1, RECORDS}, row;
     size_t snapshot = mdb_txn_id(t->reader);
     MDB_envinfo info;
-    MDB_stat stat;
 
     if (t->located == snapshot)
         return true;
     if (!t->pages_known || mdb_get(t->reader, t->tables, &name, &row) != 0 ||
-        mdb_env_info(t->env, &info) != 0 || mdb_stat(t->reader, t->records, &stat) != 0)
+        mdb_env_info(t->env, &info) != 0)
         return false;
-    t->pages.page_size = stat.ms_psize;
+    t->pages.page_size = t->page_size;
     t->pages.snapshot = snapshot;
     if (tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno) != 0)
         return false;
@@ -232,14 +238,39 @@ static bool locate_records(struct tree *t)
     return true;
 }
 
-/* LMDB's own way, for what tree_pages.h leaves to it. */
+/* LMDB believes what a page says of a value's size, and would have us read behind the end of the
+ * file. A value begins on a page that carries its number; only one that has pages of its own goes
+ * beyond that page. */
+static bool ends_in_file(const struct tree *t, MDB_val value)
+{
+    size_t offset = (uintptr_t)value.mv_data % t->page_size;
+    MDB_envinfo info;
+    uint64_t number;
+
+    if (offset + value.mv_size <= t->page_size)
+        return true;
+    if (value.mv_size > TREE_RECORD_SIZE_MAX || mdb_env_info(t->env, &info) != 0)
+        return false;
+    memcpy(&number, (const uint8_t *)value.mv_data - offset, sizeof(number));
+    return number <= info.me_last_pgno &&
+           offset + value.mv_size <= (info.me_last_pgno + 1 - number) * t->page_size;
+}
+
+/* A value that LMDB has found. None stands for one that cannot be true: no record is empty, so its
+ * checksum is wrong. */
+static struct bytes value_of(const struct tree *t, MDB_val value)
+{
+    return ends_in_file(t, value) ? bytes_of(value.mv_data, value.mv_size) : (struct bytes){0};
+}
+
+/* LMDB's own way, where the format of its pages is not known. */
 static int get_by_lmdb(struct tree *t, struct bytes key, struct bytes *out)
 {
     MDB_val k = {key.size, (void *)key.data}, value;
     int result = mdb_get(t->reader, t->records, &k, &value);
 
     if (!result)
-        *out = bytes_of(value.mv_data, value.mv_size);
+        *out = value_of(t, value);
     return tree_error(result);
 }
 
@@ -249,8 +280,7 @@ static int find_record(struct tree *t, struct bytes key, struct bytes *value)
 
     if (error)
         return error;
-    error = locate_records(t) ? tree_pages_find(&t->pages, key, value) : RK_CORRUPT;
-    return error == RK_CORRUPT ? get_by_lmdb(t, key, value) : error;
+    return locate_records(t) ? tree_pages_find(&t->pages, key, value) : get_by_lmdb(t, key, value);
 }
 
 int tree_get(struct tree *t, struct bytes key, struct store_record *out)
@@ -299,9 +329,20 @@ int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out)
     return tree_error(result);
 }
 
-int tree_cursor_move(MDB_cursor *cursor, const struct bytes *from, struct bytes *key,
-                     struct bytes *value)
+/* Said once: the same page would be met again and again. */
+static void tell_damaged(struct tree *t, const char *what)
 {
+    if (!__atomic_exchange_n(&t->told, true, __ATOMIC_RELAXED))
+        log_error(
+            "store: a page is damaged file=%s why=\"%s\"; replace this node (ringctl replace)",
+            t->path, what);
+}
+
+int tree_cursor_move(struct tree *t, MDB_cursor *cursor, const struct bytes *from,
+                     struct bytes *key, struct bytes *value)
+{
+    size_t key_size_max =
+        mdb_cursor_dbi(cursor) == t->expiry ? EXPIRY_KEY_SIZE_MAX : STORE_KEY_SIZE_MAX;
     MDB_val k = {0}, v = {0};
     int result;
 
@@ -311,10 +352,20 @@ int tree_cursor_move(MDB_cursor *cursor, const struct bytes *from, struct bytes 
                             !from        ? MDB_NEXT
                             : from->size ? MDB_SET_RANGE
                                          : MDB_FIRST);
-    if (result)
-        return tree_error(result);
+    if (result) {
+        int error = tree_error(result);
+
+        if (error != RK_CORRUPT)
+            return error;
+        tell_damaged(t, mdb_strerror(result));
+        return RK_IO;
+    }
+    if (k.mv_size == 0 || k.mv_size > key_size_max) {
+        tell_damaged(t, "a key has a size that none has");
+        return RK_IO;
+    }
     *key = bytes_of(k.mv_data, k.mv_size);
-    *value = bytes_of(v.mv_data, v.mv_size);
+    *value = value_of(t, v);
     return 0;
 }
 

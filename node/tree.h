@@ -24,6 +24,8 @@ struct tree {
     MDB_dbi tables; /* their rows */
     const struct store_files *files;
     char *path;
+    size_t page_size;
+    bool told;               /* that a page is damaged */
     MDB_txn *reader;         /* of the shard's thread */
     bool reading;            /* it is open */
     struct tree_pages pages; /* of records, as of transaction: */
@@ -59,10 +61,12 @@ void tree_end_turn(struct tree *t);
 /* A cursor in the shard's read transaction. *out is NULL on failure. 0 or RK_IO. */
 int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out);
 
-/* Goes to the first key at or behind `from`, or (from NULL) to the next. 0, RK_NOTFOUND at the end,
- * RK_IO. */
-int tree_cursor_move(MDB_cursor *cursor, const struct bytes *from, struct bytes *key,
-                     struct bytes *value);
+/* Goes to the first key at or behind `from`, or (from NULL) to the next, in records or expiry. 0;
+ * RK_NOTFOUND at the end; RK_IO: it cannot be said what comes, as when a page is damaged. A key is
+ * no longer than those that are written, and a value, which may be damaged, ends within the file.
+ */
+int tree_cursor_move(struct tree *t, MDB_cursor *cursor, const struct bytes *from,
+                     struct bytes *key, struct bytes *value);
 
 /* ---- for both threads ---- */
 

@@ -98,8 +98,8 @@ static bool page_open(const struct tree_pages *p, uint64_t number, struct page *
     *out = (struct page){.all = p,
                          .at = at,
                          .kind = get_u16(at + KIND_AT) & KINDS,
-                         .nodes = (lower - PAGE_HEAD_SIZE) / 2};
-    return get_u64(at) == number && lower > PAGE_HEAD_SIZE && lower <= p->page_size;
+                         .nodes = lower > PAGE_HEAD_SIZE ? (lower - PAGE_HEAD_SIZE) / 2 : 0};
+    return get_u64(at) == number && out->nodes > 0 && lower <= p->page_size;
 }
 
 static unsigned node_offset(const struct page *page, unsigned i)

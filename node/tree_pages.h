@@ -9,8 +9,8 @@
  * not at the root. Another snapshot has other pages: what was remembered of one before is not used.
  *
  * What is read is the format of LMDB 0.9 on 64-bit little-endian machines. Every page carries its
- * number and its kind, which are checked, as every offset is: what is not as expected is left to
- * LMDB.
+ * number and its kind, which are checked, as every offset is: LMDB, which checks none of it, could
+ * not be asked about a page that is not as expected.
  */
 #ifndef RINGKV_NODE_TREE_PAGES_H
 #define RINGKV_NODE_TREE_PAGES_H

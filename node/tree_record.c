@@ -4,6 +4,7 @@
 #include "shared/wire.h"
 
 enum { FLAG_DELETED = 1, FLAG_EXPIRES = 2, FLAGS = 3, HEAD_SIZE = 21, EXPIRY_SIZE = 8 };
+_Static_assert((int)HEAD_SIZE + (int)EXPIRY_SIZE == (int)TREE_RECORD_HEAD_MAX, "both parts");
 
 size_t tree_record_head_size(int64_t expire_ms)
 {

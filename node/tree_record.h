@@ -10,6 +10,10 @@
 #define RINGKV_NODE_TREE_RECORD_H
 
 #include "node/store.h"
+#include "shared/limits.h"
+
+/* A record is no larger. */
+enum { TREE_RECORD_HEAD_MAX = 29, TREE_RECORD_SIZE_MAX = TREE_RECORD_HEAD_MAX + VALUE_SIZE_MAX };
 
 /* The part before the value. */
 size_t tree_record_head_size(int64_t expire_ms);
