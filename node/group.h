@@ -96,6 +96,8 @@ struct group {
     uint64_t view;        /* mine, as candidate or primary */
     uint64_t highest;     /* number of the highest view heard of */
     uint64_t leader;      /* the view whose primary was heard from since its link is up; 0: none */
+    uint64_t unled;       /* the highest view above these that a request was bound to, and since */
+    uint64_t unled_ms;    /* when: nobody may lead it */
     uint64_t since_ms;    /* when the role began */
     uint64_t promised_ms; /* when another node was last promised a view; 0: not yet */
     bool gap_told;        /* the primary knows that this replica cannot follow */

@@ -322,14 +322,41 @@ static int request_write(struct shard *s, struct group *g, uint64_t client, cons
 
 /* --- where to ------------------------------------------------------------------------------- */
 
+enum { UNLED_AHEAD_MAX = 1024 }; /* such a view is not further ahead of what is known */
+
+/* The request is bound to a view above `known`, and those who know that view better do not lead it.
+ * Who promised it may have told a proxy so and died, all of them, before the promise was on stable
+ * storage: then nobody will ever lead it, and the proxy, which never binds a request to a lower
+ * view than one that it knows, is helped by nothing but a higher one. True: it is time for that,
+ * because the view was not heard of for long enough. */
+static bool is_unled(struct shard *s, struct group *g, uint64_t known, uint64_t view)
+{
+    if (view <= known || view_number(view) > g->highest + UNLED_AHEAD_MAX || MUTANT(s, UNLED))
+        return false;
+    if (view > g->unled) {
+        g->unled = view;
+        g->unled_ms = s->now_ms;
+    }
+    return s->now_ms - g->unled_ms >= s->options.candidate_ms;
+}
+
+/* Leads a view above one that nobody leads. */
+static void lead_above(struct shard *s, struct group *g, uint64_t view)
+{
+    if (view_number(view) > g->highest)
+        g->highest = view_number(view);
+    group_lead(s, g);
+}
+
 /* The proxy cannot reach the primary. If this replica can, it passes the request on instead of
  * fighting over the view; else it leads. */
 static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
                           const struct request *m)
 {
     uint16_t primary = view_member(g->leader);
+    bool unled = is_unled(s, g, g->leader, m->view);
 
-    if (g->role == GROUP_BACKUP && g->leader && primary != s->me &&
+    if (g->role == GROUP_BACKUP && g->leader && primary != s->me && !unled &&
         s->host.peer_alive(s->host.arg, primary, g->partition)) {
         if (m->view == g->leader)
             shard_relay(s, primary, client, m);
@@ -341,7 +368,7 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
      * each other are slower than one. */
     if (g->role == GROUP_BACKUP &&
         (!g->promised_ms || s->now_ms - g->promised_ms >= s->options.candidate_ms))
-        group_lead(s, g);
+        lead_above(s, g, unled ? m->view : 0);
     s->counters.refused_elsewhere++;
     refuse(s, client, m, REFUSAL_ELSEWHERE);
 }
@@ -394,6 +421,10 @@ int group_request(struct shard *s, struct group *g, uint64_t client, const struc
         }
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
+    } else if (m->flags & REQUEST_LEAD && is_unled(s, g, g->view, m->view)) {
+        lead_above(s, g, m->view);
+        s->counters.refused_elsewhere++;
+        refuse(s, client, m, REFUSAL_ELSEWHERE);
     } else if (m->view != g->view && !(MUTANT(s, UNBOUND) && m->view)) {
         s->counters.refused_elsewhere++;
         shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->view, g->last.op);
