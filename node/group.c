@@ -187,6 +187,7 @@ static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
         group_disown(s, g, peer);
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
+    peer->located = true;
     /* What it stands at is on its stable storage. The acknowledgement that said so may have come
      * under an earlier epoch, and then it was not heard. */
     if (!(m->flags & SIGNAL_PARTIAL) && m->last.view == g->view)

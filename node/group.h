@@ -43,14 +43,15 @@ enum peer_state {
 };
 
 struct group_peer {
-    uint16_t member;     /* number */
-    uint8_t state;       /* enum peer_state */
-    uint8_t votes;       /* node/vote.h; 0: a learner */
-    bool current;        /* it has followed my view under the group's epoch */
-    bool promised;       /* my view, as candidate or primary */
-    bool partial;        /* its state is of no use */
-    bool no_past;        /* it remembers nothing, it said with its promise */
-    bool acked;          /* it holds my view up to acked_op */
+    uint16_t member; /* number */
+    uint8_t state;   /* enum peer_state */
+    uint8_t votes;   /* node/vote.h; 0: a learner */
+    bool current;    /* it has followed my view under the group's epoch */
+    bool located;    /* it has said where it stands, in answer to my view and under that epoch */
+    bool promised;   /* my view, as candidate or primary */
+    bool partial;    /* its state is of no use */
+    bool no_past;    /* it remembers nothing, it said with its promise */
+    bool acked;      /* it holds my view up to acked_op */
     struct version last; /* where it said that it stands, with its promise or later */
     uint64_t acked_op;
     uint64_t source_op; /* PEER_WAITING: what this node must have itself before it gives it away */

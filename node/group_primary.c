@@ -188,6 +188,7 @@ void group_acked(struct shard *s, struct group *g, struct group_peer *peer, cons
     shard_note_ack(s, peer->member, g->partition);
     if (g->role != GROUP_PRIMARY || m->view != g->view)
         return;
+    peer->located = true;
     if (peer->state == PEER_UNKNOWN)
         group_catch_up(s, g, peer, m->last, m->flags);
     group_holds(s, g, peer, m->last);

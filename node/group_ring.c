@@ -179,7 +179,7 @@ static void enter_epoch(struct shard *s, struct group *g)
     g->gap_told = g->write_failed = false;
     transfer_forget(&g->incoming);
     for (uint8_t i = 0; i < g->peer_count; i++)
-        g->peers[i].current = false;
+        g->peers[i].current = g->peers[i].located = false;
     if (g->role == GROUP_PRIMARY)
         lead_on(s, g);
     else if (g->role == GROUP_CANDIDATE)

@@ -109,7 +109,9 @@ static void ask_again(struct shard *s, struct group *g)
         } else if (g->role == GROUP_PRIMARY &&
                    (peer->state == PEER_UNKNOWN || peer->state == PEER_LAGGING)) {
             group_ask_where(s, g, peer);
-        } else if (g->role == GROUP_PRIMARY && peer->state == PEER_FOLLOWING && !peer->current) {
+        } else if (g->role == GROUP_PRIMARY && peer->state == PEER_FOLLOWING && !peer->located) {
+            /* A confirmation does not tell: steps that waited there for room are gone with the
+             * epoch under which they were sent. */
             group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
         }
     }

@@ -56,7 +56,7 @@ static void become_primary(struct shard *s, struct group *g)
     g->started = g->self_acked = false;
     g->self_op = g->committed = g->expiry_op = g->round = g->epoch_op = 0;
     for (uint8_t i = 0; i < g->peer_count; i++) {
-        g->peers[i].acked = g->peers[i].current = false;
+        g->peers[i].acked = g->peers[i].current = g->peers[i].located = false;
         g->peers[i].acked_op = g->peers[i].confirmed = 0;
         transfer_stop(s, &g->peers[i]);
         if (g->peers[i].state != PEER_DOWN)
