@@ -111,9 +111,13 @@ static int64_t majority_of(const struct group *g, int64_t own,
     return lowest;
 }
 
+/* Only of those that have answered under the group's epoch: then they still follow this view, so
+ * what they said before is still true. Otherwise another view may have begun meanwhile, without
+ * their vote or in an epoch that this node has missed, and have taken away what they acknowledged.
+ */
 static int64_t confirmed_by(const struct group_peer *peer)
 {
-    return (int64_t)peer->confirmed;
+    return peer->current ? (int64_t)peer->confirmed : 0;
 }
 
 void group_answer_pending(struct shard *s, struct group *g)
@@ -135,7 +139,7 @@ void group_answer_pending(struct shard *s, struct group *g)
 
 static int64_t acked_by(const struct group_peer *peer)
 {
-    return peer->acked ? (int64_t)peer->acked_op : -1;
+    return peer->acked && peer->current ? (int64_t)peer->acked_op : -1;
 }
 
 int64_t group_own_op(const struct group *g)
@@ -153,10 +157,9 @@ void group_commit(struct shard *s, struct group *g)
     int64_t own = group_own_op(g);
     int64_t op = MUTANT(s, COMMIT_ALONE) && own >= 0 ? own : majority_of(g, own, acked_by);
 
-    if (op < 0)
-        return;
-    g->started = true;
-    if ((uint64_t)op > g->committed)
+    if (op >= 0)
+        g->started = true;
+    if (op > 0 && (uint64_t)op > g->committed)
         g->committed = (uint64_t)op;
     group_answer_pending(s, g);
 }
@@ -179,8 +182,8 @@ void group_holds(struct shard *s, struct group *g, struct group_peer *peer, stru
     if (!peer->acked || at.op > peer->acked_op) {
         peer->acked = true;
         peer->acked_op = at.op;
-        group_commit(s, g);
     }
+    group_commit(s, g);
 }
 
 void group_acked(struct shard *s, struct group *g, struct group_peer *peer, const struct signal *m)
@@ -234,7 +237,7 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
     peer->current = true;
     if (m->last.op > peer->confirmed)
         peer->confirmed = m->last.op;
-    group_answer_pending(s, g);
+    group_commit(s, g);
 }
 
 /* --- bringing replicas up ------------------------------------------------------------------- */

@@ -77,35 +77,32 @@ static uint64_t unchanged_since(struct shard *s, struct group *g)
 
 /* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
  * read, until a majority has said after the read came that this is still the primary. */
-static bool wait_for_commit(struct shard *s, struct group *g, const struct request *m,
-                            const struct execute_seen *seen, struct pending *p)
+static bool must_wait(const struct group *g, const struct execute_seen *seen, struct pending *p)
 {
     p->op = seen->newest.view == g->view ? seen->newest.op : 0;
-    p->round = m->level == LEVEL_LINEAR && !MUTANT(s, UNCONFIRMED) ? group_confirm(s, g) : 0;
     return !g->started || p->op > g->committed || p->round || g->pending_first;
 }
 
 /* Lets the reply that lies at the end of `out` behind `before` bytes go now or later. */
 static void let_go(struct shard *s, struct group *g, uint64_t client, const struct request *m,
-                   struct buf *out, size_t before, const struct execute_seen *seen)
+                   struct buf *out, size_t before, const struct execute_seen *seen, uint64_t round)
 {
-    size_t size = buf_len(out) - before;
-    struct pending p = {.client = client, .id = m->id};
+    struct bytes frame = bytes_of(buf_head(out) + before, buf_len(out) - before);
+    struct pending p = {.client = client, .id = m->id, .round = round};
     struct held_item item = {.position = seen->position, .to = client, .kind = HELD_REPLY};
     int error = 0;
 
     if (m->level == LEVEL_LINEAR || m->level == LEVEL_PRIMARY) {
-        /* May signal to a node for which `out` is, and move its bytes. */
-        if (!wait_for_commit(s, g, m, seen, &p))
+        if (!must_wait(g, seen, &p))
             return;
-        error = group_pend(s, g, &p, bytes_of(buf_head(out) + before, size));
+        error = group_pend(s, g, &p, frame);
     } else {
         /* The view of the state is told as well. */
         if (m->level != LEVEL_ANY && g->view_position > item.position)
             item.position = g->view_position;
         if (item.position <= s->synced)
             return;
-        error = held_add(&s->held, item, bytes_of(buf_head(out) + before, size));
+        error = held_add(&s->held, item, frame);
     }
     buf_truncate(out, before);
     if (error)
@@ -118,11 +115,15 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
     struct buf *out = shard_client_out(s, client);
     struct execute_view view = view_of_group(s, g);
     struct execute_seen seen;
+    uint64_t round = 0;
     size_t before;
     int error;
 
     if (!out)
         return;
+    /* First of all, as it may send something that goes behind what `out` has. */
+    if (m->level == LEVEL_LINEAR && !MUTANT(s, UNCONFIRMED))
+        round = group_confirm(s, g);
     if (m->level == LEVEL_VERSION) {
         view.unchanged_since = unchanged_since(s, g);
         view.touches = g->row_position <= s->synced || MUTANT(s, TOUCH_UNSYNCED) ? s->touches : 0;
@@ -136,7 +137,7 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
     if (error)
         refuse(s, client, m, refusal_of(s, error));
     else
-        let_go(s, g, client, m, out, before, &seen);
+        let_go(s, g, client, m, out, before, &seen, round);
 }
 
 /* --- writes --------------------------------------------------------------------------------- */

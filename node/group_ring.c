@@ -137,6 +137,8 @@ static void lead_on(struct shard *s, struct group *g)
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
 
+        /* The chunks of a comparison that are under way are not answered any more. */
+        transfer_stop(s, peer);
         if (peer->state == PEER_FOLLOWING)
             group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
         else if (peer->state != PEER_DOWN)
@@ -320,13 +322,19 @@ static void drop_some(struct shard *s, struct group *g)
     uint8_t from[STORE_KEY_SIZE_MAX + 1], to[STORE_KEY_SIZE_MAX];
     struct version before = g->last;
     uint64_t position;
+    int error;
 
     if (!l)
         return;
     l->count = l->size = 0;
     l->count_max = copy_pace_part(&s->pace, GROUP_DROP_RECORDS);
-    store_scan(s->store, key_range_first(s->ring, g->partition, (struct bytes){0}, from),
-               key_range_last(s->ring, g->partition, (struct bytes){0}, to), add_leftover, l);
+    error =
+        store_scan(s->store, key_range_first(s->ring, g->partition, (struct bytes){0}, from),
+                   key_range_last(s->ring, g->partition, (struct bytes){0}, to), add_leftover, l);
+    if (l->count == 0 && error) {
+        free(l);
+        return;
+    }
     if (l->count == 0) {
         g->last = (struct version){0};
         g->partial = false;

@@ -151,12 +151,15 @@ void group_lead(struct shard *s, struct group *g)
     uint64_t number = g->highest > view_number(promised) ? g->highest : view_number(promised);
     struct held_item item = {.partition = g->partition, .kind = HELD_PROMISE};
 
-    group_step_down(s, g, 0);
+    /* Without the promise a primary goes on: nobody would know that its view is over. */
     g->promised = view_of(number + 1, s->me);
     if (group_apply(s, g, NULL, 0, &position) != 0) {
         g->promised = promised;
+        if (g->role == GROUP_CANDIDATE)
+            group_step_down(s, g, 0);
         return;
     }
+    group_step_down(s, g, 0);
     g->promised_position = position;
     item.position = position;
     item.view = g->promised;

@@ -93,7 +93,7 @@ struct buf *shard_client_out(struct shard *s, uint64_t client)
         return s->host.client_out(s->host.arg, client);
     /* Behind another link may be another process of that member, which numbers its relays anew. */
     box = shard_outbox(s, member, partition);
-    if (!box || box->link != (uint32_t)(client >> 32 & 0x7fffffff))
+    if (!box || !box->up || box->link != (uint32_t)(client >> 32 & 0x7fffffff))
         return NULL;
     return s->host.peer_out(s->host.arg, member, partition);
 }
@@ -382,6 +382,9 @@ static void close_outbox_early(struct shard *s, struct outbox *box)
         at = &(*at)->next_open;
     *at = box->next_open;
     close_outbox(s, box);
+    /* From here on they may leave, and a round of confirmations among them was asked too early for
+     * a read that comes now. */
+    s->turn++;
 }
 
 struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)

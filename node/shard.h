@@ -89,9 +89,9 @@ struct shard {
     uint16_t me;             /* this node's member number */
     int64_t wall_ms;         /* Unix time, for expiry only */
     uint64_t now_ms;         /* monotonic */
-    uint64_t turn;
-    uint64_t synced;      /* the store's position up to which all is on stable storage */
-    struct group *groups; /* of the ring's partitions p with p % count == index, at p / count */
+    uint64_t turn;           /* counts them, and the moments within them when signals leave */
+    uint64_t synced;         /* the store's position up to which all is on stable storage */
+    struct group *groups;    /* of the ring's partitions p with p % count == index, at p / count */
     uint32_t group_count;
     struct held held;
     struct history history;
