@@ -231,6 +231,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     size_t taken = 0;
 
     l->heard_ms = loop_now_ms(l->links->loop);
+    l->links->shard->wall_ms = l->links->options.wall_ms();
     while (l->conn == c && l->state != LINK_REFUSING) {
         struct frame f;
         int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);

@@ -32,8 +32,9 @@ struct links_options {
     /* Another node was told more than that before: this data folder is an old copy. `what` is how
      * it was said. Does not return. */
     void (*stale)(void *arg, struct bytes what);
-    void *arg;               /* of these three */
-    const uint8_t *identity; /* this node's */
+    void *arg;                /* of these three */
+    int64_t (*wall_ms)(void); /* the time by which what comes is judged */
+    const uint8_t *identity;  /* this node's */
     const struct secret *secret;
     uint16_t shard; /* this shard */
     uint64_t node_timeout_ms;

@@ -332,8 +332,10 @@ static void store_wake(void *arg)
 {
     struct worker *w = arg;
 
-    if (__atomic_exchange_n(&w->news, 1, __ATOMIC_ACQ_REL) == 0)
-        loop_post(w->loop, store_news, w);
+    /* Without memory to post it the next tick looks. */
+    if (__atomic_exchange_n(&w->news, 1, __ATOMIC_ACQ_REL) == 0 &&
+        loop_post(w->loop, store_news, w) != 0)
+        __atomic_store_n(&w->news, 0, __ATOMIC_RELEASE);
 }
 
 /* There may be more to take of what waits; without memory to post this, the next tick does it. */
@@ -347,6 +349,7 @@ static void turn_end(void *arg)
     struct worker *w = arg;
 
     store_submit(w->store);
+    w->shard->wall_ms = wall_ms();
     if (shard_take_waiting(w->shard)) {
         store_submit(w->store);
         loop_post(w->loop, another_turn, w);
@@ -359,6 +362,8 @@ static void tick(void *arg)
     struct worker *w = arg;
 
     links_tick(w->links);
+    if (!w->release_set)
+        look_at_store(w);
     shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
     worker_make_reports(w);
     loop_timer_set(w->tick, TICK_MS);
@@ -516,7 +521,8 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .transfer_rate = (uint64_t)o->transfer_rate,
                                           .hand_back_ms = HAND_BACK_MS};
     struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
-    struct links_options link_options = {.newer_epoch = newer_epoch,
+    struct links_options link_options = {.wall_ms = wall_ms,
+                                         .newer_epoch = newer_epoch,
                                          .durable = durable,
                                          .stale = stale,
                                          .arg = w,
