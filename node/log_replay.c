@@ -98,7 +98,8 @@ static int list_folder(struct log_replay *r)
 
     if (!folder)
         return refuse(r, RK_IO, "%s: %s", r->folder->path, strerror(errno));
-    while (!error && (entry = readdir(folder))) {
+    /* Segments that are not listed would be taken for ones that are not there. */
+    while (!error && (errno = 0, entry = readdir(folder))) {
         uint64_t number = number_of(entry->d_name, "log-");
         uint64_t spare = number_of(entry->d_name, "spare-");
         char path[LOG_PATH_SIZE_MAX];
@@ -111,6 +112,8 @@ static int list_folder(struct log_replay *r)
                 error = refuse(r, RK_IO, "%s: %s", path, strerror(errno));
         }
     }
+    if (!error && errno)
+        error = refuse(r, RK_IO, "%s: %s", r->folder->path, strerror(errno));
     closedir(folder);
     if (r->ranges.count)
         qsort(r->ranges.items, r->ranges.count, sizeof(struct log_range), compare_ranges);

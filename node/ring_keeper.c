@@ -201,11 +201,17 @@ static int write_slot(struct ring_keeper *k, struct ring_slot *next)
     return 0;
 }
 
+/* In the ring that follows: it has to know the one before. */
+static bool has_no_say(const struct ring_keeper *k)
+{
+    return !k->ring || ring_keeper_is_out(k);
+}
+
 void ring_keeper_prepare(struct ring_keeper *k, const struct ring_prepare *m,
                          struct ring_promise *out)
 {
     struct ring_slot next;
-    int error = ring_keeper_is_out(k) ? RK_EPOCH : ring_slot_prepare(&k->slot, m, &next);
+    int error = has_no_say(k) ? RK_EPOCH : ring_slot_prepare(&k->slot, m, &next);
 
     if (!error)
         error = write_slot(k, &next);
@@ -239,7 +245,7 @@ int ring_keeper_accept(struct ring_keeper *k, const struct ring_accept *m, char 
 
     if (error)
         return error;
-    error = ring_keeper_is_out(k) ? RK_EPOCH : check_next(k, ring, why, why_size);
+    error = has_no_say(k) ? RK_EPOCH : check_next(k, ring, why, why_size);
     if (!error)
         error = ring_slot_accept(&k->slot, m, ring->epoch, &next);
     if (!error)
@@ -312,9 +318,15 @@ int ring_keeper_load(struct ring_keeper *k, char *why, size_t why_size)
     struct ring *ring = NULL;
     int me, error = data_folder_load_ring(&k->node->folder, &ring, why, why_size);
 
-    if (error)
-        return error == RK_NOTFOUND ? 0 : error;
-    error = data_folder_load_slot(&k->node->folder, &k->slot, why, why_size);
+    if (error && error != RK_NOTFOUND)
+        return error;
+    /* What was promised counts also where the ring was taken away to be given again. */
+    int slot_error = data_folder_load_slot(&k->node->folder, &k->slot, why, why_size);
+
+    if (error || slot_error) {
+        ring_free(ring);
+        return slot_error;
+    }
     me = place_in(k, ring);
     if (!error && me >= 0)
         error = check_place(k, ring, why, why_size);
