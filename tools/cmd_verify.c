@@ -8,11 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 100 };
+enum { POLL_MS = 100, BEGIN_POLLS = 100 /* until all shards have begun: ten seconds */ };
 
 /* What the shards of all nodes tell, together. */
 struct result {
     uint64_t done, partitions, compared, left_out, differ, named;
+    uint64_t shards;  /* that tell of this run */
     bool runs, other; /* another verify has begun since */
 };
 
@@ -86,8 +87,12 @@ static void take_text(struct verification *v, uint32_t member, struct bytes text
 
         if (is_line(line, "difference", &value) && ++found > v->shown[member])
             print_difference(v, value);
-        if (is_line(line, "run", &value) && strtoull((const char *)value.data, NULL, 10) != v->run)
-            r->other = true;
+        if (is_line(line, "run", &value)) {
+            bool own = strtoull((const char *)value.data, NULL, 10) == v->run;
+
+            r->shards += own;
+            r->other |= !own;
+        }
         if (is_line(line, "runs", &value) && value.data[0] == '1')
             r->runs = true;
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -131,23 +136,50 @@ static void show_progress(const struct verification *v, const struct result *r)
                 r->done, r->partitions, r->differ);
 }
 
+static uint64_t count_shards(const struct ring *ring)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < ring->member_count; i++)
+        count += ring->members[i].shards;
+    return count;
+}
+
+/* Until a shard has begun it tells of the run before, or of none. One that tells of this run and
+ * then no more was replaced by another run, or its node was restarted, and what it leads is not
+ * compared. *begun: all have. */
+static int look_whether_all_run(const struct verification *v, const struct result *r, bool *begun)
+{
+    bool all = !r->other && r->shards == count_shards(v->survey.ring);
+
+    if (*begun && r->other)
+        return control_fail("another 'ringctl verify' has begun meanwhile");
+    if (*begun && !all)
+        return control_fail("a node was restarted meanwhile, and what it led is not compared. Run "
+                            "verify again");
+    *begun = all;
+    return EXIT_DONE;
+}
+
 /* Follows it to the end. */
 static int follow(struct verification *v, struct result *r)
 {
     struct timespec pause = {0, POLL_MS * 1000000L};
-    bool seen = false;
-    int code;
+    bool begun = false;
+    int code, polls = 0;
 
     do {
         nanosleep(&pause, NULL);
         code = ask(v, 0, r);
-        /* Until a node has begun it tells of the run before. */
-        if (!code && r->other && seen)
-            return control_fail("another 'ringctl verify' has begun meanwhile");
-        seen = seen || !r->other;
+        if (!code)
+            code = look_whether_all_run(v, r, &begun);
+        if (!code && !begun && ++polls == BEGIN_POLLS)
+            code = control_fail(r->other ? "another 'ringctl verify' has begun at the same moment"
+                                         : "not all shards of all nodes have begun to compare: "
+                                           "'ringctl check' tells what is the matter");
         if (!code)
             show_progress(v, r);
-    } while (!code && (r->runs || r->other));
+    } while (!code && (!begun || r->runs));
     if (!v->json && isatty(STDERR_FILENO))
         fputc('\n', stderr);
     return code;

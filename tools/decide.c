@@ -117,6 +117,8 @@ static void take_accepted(struct decide *d, uint32_t i)
         note_silent(d, i, fleet_why(d->s->fleet, d->acceptors[i]));
     } else if (message_get_done(body, &m) != 0) {
         note_silent(d, i, "an answer that cannot be");
+    } else if (m.error == RK_EPOCH && m.epoch < d->s->ring->epoch) {
+        note_behind(d, i, m.epoch);
     } else {
         if (m.error)
             snprintf(d->silent, sizeof(d->silent), "%s: %.*s",
@@ -199,7 +201,12 @@ void decide_spread(struct survey *s)
 static void give_to_those_behind(struct decide *d)
 {
     struct buf encoded = {0};
+    bool any = false;
 
+    for (uint32_t i = 0; i < d->count; i++)
+        any |= d->behind[i] != 0;
+    if (!any)
+        return;
     if (ring_encode(d->s->ring, &encoded) == 0)
         for (uint32_t i = 0; i < d->count; i++)
             if (d->behind[i])
@@ -220,11 +227,11 @@ static void run_ballots(struct decide *d, struct bytes own)
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
         ring_propose_begin(&d->propose, d->count, number, proposer, own);
         run_ballot(d);
+        give_to_those_behind(d);
         if (d->propose.state == PROPOSE_DECIDED || d->propose.state == PROPOSE_STALE)
             return;
         if (i + 1 == ATTEMPTS_MAX)
             return;
-        give_to_those_behind(d);
         number = d->propose.highest_number + 1;
         ring_propose_free(&d->propose);
         sleep_ms(pause_ms / 2 + (uint32_t)(random_number() % (pause_ms / 2 + 1)));

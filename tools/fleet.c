@@ -35,6 +35,7 @@ struct fleet_node {
     bool greeted; /* `welcome` is of some connection */
     /* What is asked. */
     bool pending; /* owes an answer */
+    bool skipped; /* and so was not asked what the round asks: what it owes is no answer to that */
     bool greet;   /* the handshake is all that is asked */
     bool suspect; /* was silent for a whole timeout: no round waits for it */
     bool reused;  /* asked on a connection of an earlier round, which may have died since */
@@ -426,7 +427,8 @@ static void ask(struct fleet *f, struct fleet_node *n, struct bytes request)
 {
     int64_t now = fleet_now_ms();
 
-    if (n->pending && now - n->asked_ms < f->timeout_ms)
+    n->skipped = n->pending && now - n->asked_ms < f->timeout_ms;
+    if (n->skipped)
         return;
     if (n->pending)
         disconnect(n);
@@ -517,8 +519,10 @@ int fleet_answer(const struct fleet *f, uint32_t node, struct bytes *body)
 {
     const struct fleet_node *n = &f->nodes[node];
 
-    *body = n->error ? (struct bytes){0} : buf_bytes(&n->answer);
-    return n->error;
+    int error = n->skipped && !n->error ? RK_TIMEOUT : n->error;
+
+    *body = error ? (struct bytes){0} : buf_bytes(&n->answer);
+    return error;
 }
 
 void fleet_when(const struct fleet *f, uint32_t node, int64_t *asked_ms, int64_t *answered_ms)

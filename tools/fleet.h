@@ -40,7 +40,8 @@ int fleet_add_shard(struct fleet *f, const struct ring_member *m, const uint8_t 
 uint64_t fleet_tag(struct fleet *f);
 
 /* Asks a node in this round. `request` is a whole frame, of which a copy is taken; `type` is what
- * answers it. A node that still owes an answer is asked nothing new. */
+ * answers it. A node that still owes an answer is asked nothing new, and has none in this round:
+ * what it may still say was asked before. */
 void fleet_ask(struct fleet *f, uint32_t node, uint8_t type, uint64_t tag, struct bytes request);
 
 /* Only connects and shakes hands: fleet_welcome tells who is there. */
