@@ -64,6 +64,9 @@ static void show_slot(struct shown *s, const struct slot *slot)
     s->all = s->count = 0;
     if (slot->command)
         show(s, bytes_from(slot->command->name));
+    /* What a walk asks is its own; and what was answered may have taken its place. */
+    if (slot->walk)
+        return;
     if (slot->gather == GATHER_ARRAY && slot->call_count > 1) {
         s->all += slot->key_count; /* the values have taken the keys' place */
         return;
