@@ -36,6 +36,34 @@ static int put_node_error(struct router *r, struct buf *out, struct bytes text)
     return resp_put_errorf(out, "%.*s", size, (const char *)text.data);
 }
 
+/* A place in a partition to go on at: a store key, or behind one. */
+static bool is_place(struct bytes place)
+{
+    return place.size >= POSITION_SIZE && place.size <= STORE_KEY_SIZE_MAX + 1;
+}
+
+static bool is_store_key(struct bytes key)
+{
+    return key.size > POSITION_SIZE && key.size <= STORE_KEY_SIZE_MAX;
+}
+
+/* Of a range: store keys or a number, then the place to go on at or nil. */
+static bool piece_fits(const struct call *c, const struct reply *reply)
+{
+    struct bytes rest = reply->data, value;
+    bool nil = false;
+
+    if (reply->count == 0 || (c->op != OP_SCAN && reply->count != 2))
+        return false;
+    for (uint32_t i = 0; i + 1 < reply->count; i++) {
+        value = message_next_arg(&rest, NULL);
+        if (c->op == OP_SCAN ? !is_store_key(value) : value.size != sizeof(int64_t))
+            return false;
+    }
+    value = message_next_arg(&rest, &nil);
+    return nil || is_place(value);
+}
+
 /* Whether a node's answer is one that the operation can give. */
 static bool answer_fits(const struct call *c, const struct reply *reply)
 {
@@ -49,9 +77,11 @@ static bool answer_fits(const struct call *c, const struct reply *reply)
         return false;
     if (reply->kind == REPLY_RESULTS)
         return reply->count == c->slot->parts->results;
+    if (reply->kind == REPLY_BULK && operation_is_range(c->op))
+        return is_place(reply->data);
     if (reply->kind != REPLY_ARRAY)
         return true;
-    return operation_is_range(c->op) ? reply->count > 0 : reply->count == c->arg_count;
+    return operation_is_range(c->op) ? piece_fits(c, reply) : reply->count == c->arg_count;
 }
 
 static int put_value(struct router *r, struct buf *out, struct bytes *rest, int resp)
@@ -299,7 +329,12 @@ static void gather_reply(struct router *r, struct call *c, const struct reply *r
     slot->succeeded++;
     if (slot->gather == GATHER_SUM) {
         slot->sum += reply->integer;
-    } else if (slot->gather == GATHER_ARRAY) {
+    } else if (slot->gather == GATHER_ARRAY && !slot->failure) {
+        /* The client would be closed for it, but only when all of it is there. */
+        if ((slot->value_bytes + reply->data.size) / 2 > r->reply_max) {
+            slot_fail(slot, FAILURE_REPLY_TOO_LARGE);
+            return;
+        }
         if (call_keep_values(&r->requests, c, reply->data) != 0) {
             slot_fail(slot, FAILURE_NO_MEMORY);
             return;

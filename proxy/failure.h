@@ -18,6 +18,8 @@
     X(PROXY_BUSY, "BUSY the proxy has too much in flight; nothing was done")                       \
     X(NO_MEMORY, "ERR the proxy is out of memory; nothing was done")                               \
     X(TOO_LARGE, "ERR the command is too large to be sent to a node; nothing was done")            \
+    X(REPLY_TOO_LARGE,                                                                             \
+      "ERR the values together are more than client_output allows; ask for fewer keys at once")    \
     X(MALFORMED, "ERR the node found the request malformed; nothing was done")                     \
     X(DAMAGED, "ERR the stored record is damaged (its checksum is wrong)")                         \
     X(MISFIT, "ERR the node's answer does not fit the command")                                    \

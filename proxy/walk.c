@@ -243,6 +243,7 @@ static bool go_on(struct router *r, struct call *c, struct bytes next)
         return false;
     call_renew(&r->requests, c, partition);
     if (fill_call(r, w, c, next) != 0) {
+        c->state = CALL_ANSWERED;
         c->slot->open--;
         answer_fail(c->slot, FAILURE_NO_MEMORY);
         return false;

@@ -294,14 +294,49 @@ static void test_misfits(void **state)
     rig_expect_prefix(&rig, "-ERR");
 }
 
+/* Store keys and places of sizes that none has: from them the size of a user's key is computed. */
+static void test_sizes_that_none_has(void **state)
+{
+    static const uint8_t bytes[STORE_KEY_SIZE_MAX + 2];
+    const struct bytes good = bytes_of(bytes, POSITION_SIZE + 1);
+    const size_t keys[] = {0, 1, POSITION_SIZE, STORE_KEY_SIZE_MAX + 1};
+    const size_t places[] = {1, POSITION_SIZE - 1, STORE_KEY_SIZE_MAX + 2};
+    /* Of another position, which is another call's. */
+    const uint8_t behind[STORE_KEY_SIZE_MAX + 1] = {0, 0, 0, 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        for (int nil = 0; nil < 2; nil++) {
+            rig_run(&rig, "SCAN 0");
+            assert_true(take(OP_SCAN));
+            add(good, false);
+            add(nil ? (struct bytes){0} : bytes_of(bytes, keys[i]), nil);
+            answer((struct bytes){0});
+            rig_expect_prefix(&rig, "-ERR the node's answer does not fit");
+        }
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        rig_run(&rig, "SCAN 0");
+        assert_true(take(OP_SCAN));
+        add(good, false);
+        answer(bytes_of(bytes, places[i]));
+        rig_expect_prefix(&rig, "-ERR the node's answer does not fit");
+    }
+    rig_run(&rig, "SCAN 0 COUNT 1");
+    assert_true(take(OP_SCAN));
+    add(good, false);
+    answer(bytes_of(behind, sizeof(behind)));
+    rig_expect_prefix(&rig, "*2");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_dbsize), TEST(test_keys),        TEST(test_keys_bound), TEST(test_flush),
-        TEST(test_scan),   TEST(test_scan_count),  TEST(test_scan_wrong), TEST(test_randomkey),
-        TEST(test_time),   TEST(test_client_gone), TEST(test_misfits),
+        TEST(test_dbsize),      TEST(test_keys),      TEST(test_keys_bound),
+        TEST(test_flush),       TEST(test_scan),      TEST(test_scan_count),
+        TEST(test_scan_wrong),  TEST(test_randomkey), TEST(test_time),
+        TEST(test_client_gone), TEST(test_misfits),   TEST(test_sizes_that_none_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
