@@ -97,6 +97,7 @@ static const struct command client_subcommands[] = {
      .complexity = "O(1)",
      .syntax = "ON | OFF | SKIP",
      .summary = "Leaves out the replies, or the next one",
+     .in_multi = COMMAND_OUTSIDE,
      .run = run_client_reply},
     {.name = "client|setinfo",
      .arity = 4,

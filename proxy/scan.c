@@ -89,9 +89,10 @@ static enum scan_step end_bucket(struct scan *s)
     return done(s, cursor_of(s->group + 1, 0));
 }
 
-static bool has_enough(const struct scan *s)
+static bool has_enough(const struct scan *s, const struct scan_found *found)
 {
-    return s->looked >= s->wanted || s->requests >= SCAN_REQUESTS_MAX ||
+    return s->looked >= s->wanted || buf_len(&found->keys) >= SCAN_BYTES_MAX ||
+           s->requests >= SCAN_REQUESTS_MAX ||
            (s->partitions >= SCAN_PARTITIONS_MAX && s->partitions >= s->wanted);
 }
 
@@ -126,9 +127,9 @@ enum scan_step scan_end(struct scan *s, const uint64_t *next, uint64_t behind,
         if (!behind)
             return done(s, 0);
         begin_group(s, group_of(behind), found);
-        return has_enough(s) ? done(s, cursor_of(s->group, 0)) : SCAN_OVER;
+        return has_enough(s, found) ? done(s, cursor_of(s->group, 0)) : SCAN_OVER;
     }
     if (s->within)
         return in_group(s, found);
-    return has_enough(s) ? done(s, cursor_of(group_of(*next), 0)) : SCAN_MORE;
+    return has_enough(s, found) ? done(s, cursor_of(group_of(*next), 0)) : SCAN_MORE;
 }

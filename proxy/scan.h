@@ -22,6 +22,7 @@ enum {
     SCAN_GROUP_MAX = 1024,     /* keys of one group that are given at once */
     SCAN_REQUESTS_MAX = 64,    /* of one call, when many records are no keys any more */
     SCAN_PARTITIONS_MAX = 128, /* likewise, when many have no keys, or COUNT */
+    SCAN_BYTES_MAX = 1 << 20,  /* of keys, whatever COUNT says */
 };
 
 struct scan {

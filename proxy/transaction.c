@@ -11,10 +11,16 @@ int transaction_begin(struct session *s)
 
 /* --- queueing ------------------------------------------------------------------------------- */
 
+static size_t head_size(const struct execution *x)
+{
+    return sizeof(struct queued) + x->count * sizeof(struct bytes);
+}
+
+/* `bytes`: what it takes, with its head. */
 static struct queued *queued_copy(const struct execution *x, size_t bytes)
 {
-    size_t head = sizeof(struct queued) + x->count * sizeof(struct bytes);
-    struct queued *q = malloc(head + bytes);
+    size_t head = head_size(x);
+    struct queued *q = malloc(bytes);
     uint8_t *at = (uint8_t *)q + head;
 
     if (!q)
@@ -39,9 +45,10 @@ void queued_free(struct queued *first)
     }
 }
 
-static size_t bytes_of_args(const struct execution *x)
+/* What a command takes while it is queued. */
+static size_t queued_size(const struct execution *x)
 {
-    size_t bytes = 0;
+    size_t bytes = head_size(x);
 
     for (uint32_t i = 0; i < x->count; i++)
         bytes += x->args[i].size;
@@ -78,7 +85,7 @@ static void refuse(struct execution *x, const char *why)
 void transaction_queue(struct execution *x)
 {
     struct transaction *t = x->session->transaction;
-    size_t bytes = bytes_of_args(x);
+    size_t bytes = queued_size(x);
     struct queued *q;
 
     if (x->command->in_multi == COMMAND_OUTSIDE || x->command->flags & COMMAND_NO_MULTI) {

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from harness import ROOT, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
+from test_failover import behind
 
 KEYS = 300 if SANITIZE else 3000
 
@@ -177,5 +178,6 @@ def test_all_folders_together(make_cluster, tmp_path):
     with cluster.client() as client:
         check(client, records)
         assert client.ask("SET", "after", "1") == b"+OK\r\n"
+    wait_for(lambda: behind(cluster) == 0, "all replicas to be up to date")
     done = cluster.ringctl("verify")
     assert done.returncode == 0, done.stdout

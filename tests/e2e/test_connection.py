@@ -287,6 +287,12 @@ def test_slowlog(cluster, settings):
         assert b"secret" not in client.ask("SLOWLOG", "GET", "-1")
         assert b"mget" in found
         assert elements(client.ask("SLOWLOG", "LEN")) >= 4
+        # Of those that go over all partitions the name alone: this one would end at a size of 2 GiB.
+        settings("slowlog-log-slower-than", 0)
+        for words in ("SCAN 4503599492104192", "SCAN 0 COUNT 1000", "RANDOMKEY", "KEYS *", "DBSIZE"):
+            client.ask(*words.split())
+        settings("slowlog-log-slower-than", -1)
+        assert [b"scan"] in [entry[3] for entry in elements(client.ask("SLOWLOG", "GET", "-1"))]
         settings("slowlog-max-len", 2)
         settings("slowlog-log-slower-than", 0)
         client.ask("PING")

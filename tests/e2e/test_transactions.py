@@ -113,7 +113,7 @@ def test_partitions(cluster):
 def test_outside_only(cluster):
     """Commands on all partitions cannot be part of an operation on one."""
     with cluster.client() as client:
-        for words in ("SCAN 0", "KEYS *", "DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY"):
+        for words in ("SCAN 0", "KEYS *", "DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY", "CLIENT REPLY OFF"):
             client.ask("MULTI")
             assert client.ask(*words.split()) == b"-ERR Command not allowed inside a transaction\r\n"
             assert client.ask("EXEC").startswith(b"-EXECABORT ")
@@ -130,6 +130,11 @@ def test_bounds(cluster):
         value = b"x" * (15 << 20)
         replies = [client.ask("SET", "a", value) for _ in range(5)]
         assert replies[:4] == [b"+QUEUED\r\n"] * 4 and replies[4].startswith(b"-ERR transaction is too large")
+        assert client.ask("DISCARD") == b"+OK\r\n"
+        # What the arguments take in the proxy counts, not only their bytes.
+        client.ask("MULTI")
+        replies = client.exchange((b"*1000001\r\n$4\r\nMGET\r\n" + b"$0\r\n\r\n" * 1000000) * 6, 6)
+        assert replies[:4] == [b"+QUEUED\r\n"] * 4 and replies[5].startswith(b"-ERR transaction is too large")
         assert client.ask("DISCARD") == b"+OK\r\n"
         keys = [f"{{w}}{i}" for i in range(1025)]
         assert client.ask("WATCH", *keys) == b"-ERR too many keys to watch: a client can watch 1024\r\n"
