@@ -180,8 +180,10 @@ static void enter_epoch(struct shard *s, struct group *g)
     g->epoch = ring_changed(s->ring, g->partition);
     g->gap_told = g->write_failed = false;
     transfer_forget(&g->incoming);
-    for (uint8_t i = 0; i < g->peer_count; i++)
-        g->peers[i].current = g->peers[i].located = false;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        g->peers[i].located = false;
+        g->peers[i].current = g->peers[i].current && MUTANT(s, ACK_KEPT);
+    }
     if (g->role == GROUP_PRIMARY)
         lead_on(s, g);
     else if (g->role == GROUP_CANDIDATE)
