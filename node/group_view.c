@@ -27,7 +27,11 @@ void group_step_down(struct shard *s, struct group *g, uint64_t above)
 {
     if (g->role == GROUP_BACKUP)
         return;
-    if (g->role == GROUP_PRIMARY && above > g->view)
+    /* Of a candidate that comes to nothing the view is told that it has promised: of a view that it
+     * led before the others may not know the end. */
+    if (g->role == GROUP_CANDIDATE && g->promised > above)
+        above = g->promised;
+    if (g->role == GROUP_CANDIDATE || above > g->view)
         tell_end(s, g, above);
     g->role = GROUP_BACKUP;
     g->view = g->handing_ms = 0;
