@@ -305,7 +305,7 @@ static void store_news(void *arg)
 {
     struct worker *w = arg;
 
-    __atomic_store_n(&w->news, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&w->news, NEWS_NONE, __ATOMIC_RELEASE);
 
     /* When the checkpoint cannot keep up, all writers wait a little rather than some of them long.
      */
@@ -332,10 +332,9 @@ static void store_wake(void *arg)
 {
     struct worker *w = arg;
 
-    /* Without memory to post it the next tick looks. */
-    if (__atomic_exchange_n(&w->news, 1, __ATOMIC_ACQ_REL) == 0 &&
+    if (__atomic_exchange_n(&w->news, NEWS_POSTED, __ATOMIC_ACQ_REL) != NEWS_POSTED &&
         loop_post(w->loop, store_news, w) != 0)
-        __atomic_store_n(&w->news, 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&w->news, NEWS_LOST, __ATOMIC_RELEASE);
 }
 
 /* There may be more to take of what waits; without memory to post this, the next tick does it. */
@@ -362,8 +361,8 @@ static void tick(void *arg)
     struct worker *w = arg;
 
     links_tick(w->links);
-    if (!w->release_set)
-        look_at_store(w);
+    if (__atomic_load_n(&w->news, __ATOMIC_ACQUIRE) == NEWS_LOST)
+        store_news(w);
     shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
     worker_make_reports(w);
     loop_timer_set(w->tick, TICK_MS);

@@ -7,6 +7,13 @@
 #include "shared/loop.h"
 #include <pthread.h>
 
+/* The store has woken us and we have not looked yet. */
+enum worker_news {
+    NEWS_NONE,
+    NEWS_POSTED,
+    NEWS_LOST, /* without memory to post it: the next tick looks */
+};
+
 struct worker {
     struct node *node;
     uint16_t index;
@@ -25,7 +32,7 @@ struct worker {
     bool thread_runs, stopping;
     bool release_set; /* the timer that releases late is running */
     uint64_t stop_at_ms;
-    int news; /* atomic: the store has woken us and we have not looked yet */
+    int news; /* atomic, enum worker_news */
     pthread_t thread;
     pthread_mutex_t report_lock;
     struct worker_report report;
