@@ -1,36 +1,16 @@
 #include "shared/ring_change.h"
 #include "shared/error.h"
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-struct reason {
-    char *text;
-    size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static int invalid(const struct reason *why,
-                                                         const char *format, ...)
-{
-    va_list args;
-
-    if (!why->text || why->size == 0)
-        return RK_INVALID;
-    va_start(args, format);
-    vsnprintf(why->text, why->size, format, args);
-    va_end(args);
-    return RK_INVALID;
-}
+#include "shared/reason.h"
 
 static int out_of_memory(const struct reason *why)
 {
-    invalid(why, "out of memory");
+    reason_invalid(why, "out of memory");
     return RK_NOMEM;
 }
 
 static int no_change(const struct reason *why)
 {
-    return invalid(why, "nothing is being changed");
+    return reason_invalid(why, "nothing is being changed");
 }
 
 static void copy_text(char *to, size_t size, const char *text)
@@ -138,28 +118,28 @@ static bool replicas_equal(const struct ring_replicas *a, const struct ring_repl
 static int check_target(const struct ring *now, const struct ring *target, const struct reason *why)
 {
     if (now->change)
-        return invalid(why, "the ring is being changed already: %s, asked for by %s",
-                       now->change->what, now->change->who);
+        return reason_invalid(why, "the ring is being changed already: %s, asked for by %s",
+                              now->change->what, now->change->who);
     if (target->change || target->bits != now->bits || target->hash != now->hash ||
         memcmp(target->cluster, now->cluster, IDENTITY_SIZE) != 0)
-        return invalid(why, "the target is not one for this ring");
+        return reason_invalid(why, "the target is not one for this ring");
     for (uint32_t i = 0; i < target->member_count; i++) {
         const struct ring_member *m = &target->members[i];
         int before = ring_member_by_number(now, m->number);
 
         if (before < 0 && m->number < now->next_number)
-            return invalid(why,
-                           "the number %u of %s was another member's; numbers are not used "
-                           "again",
-                           m->number, m->name);
+            return reason_invalid(why,
+                                  "the number %u of %s was another member's; numbers are not used "
+                                  "again",
+                                  m->number, m->name);
         if (before >= 0 &&
             (memcmp(m->identity, now->members[before].identity, IDENTITY_SIZE) != 0 ||
              m->shards != now->members[before].shards))
-            return invalid(why, "%s would become another node", m->name);
+            return reason_invalid(why, "%s would become another node", m->name);
     }
     if (target->next_number < now->next_number)
-        return invalid(why, "the target's next number is %u, the ring's %u", target->next_number,
-                       now->next_number);
+        return reason_invalid(why, "the target's next number is %u, the ring's %u",
+                              target->next_number, now->next_number);
     return 0;
 }
 
@@ -222,8 +202,8 @@ int ring_begin(const struct ring *now, const struct ring *target, const struct r
     if (error)
         return error;
     if (count > MEMBERS_MAX)
-        return invalid(&why, "%u members at a time; at most %d are possible", (unsigned)count,
-                       MEMBERS_MAX);
+        return reason_invalid(&why, "%u members at a time; at most %d are possible",
+                              (unsigned)count, MEMBERS_MAX);
     r = ring_new(count, now->bits);
     if (!r || ring_add_change(r) != 0) {
         ring_free(r);
@@ -278,8 +258,8 @@ int ring_advance(const struct ring *now, const uint8_t *phases, struct ring **ne
 
         if (!may_go(now, p, phases[p], &voters)) {
             ring_free(r);
-            return invalid(&why, "partition %u cannot go from phase %u to phase %u", (unsigned)p,
-                           now->change->phases[p], phases[p]);
+            return reason_invalid(&why, "partition %u cannot go from phase %u to phase %u",
+                                  (unsigned)p, now->change->phases[p], phases[p]);
         }
         r->change->phases[p] = phases[p];
         if (voters)
@@ -325,7 +305,7 @@ int ring_cancel(const struct ring *now, struct ring **next, char *text, size_t t
     if (!now->change)
         return no_change(&why);
     if (now->change->cancelled)
-        return invalid(&why, "the change is being cancelled already");
+        return reason_invalid(&why, "the change is being cancelled already");
     r = copy_for_next(now);
     if (!r)
         return out_of_memory(&why);
@@ -443,7 +423,7 @@ int ring_finish_change(const struct ring *now, int64_t now_ms, struct ring **nex
     if (!now->change)
         return no_change(&why);
     if (!ring_may_finish(now))
-        return invalid(&why, "not all partitions have moved yet");
+        return reason_invalid(&why, "not all partitions have moved yet");
     error = ring_target(now, next, text, text_size);
     if (error)
         return error;
@@ -508,10 +488,10 @@ int ring_may_follow(const struct ring *now, const struct ring *next, char *text,
 
     if (memcmp(now->cluster, next->cluster, IDENTITY_SIZE) != 0 || now->bits != next->bits ||
         now->hash != next->hash)
-        return invalid(&why, "it is the ring of another cluster");
+        return reason_invalid(&why, "it is the ring of another cluster");
     if (next->epoch != now->epoch + 1)
-        return invalid(&why, "it is of epoch %llu, and epoch %llu follows here",
-                       (unsigned long long)next->epoch, (unsigned long long)now->epoch + 1);
+        return reason_invalid(&why, "it is of epoch %llu, and epoch %llu follows here",
+                              (unsigned long long)next->epoch, (unsigned long long)now->epoch + 1);
     error = make_again(now, next, &again, &why);
     if (error)
         return error;
@@ -519,8 +499,8 @@ int ring_may_follow(const struct ring *now, const struct ring *next, char *text,
     if (ring_encode(again, &a) != 0 || ring_encode(next, &b) != 0)
         error = out_of_memory(&why);
     else if (!bytes_equal(buf_bytes(&a), buf_bytes(&b)))
-        error = invalid(&why, "it is not what a change makes of the ring of epoch %llu",
-                        (unsigned long long)now->epoch);
+        error = reason_invalid(&why, "it is not what a change makes of the ring of epoch %llu",
+                               (unsigned long long)now->epoch);
     ring_free(again);
     buf_free(&a);
     buf_free(&b);

@@ -1,26 +1,7 @@
 #include "shared/ring_check.h"
 #include "shared/error.h"
-#include <stdarg.h>
-#include <stdio.h>
+#include "shared/reason.h"
 #include <stdlib.h>
-
-struct reason {
-    char *text;
-    size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static int invalid(const struct reason *why,
-                                                         const char *format, ...)
-{
-    va_list args;
-
-    if (!why->text || why->size == 0)
-        return RK_INVALID;
-    va_start(args, format);
-    vsnprintf(why->text, why->size, format, args);
-    va_end(args);
-    return RK_INVALID;
-}
 
 static bool name_char(char c)
 {
@@ -63,33 +44,34 @@ static bool all_zero(const uint8_t *data, size_t size)
 static int check_fields(const struct ring *r, const struct reason *why)
 {
     if (all_zero(r->cluster, IDENTITY_SIZE))
-        return invalid(why, "the cluster's identity is zero");
+        return reason_invalid(why, "the cluster's identity is zero");
     if (r->epoch == 0)
-        return invalid(why, "the epoch is 0; epochs begin at 1");
+        return reason_invalid(why, "the epoch is 0; epochs begin at 1");
     if (!position_hash_name(r->hash))
-        return invalid(why, "unknown hash %d; use md5 or sha1", (int)r->hash);
+        return reason_invalid(why, "unknown hash %d; use md5 or sha1", (int)r->hash);
     if (r->bits > PARTITION_BITS_MAX)
-        return invalid(why, "2^%d partitions; at most 2^%d are possible", r->bits,
-                       PARTITION_BITS_MAX);
+        return reason_invalid(why, "2^%d partitions; at most 2^%d are possible", r->bits,
+                              PARTITION_BITS_MAX);
     if (r->replicas < 1 || r->replicas > REPLICAS_MAX)
-        return invalid(why, "%d replicas; 1 to %d are possible", r->replicas, REPLICAS_MAX);
+        return reason_invalid(why, "%d replicas; 1 to %d are possible", r->replicas, REPLICAS_MAX);
     if (r->member_count < 1 || r->member_count > MEMBERS_MAX)
-        return invalid(why, "%u members; 1 to %d are possible", (unsigned)r->member_count,
-                       MEMBERS_MAX);
+        return reason_invalid(why, "%u members; 1 to %d are possible", (unsigned)r->member_count,
+                              MEMBERS_MAX);
     return 0;
 }
 
 static int check_strings(const struct ring_member *m, const struct reason *why)
 {
     if (!ring_name_valid(m->name))
-        return invalid(why,
-                       "the name of member %u is not 1 to %d letters, digits, '-', '_' and '.'",
-                       m->number, NAME_SIZE_MAX);
+        return reason_invalid(
+            why, "the name of member %u is not 1 to %d letters, digits, '-', '_' and '.'",
+            m->number, NAME_SIZE_MAX);
     if (m->zone[0] && !ring_name_valid(m->zone))
-        return invalid(why, "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
-                       m->name, NAME_SIZE_MAX);
+        return reason_invalid(why,
+                              "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
+                              m->name, NAME_SIZE_MAX);
     if (!host_valid(m->host))
-        return invalid(why, "the host of %s is not a name or an address", m->name);
+        return reason_invalid(why, "the host of %s is not a name or an address", m->name);
     return 0;
 }
 
@@ -97,16 +79,18 @@ static int check_strings(const struct ring_member *m, const struct reason *why)
 static int check_places(const struct ring_member *m, const struct reason *why)
 {
     if ((m->flags & ~(RING_MEMBER_CURRENT | RING_MEMBER_TARGET)) || !m->flags)
-        return invalid(why, "%s is neither in the ring as it is nor in what it becomes", m->name);
+        return reason_invalid(why, "%s is neither in the ring as it is nor in what it becomes",
+                              m->name);
     if (m->weight < 1 || m->weight > WEIGHT_MAX || m->next_weight < 1 ||
         m->next_weight > WEIGHT_MAX)
-        return invalid(
+        return reason_invalid(
             why, "the weight of %s is %u; 1 to %d is right", m->name,
             (unsigned)(m->weight < 1 || m->weight > WEIGHT_MAX ? m->weight : m->next_weight),
             WEIGHT_MAX);
     if (m->next_zone[0] && !ring_name_valid(m->next_zone))
-        return invalid(why, "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
-                       m->name, NAME_SIZE_MAX);
+        return reason_invalid(why,
+                              "the zone of %s is not 1 to %d letters, digits, '-', '_' and '.'",
+                              m->name, NAME_SIZE_MAX);
     return 0;
 }
 
@@ -116,20 +100,22 @@ static int check_member(const struct ring *r, uint32_t i, const struct reason *w
     int error;
 
     if (m->number == 0 || m->number >= r->next_number)
-        return invalid(why, "a member has the number %u; 1 to below the next number, %u, is right",
-                       m->number, r->next_number);
+        return reason_invalid(
+            why, "a member has the number %u; 1 to below the next number, %u, is right", m->number,
+            r->next_number);
     if (i > 0 && m->number <= r->members[i - 1].number)
-        return invalid(why, "member %u stands after member %u; numbers must ascend", m->number,
-                       r->members[i - 1].number);
+        return reason_invalid(why, "member %u stands after member %u; numbers must ascend",
+                              m->number, r->members[i - 1].number);
     error = check_strings(m, why);
     if (error)
         return error;
     if (all_zero(m->identity, IDENTITY_SIZE))
-        return invalid(why, "the identity of %s is zero", m->name);
+        return reason_invalid(why, "the identity of %s is zero", m->name);
     if (m->port == 0)
-        return invalid(why, "the port of %s is 0; 1 to 65535 is right", m->name);
+        return reason_invalid(why, "the port of %s is 0; 1 to 65535 is right", m->name);
     if (m->shards < 1 || m->shards > SHARDS_MAX)
-        return invalid(why, "%s has %u shards; 1 to %d is right", m->name, m->shards, SHARDS_MAX);
+        return reason_invalid(why, "%s has %u shards; 1 to %d is right", m->name, m->shards,
+                              SHARDS_MAX);
     return check_places(m, why);
 }
 
@@ -149,10 +135,10 @@ static int check_zones(const struct ring *r, uint8_t flag, const struct reason *
             bare = m;
     }
     if (zoned && bare)
-        return invalid(why, "%s has no zone and %s has; give every member a zone or none",
-                       bare->name, zoned->name);
+        return reason_invalid(why, "%s has no zone and %s has; give every member a zone or none",
+                              bare->name, zoned->name);
     if (!zoned && !bare)
-        return invalid(why, "the ring would have no member");
+        return reason_invalid(why, "the ring would have no member");
     return 0;
 }
 
@@ -211,8 +197,8 @@ static int check_unique(const struct ring *r, const char *what,
     for (uint32_t i = 1; i < r->member_count; i++)
         if (order(&sorted[i - 1], &sorted[i]) == 0 &&
             !(order == address_order && one_in_place_of_other(sorted[i - 1], sorted[i])))
-            return invalid(why, "members %u and %u have the same %s", sorted[i - 1]->number,
-                           sorted[i]->number, what);
+            return reason_invalid(why, "members %u and %u have the same %s", sorted[i - 1]->number,
+                                  sorted[i]->number, what);
     return 0;
 }
 
@@ -221,13 +207,13 @@ static int check_owners(const struct ring *r, const uint16_t *owners, uint8_t fl
 {
     for (uint32_t p = 0; p < ring_partitions(r); p++) {
         if (owners[p] >= r->member_count)
-            return invalid(why, "partition %u is owned by member index %u of %u", (unsigned)p,
-                           owners[p], (unsigned)r->member_count);
+            return reason_invalid(why, "partition %u is owned by member index %u of %u",
+                                  (unsigned)p, owners[p], (unsigned)r->member_count);
         if (!(r->members[owners[p]].flags & flag))
-            return invalid(why, "partition %u is owned by %s, which %s", (unsigned)p,
-                           r->members[owners[p]].name,
-                           flag == RING_MEMBER_TARGET ? "leaves the ring"
-                                                      : "is not in the ring yet");
+            return reason_invalid(why, "partition %u is owned by %s, which %s", (unsigned)p,
+                                  r->members[owners[p]].name,
+                                  flag == RING_MEMBER_TARGET ? "leaves the ring"
+                                                             : "is not in the ring yet");
     }
     return 0;
 }
@@ -248,34 +234,34 @@ static int check_change(const struct ring *r, const struct reason *why)
     const struct ring_change *c = r->change;
 
     if (c->replicas < 1 || c->replicas > REPLICAS_MAX)
-        return invalid(why, "%d replicas in the target; 1 to %d are possible", c->replicas,
-                       REPLICAS_MAX);
+        return reason_invalid(why, "%d replicas in the target; 1 to %d are possible", c->replicas,
+                              REPLICAS_MAX);
     if (c->begun_epoch < 1 || c->begun_epoch > r->epoch)
-        return invalid(why, "the change began in epoch %llu, the ring is at epoch %llu",
-                       (unsigned long long)c->begun_epoch, (unsigned long long)r->epoch);
+        return reason_invalid(why, "the change began in epoch %llu, the ring is at epoch %llu",
+                              (unsigned long long)c->begun_epoch, (unsigned long long)r->epoch);
     if (!printable(c->what, RING_WHAT_MAX) || !printable(c->who, RING_WHO_MAX))
-        return invalid(why, "what was asked for, or by whom, is not printable text");
+        return reason_invalid(why, "what was asked for, or by whom, is not printable text");
     for (uint32_t p = 0; p < ring_partitions(r); p++)
         if (c->phases[p] > RING_MOVED)
-            return invalid(why, "partition %u is in phase %u; 0 to %d are known", (unsigned)p,
-                           c->phases[p], RING_MOVED);
+            return reason_invalid(why, "partition %u is in phase %u; 0 to %d are known",
+                                  (unsigned)p, c->phases[p], RING_MOVED);
     return check_owners(r, c->owners, RING_MEMBER_TARGET, why);
 }
 
 static int check_memory(const struct ring *r, const struct reason *why)
 {
     if (r->log_count > RING_LOG_MAX)
-        return invalid(why, "%u changes are remembered; at most %d are possible", r->log_count,
-                       RING_LOG_MAX);
+        return reason_invalid(why, "%u changes are remembered; at most %d are possible",
+                              r->log_count, RING_LOG_MAX);
     for (uint8_t i = 0; i < r->log_count; i++)
         if (!printable(r->log[i].what, RING_WHAT_MAX) || !printable(r->log[i].who, RING_WHO_MAX) ||
             r->log[i].ended_epoch > r->epoch || r->log[i].begun_epoch > r->log[i].ended_epoch)
-            return invalid(why, "what is remembered of an earlier change makes no sense");
+            return reason_invalid(why, "what is remembered of an earlier change makes no sense");
     for (uint32_t p = 0; p < ring_partitions(r); p++)
         if (r->changed[p] < 1 || r->changed[p] > r->epoch)
-            return invalid(why, "partition %u changed in epoch %llu, the ring is at epoch %llu",
-                           (unsigned)p, (unsigned long long)r->changed[p],
-                           (unsigned long long)r->epoch);
+            return reason_invalid(
+                why, "partition %u changed in epoch %llu, the ring is at epoch %llu", (unsigned)p,
+                (unsigned long long)r->changed[p], (unsigned long long)r->epoch);
     return 0;
 }
 
