@@ -108,3 +108,13 @@ uint32_t command_categories(const struct command *c)
         categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
     return categories | (c->flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);
 }
+
+uint32_t command_category_named(struct bytes name)
+{
+#define X(id, bit, text)              \
+    if (resp_word_is(name, &text[1])) \
+        return 1u << bit;
+    COMMAND_CATEGORIES(X)
+#undef X
+    return 0;
+}

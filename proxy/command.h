@@ -122,8 +122,11 @@ static inline bool command_takes(const struct command *c, uint32_t count)
     return c->arity >= 0 ? count == (uint32_t)c->arity : count >= (uint32_t)-c->arity;
 }
 
-/* The categories that follow from the row. */
+/* The categories that follow from the row: bits of enum command_category. */
 uint32_t command_categories(const struct command *c);
+
+/* The bit of a category, by its name without '@' and without regard to case; 0: there is none. */
+uint32_t command_category_named(struct bytes name);
 
 /* Appends what COMMAND INFO and COMMAND DOCS tell of a command, for RESP `version`. 0 or RK_NOMEM.
  */

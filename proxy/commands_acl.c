@@ -48,16 +48,6 @@ void run_acl_list(struct execution *x)
     }
 }
 
-static uint32_t category_named(struct bytes name)
-{
-#define X(id, bit, text)              \
-    if (resp_word_is(name, &text[1])) \
-        return 1u << bit;
-    COMMAND_CATEGORIES(X)
-#undef X
-    return 0;
-}
-
 /* Counts the commands of a category, and lists them when `write`; subcommands too. */
 static size_t list_category(struct execution *x, const struct command *c, uint32_t category,
                             bool write)
@@ -105,7 +95,7 @@ void run_acl_cat(struct execution *x)
             reply_text(x, names[i]);
         return;
     }
-    category = category_named(x->args[2]);
+    category = command_category_named(x->args[2]);
     if (category)
         reply_category(x, category);
     else

@@ -86,23 +86,13 @@ static enum list_filter list_filter_of(const struct execution *x)
     return resp_word_is(x->args[3], "pattern") ? LIST_PATTERN : LIST_BAD;
 }
 
-static uint32_t category_of(struct bytes name)
-{
-#define X(id, bit, text)              \
-    if (resp_word_is(name, &text[1])) \
-        return 1u << bit;
-    COMMAND_CATEGORIES(X)
-#undef X
-    return 0;
-}
-
 static bool listed(const struct execution *x, enum list_filter filter, const struct command *c)
 {
     switch (filter) {
     case LIST_ALL:
         return true;
     case LIST_CATEGORY:
-        return command_categories(c) & category_of(x->args[4]);
+        return command_categories(c) & command_category_named(x->args[4]);
     case LIST_PATTERN:
         return glob_match(x->args[4], bytes_from(c->name), true);
     case LIST_MODULE:
