@@ -1,4 +1,4 @@
-/* What the files of a group share; for node/group*.c and node/transfer.c only. */
+/* What the files of a group share; for node/group*.c, transfer_*.c and expiry_sweep.c only. */
 #ifndef RINGKV_NODE_GROUP_PARTS_H
 #define RINGKV_NODE_GROUP_PARTS_H
 
@@ -37,6 +37,9 @@ bool group_has_others(const struct group *g);
  * hear it when it happened, because they were of another epoch then. */
 void group_disown(struct shard *s, const struct group *g, const struct group_peer *peer);
 
+/* A candidate asks all peers anew for a promise of its view; none that came before counts. */
+void group_ask_promises(struct shard *s, struct group *g);
+
 /* Stops leading, or trying to. `above`: the view that ended it; 0: none. */
 void group_step_down(struct shard *s, struct group *g, uint64_t above);
 void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
@@ -47,11 +50,12 @@ void group_refused(struct shard *s, struct group *g, struct group_peer *peer,
 
 /* --- group_primary.c --- */
 
-/* Queues a reply's frame until the operation is committed and the round confirmed. 0 or RK_NOMEM.
- */
-int group_pend(struct shard *s, struct group *g, const struct pending *p, struct bytes frame);
+/* Queues a copy of a reply's frame until the operation and the round that `like` names are
+ * committed and confirmed. 0 or RK_NOMEM. */
+int group_pend(struct group *g, const struct pending *like, struct bytes frame);
 /* Lets those replies go that need not wait any more. */
 void group_answer_pending(struct shard *s, struct group *g);
+/* This replica leads no more: answers what waits, writes with UNCERTAIN, reads with ELSEWHERE. */
 void group_pend_abandon(struct shard *s, struct group *g);
 /* Counts anew what a majority holds: one more does, or others have the votes. */
 void group_commit(struct shard *s, struct group *g);

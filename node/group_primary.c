@@ -20,11 +20,10 @@ static struct pending *pop(struct group *g)
     return p;
 }
 
-int group_pend(struct shard *s, struct group *g, const struct pending *like, struct bytes frame)
+int group_pend(struct group *g, const struct pending *like, struct bytes frame)
 {
     struct pending *p = malloc(sizeof(*p) + frame.size);
 
-    (void)s;
     if (!p)
         return RK_NOMEM;
     *p = *like;

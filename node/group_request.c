@@ -95,7 +95,7 @@ static void let_go(struct shard *s, struct group *g, uint64_t client, const stru
     if (m->level == LEVEL_LINEAR || m->level == LEVEL_PRIMARY) {
         if (!must_wait(g, seen, &p))
             return;
-        error = group_pend(s, g, &p, frame);
+        error = group_pend(g, &p, frame);
     } else {
         /* The view of the state is told as well. */
         if (m->level != LEVEL_ANY && g->view_position > item.position)
@@ -157,7 +157,7 @@ static int answer_when_committed(struct shard *s, struct group *g, uint64_t clie
     buf_truncate(&s->proof, 0);
     error = message_put_reply(&s->proof, reply);
     if (!error)
-        error = group_pend(s, g, &p, buf_bytes(&s->proof));
+        error = group_pend(g, &p, buf_bytes(&s->proof));
     /* It may be committed already, and then nothing else would come to release it. */
     if (!error)
         group_answer_pending(s, g);

@@ -146,18 +146,6 @@ static void lead_on(struct shard *s, struct group *g)
     }
 }
 
-static void ask_for_promises(struct shard *s, struct group *g)
-{
-    for (uint8_t i = 0; i < g->peer_count; i++) {
-        struct group_peer *peer = &g->peers[i];
-
-        peer->promised = false;
-        peer->asked_ms = s->now_ms;
-        if (peer->state != PEER_DOWN)
-            group_signal_now(s, g, peer->member, SIGNAL_PREPARE, g->view, g->last);
-    }
-}
-
 /* Another may have missed the end of a view that was led here, and wait for its steps. */
 static void tell_it_leads_not(struct shard *s, struct group *g)
 {
@@ -187,7 +175,7 @@ static void enter_epoch(struct shard *s, struct group *g)
     if (g->role == GROUP_PRIMARY)
         lead_on(s, g);
     else if (g->role == GROUP_CANDIDATE)
-        ask_for_promises(s, g);
+        group_ask_promises(s, g);
     else if (g->leader)
         group_signal_held(s, g, view_member(g->leader), SIGNAL_GAP, g->leader, g->last,
                           g->row_position);

@@ -149,6 +149,18 @@ static void consider_promises(struct shard *s, struct group *g)
     }
 }
 
+void group_ask_promises(struct shard *s, struct group *g)
+{
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        peer->promised = false;
+        peer->asked_ms = s->now_ms;
+        if (peer->state != PEER_DOWN)
+            group_signal_now(s, g, peer->member, SIGNAL_PREPARE, g->view, g->last);
+    }
+}
+
 void group_lead(struct shard *s, struct group *g)
 {
     uint64_t position, promised = g->promised;
@@ -176,14 +188,7 @@ void group_lead(struct shard *s, struct group *g)
     g->leader = 0;
     g->self_promised = false;
     transfer_forget(&g->incoming);
-    for (uint8_t i = 0; i < g->peer_count; i++) {
-        struct group_peer *peer = &g->peers[i];
-
-        peer->promised = false;
-        peer->asked_ms = s->now_ms;
-        if (peer->state != PEER_DOWN)
-            group_signal_now(s, g, peer->member, SIGNAL_PREPARE, g->view, g->last);
-    }
+    group_ask_promises(s, g);
 }
 
 void group_self_promised(struct shard *s, struct group *g, uint64_t view)
