@@ -79,7 +79,7 @@ int execute_incrbyfloat(struct execute *x)
     if (error && error != RK_NOTFOUND)
         return error;
     if ((!error && read_float(found.value, &value) != 0) || read_float(execute_arg(x), &by) != 0)
-        return execute_fail(x, "ERR value is not a valid float");
+        return execute_fail(x, EXECUTE_NOT_A_FLOAT);
     value += by;
     if (isnan(value) || isinf(value))
         return execute_fail(x, "ERR increment would produce NaN or Infinity");

@@ -167,10 +167,12 @@ int group_request(struct shard *s, struct group *g, uint64_t client, const struc
 /* Prepares a new view, to lead it. */
 void group_lead(struct shard *s, struct group *g);
 
+/* The link to a member came up, went down, or has room again. */
 void group_peer_up(struct shard *s, struct group *g, uint16_t member);
 void group_peer_down(struct shard *s, struct group *g, uint16_t member);
 void group_peer_room(struct shard *s, struct group *g, uint16_t member);
 
+/* Takes a signal of a member, said under the group's epoch. */
 void group_signal(struct shard *s, struct group *g, uint16_t from, const struct signal *m);
 /* `frame`: the message as it came, to be kept. 0, or RK_FULL: the store has no room for it at this
  * moment; nothing happened, and it has to come again before what was said behind it. */

@@ -65,7 +65,7 @@ struct buf *links_out(struct links *s, uint16_t member, uint32_t partition);
 bool links_alive(struct links *s, uint16_t member, uint32_t partition);
 bool links_have_room(struct links *s, uint16_t member, uint32_t partition);
 
-/* Opens what is down, sends signs of life, ends what is silent. Every 20 to 50 ms. */
+/* Opens what is down, sends signs of life, ends what is silent. About every 25 ms. */
 void links_tick(struct links *s);
 
 void links_counters(const struct links *s, struct links_counters *out);

@@ -104,7 +104,8 @@ struct difference {
     struct bytes keys; /* count times: u16 size, a store key; walk with peer_next_key */
 };
 
-/* Opens a SIGNALS frame / appends to it. The frame is closed with frame_end. */
+/* Opens a SIGNALS frame: where it begins, or SIZE_MAX, out of memory. / Appends to it: 0 or
+ * RK_NOMEM. The frame is closed with frame_end. */
 size_t peer_begin_signals(struct buf *out);
 int peer_add_signal(struct buf *out, const struct signal *s);
 
@@ -117,21 +118,28 @@ bool peer_next_signal(struct bytes *signals, struct signal *out);
  * the struct are not used, the array is. */
 int peer_put_step(struct buf *out, const struct step *s, const struct store_change *changes,
                   size_t change_count);
-int peer_get_step(struct bytes body, struct step *s);
 
 /* Replaces epoch and view in an encoded STEP frame and mends its checksum: a step made in one view
  * may have to be sent again by the primary of a later one. */
 void peer_restamp_step(uint8_t *frame, uint64_t epoch, uint64_t view);
 
-/* A chunk in three steps: begin (with all but what the end takes), add each record, end (takes
- * flags, change_count, rest and upper). */
+/* A chunk in three steps: begin (with all but what the end takes) tells where, for the others, or
+ * SIZE_MAX: out of memory; add each record; end (takes flags, change_count, rest and upper). A
+ * failure in add or end, RK_NOMEM or RK_TOOBIG, leaves `out` as it was before begin; after a failed
+ * add do not call end. */
 size_t peer_begin_chunk(struct buf *out, const struct chunk *c);
 int peer_add_change(struct buf *out, size_t begun, const struct store_change *change);
 int peer_end_chunk(struct buf *out, size_t begun, const struct chunk *c);
-int peer_get_chunk(struct bytes body, struct chunk *c);
 
+/* Encodes a whole frame: 0, RK_NOMEM, RK_TOOBIG (out unchanged). */
 int peer_put_difference(struct buf *out, const struct difference *d);
+
+/* Decoders of a frame's body: 0 or RK_CORRUPT. What they give points into the body. */
+int peer_get_step(struct bytes body, struct step *s);
+int peer_get_chunk(struct bytes body, struct chunk *c);
 int peer_get_difference(struct bytes body, struct difference *d);
+
+/* Removes the first key of a difference; false at the end. */
 bool peer_next_key(struct bytes *keys, struct bytes *key);
 
 /* Removes the first change; false at the end. The bytes were checked by the decoder. */

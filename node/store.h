@@ -1,7 +1,7 @@
 /* One shard's storage: what the replication code sees of it.
  *
  * A store is driven by one thread, the shard's loop. A write is applied at once, in memory, and
- * gets a log position; it is on stable storage when store_synced() has reached that position.
+ * gets a log position; it is on stable storage when store_poll() has reached that position.
  * Nothing that tells of a write may leave the node before (design rule "durable before reply"): the
  * caller keeps its messages until then.
  *

@@ -13,13 +13,14 @@
 #include "node/store_files.h"
 #include "node/store_log.h"
 
+/* The defaults are what 0 stands for in store_disk_options. The daemon never asks for them: its own
+ * are in node/options.c. */
 enum {
     STORE_MEMORY_DEFAULT = 128 << 20,
     STORE_MEMORY_MIN = 2 << 20,
     STORE_SEGMENT_DEFAULT = 16 << 20,
     STORE_SEGMENT_MIN = 4 << 10,
     STORE_MAP_DEFAULT = 1 << 30,
-    STORE_SCRUB_DEFAULT = 4 << 20,
     STORE_CHECKPOINT_MS_DEFAULT = 30000,
     STORE_WHY_SIZE = 512,
 };

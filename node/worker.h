@@ -12,7 +12,7 @@
 
 struct worker;
 
-/* What a worker tells about itself, as of its last tick (at most 100 ms ago). */
+/* What a worker tells about itself, as of its last report (every fourth tick: 100 ms). */
 struct worker_report {
     struct store_stats store;
     struct shard_counters shard;

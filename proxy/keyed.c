@@ -96,7 +96,7 @@ void keyed_send(struct execution *x, const struct keyed *k)
         return;
     partition = r->ring ? place_keys(x, k, positions) : 0;
     if (partition < 0) {
-        reply_error(x, "CROSSSLOT Keys in request don't hash to the same slot");
+        reply_error(x, EXECUTION_CROSSSLOT);
         return;
     }
     slot = router_begin(r, x->session, operation_info(k->op)->writes, GATHER_ONE);

@@ -1,7 +1,7 @@
 /* How many keys there are, for INFO keyspace: an estimate from what one node says of its own.
  *
  * Keys spread over the partitions by their hashes, so the partitions of one node stand for all. It
- * is exact (as of the node's last checkpoint) where every node has every partition; elsewhere it is
+ * is exact (as of the node's last report) where every node has every partition; elsewhere it is
  * off by about the square root of the number, and by more where hash tags crowd a partition. DBSIZE
  * counts.
  */

@@ -158,7 +158,8 @@ void router_mark_ready(struct router *r, struct session *s);
 /* --- for the command functions --------------------------------------------------------------- */
 
 /* Where the reply of a command that needs no node goes; the session is broken when NULL. To be
- * called for one whole reply at a time, followed by session_replied. */
+ * called for one whole reply at a time, followed by router_reply_end with what it returned and set
+ * *before to. */
 struct buf *router_reply_begin(struct router *r, struct session *s, size_t *before);
 void router_reply_end(struct router *r, struct session *s, struct buf *out, size_t before);
 

@@ -114,7 +114,8 @@ enum request_flags {
 struct request {
     uint64_t
         id; /* chosen by the proxy, comes back in the reply; unique in flight on a connection */
-    uint64_t epoch; /* ring epoch by which it was routed */
+    uint64_t epoch; /* in which the partition's voters changed last (ring_changed), as the proxy
+                       knows it */
     uint64_t
         view; /* the view that is addressed: a primary of another one refuses. 0: not known yet */
     uint64_t session,

@@ -1,10 +1,10 @@
 /* The rings that were decided, how they come to nodes and proxies, and who changes them.
  *
  * That epochs are decided one after the other, by a majority of the members, is taken for granted
- * here (tests/unit/test_decide tests it); who hears of them when, is not: rings are delivered late,
- * in any order, or never, and then fetched by whoever meets somebody who knows more, as in the
- * daemons. The driver does what ringctl does, with the same step function or hastier, from reports
- * that are a little old; now and then it pauses, or cancels. */
+ * here (tests/unit/test_ring_propose tests it); who hears of them when, is not: rings are delivered
+ * late, in any order, or never, and then fetched by whoever meets somebody who knows more, as in
+ * the daemons. The driver does what ringctl does, with the same step function or hastier, from
+ * reports that are a little old; now and then it pauses, or cancels. */
 #ifndef RINGKV_TESTS_SIM_RINGS_H
 #define RINGKV_TESTS_SIM_RINGS_H
 
