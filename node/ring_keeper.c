@@ -328,7 +328,7 @@ int ring_keeper_load(struct ring_keeper *k, char *why, size_t why_size)
         return slot_error;
     }
     me = place_in(k, ring);
-    if (!error && me >= 0)
+    if (me >= 0)
         error = check_place(k, ring, why, why_size);
     if (error) {
         ring_free(ring);

@@ -19,12 +19,12 @@ static size_t head_size(const struct execution *x)
 /* `bytes`: what it takes, with its head. */
 static struct queued *queued_copy(const struct execution *x, size_t bytes)
 {
-    size_t head = head_size(x);
     struct queued *q = malloc(bytes);
-    uint8_t *at = (uint8_t *)q + head;
+    uint8_t *at;
 
     if (!q)
         return NULL;
+    at = (uint8_t *)q + head_size(x);
     *q = (struct queued){.command = x->command, .count = x->count};
     for (uint32_t i = 0; i < x->count; i++) {
         q->args[i] = bytes_of(at, x->args[i].size);
