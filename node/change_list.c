@@ -2,7 +2,6 @@
 #include "shared/crc32c.h"
 #include "shared/error.h"
 #include <stdlib.h>
-#include <string.h>
 
 /* So many are looked through faster than an index is kept. */
 enum { FEW = 16 };

@@ -5,7 +5,6 @@
 
 #include "node/node.h"
 #include "shared/loop.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 struct front;

@@ -2,7 +2,6 @@
 #include "node/group_parts.h"
 #include "node/mutant.h"
 #include "node/shard.h"
-#include "shared/error.h"
 
 /* Those who follow are told, or they would take this replica for the leader as long as their link
  * is up, and nobody would lead when the view that ended this one comes to nothing. */

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 void log_segment_path(const struct log_folder *folder, uint64_t number,
                       char path[LOG_PATH_SIZE_MAX])

@@ -4,7 +4,6 @@
 #include "shared/frame.h"
 #include "shared/log.h"
 #include "shared/message.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
 #include "node/scrub.h"
 #include "node/tree_record.h"
-#include "shared/error.h"
 #include <string.h>
 
 static int scrub_begin(struct scrub *s)

@@ -8,7 +8,6 @@
 #define RINGKV_NODE_STORE_FILES_H
 
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 struct MDB_txn;

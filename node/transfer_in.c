@@ -5,7 +5,6 @@
 #include "node/shard.h"
 #include "node/transfer.h"
 #include "shared/error.h"
-#include "shared/frame.h"
 #include "shared/wire.h"
 #include <stdlib.h>
 

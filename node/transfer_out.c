@@ -6,7 +6,6 @@
 #include "node/transfer.h"
 #include "node/verify.h"
 #include "shared/error.h"
-#include "shared/frame.h"
 #include <stdlib.h>
 
 /* What one chunk covers at most. */

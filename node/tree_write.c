@@ -3,7 +3,6 @@
 #include "node/tree_meta.h"
 #include "node/tree_record.h"
 #include "shared/error.h"
-#include "shared/wire.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

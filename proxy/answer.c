@@ -6,7 +6,6 @@
 #include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/resp.h"
-#include <stdio.h>
 
 /* Shown of an error that a node answered with. */
 enum { ERROR_TEXT_MAX = 256 };

@@ -5,7 +5,6 @@
 
 #include "shared/buf.h"
 #include "shared/message.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 enum shape_kind {

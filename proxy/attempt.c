@@ -5,7 +5,6 @@
 #include "shared/error.h"
 #include "shared/message_touched.h"
 #include "shared/operation.h"
-#include "shared/proof.h"
 #include "shared/wire.h"
 
 /* Attempts that may follow each other without a pause: enough to learn of a view, few enough that

@@ -10,7 +10,6 @@
 #include "shared/buf.h"
 #include "shared/bytes.h"
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct execution;

@@ -1,5 +1,4 @@
 /* Commands whose keys must share a partition, and CAS. */
-#include "proxy/answer.h"
 #include "proxy/commands.h"
 #include "proxy/keyed.h"
 

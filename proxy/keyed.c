@@ -1,5 +1,4 @@
 #include "proxy/keyed.h"
-#include "proxy/answer.h"
 #include "shared/wire.h"
 #include <assert.h>
 

@@ -3,7 +3,6 @@
 #include "shared/resp.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const names[] = {
 #define X(name, text) text,

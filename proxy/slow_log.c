@@ -1,5 +1,4 @@
 #include "proxy/slow_log.h"
-#include "shared/error.h"
 #include "shared/resp.h"
 #include <inttypes.h>
 #include <stdio.h>

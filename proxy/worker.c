@@ -4,10 +4,8 @@
 #include "proxy/link.h"
 #include "proxy/process.h"
 #include "proxy/ring_watch.h"
-#include "shared/conn.h"
 #include "shared/error.h"
 #include "shared/log.h"
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

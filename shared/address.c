@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 
 static const char *port_check(struct bytes text, uint16_t *port)
 {

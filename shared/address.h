@@ -3,7 +3,6 @@
 #define RINGKV_SHARED_ADDRESS_H
 
 #include "shared/bytes.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 /* Checks one. NULL when it is good, else what is wrong and what would be right (static). On success

@@ -12,7 +12,6 @@
 #include "shared/buf.h"
 #include "shared/bytes.h"
 #include "shared/loop.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;

@@ -1,5 +1,4 @@
 #include "shared/listener.h"
-#include "shared/error.h"
 #include "shared/log.h"
 #include <errno.h>
 #include <event2/event.h>

@@ -1,5 +1,4 @@
 #include "tools/change.h"
-#include "shared/error.h"
 #include "shared/ring_change.h"
 #include "tools/change_run.h"
 #include "tools/decide.h"

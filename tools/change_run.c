@@ -1,5 +1,4 @@
 #include "tools/change_run.h"
-#include "shared/error.h"
 #include "shared/ring_change.h"
 #include "tools/change.h"
 #include "tools/change_step.h"

@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 void check_find(struct check *k, const char *mend, const char *format, ...)
 {

@@ -1,5 +1,4 @@
 /* ringctl init: makes the first ring of empty nodes. */
-#include "shared/error.h"
 #include "tools/fleet.h"
 #include "tools/member_spec.h"
 #include "tools/plan.h"

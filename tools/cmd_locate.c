@@ -1,5 +1,4 @@
 /* ringctl locate KEY */
-#include "shared/error.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
 #include "tools/survey.h"

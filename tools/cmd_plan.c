@@ -1,9 +1,7 @@
 /* ringctl plan: several edits, from a file, as one change. */
-#include "shared/error.h"
 #include "tools/change.h"
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The whole of a file, "-" for standard input; at most one byte more than a plan may have. */

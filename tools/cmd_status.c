@@ -1,12 +1,10 @@
 /* ringctl status: the ring's members, and what each tells about itself. */
-#include "shared/error.h"
 #include "tools/change_run.h"
 #include "tools/headway.h"
 #include "tools/human.h"
 #include "tools/survey.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint64_t number(const struct survey *s, uint32_t i, const char *name)

@@ -1,5 +1,4 @@
 /* ringctl verify: every replica of every partition against its primary, while they serve. */
-#include "shared/error.h"
 #include "tools/survey.h"
 #include <inttypes.h>
 #include <stdio.h>

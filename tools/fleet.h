@@ -12,7 +12,6 @@
 #include "shared/message.h"
 #include "shared/ring.h"
 #include "shared/secret.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { FLEET_WHY_SIZE = 512 };

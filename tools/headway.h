@@ -4,7 +4,6 @@
 
 #include "shared/ring.h"
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct headway {

@@ -1,7 +1,6 @@
 #include "tools/human.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 const char *human_bytes(uint64_t bytes, char to[HUMAN_SIZE])
 {

@@ -1,7 +1,5 @@
 #include "tools/joining.h"
-#include "shared/error.h"
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool joins(const struct survey *s, const struct ring_member *m)

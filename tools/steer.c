@@ -1,5 +1,4 @@
 #include "tools/steer.h"
-#include "shared/error.h"
 #include "shared/ring_change.h"
 #include "tools/decide.h"
 
