@@ -2,6 +2,7 @@
 #include "node/front.h"
 #include "node/node.h"
 #include "node/options.h"
+#include "node/start_watch.h"
 #include "node/worker.h"
 #include "shared/error.h"
 #include "shared/log.h"
@@ -22,7 +23,8 @@ static const struct program_description description = {
                "  ringnode -c /etc/ringkv/ringnode.conf\n"
                "  ringctl init n1=10.0.0.1:7400 n2=10.0.0.2:7400 n3=10.0.0.3:7400\n"
                "\n"
-               "Signals: TERM, INT  answer what is in flight, write everything down, exit 0\n"
+               "Signals: TERM, INT  answer what is in flight, write everything down, exit 0;\n"
+               "                    during the start: exit 0 at once, nothing is lost\n"
                "         HUP        re-open the log file\n",
     .settings = node_settings,
 };
@@ -134,6 +136,7 @@ static void stop(struct daemon *d)
 static int run(struct daemon *d)
 {
     const struct node_options *o = &d->node.options;
+    struct start_watch watch;
     char why[CONFIG_WHY_SIZE];
     int failed;
 
@@ -141,9 +144,13 @@ static int run(struct daemon *d)
         log_warn("log: cannot open file=%s: %s; writing to standard error", o->log_file,
                  strerror(errno));
     raise_descriptors();
-    failed = secret_load(&d->node.secret, o->secret_file, why, sizeof(why));
+    snprintf(why, sizeof(why), "out of memory");
+    failed = start_watch_begin(&watch);
+    if (!failed)
+        failed = secret_load(&d->node.secret, o->secret_file, why, sizeof(why));
     if (!failed)
         failed = start(d, why, sizeof(why));
+    start_watch_end(&watch);
     if (failed) {
         log_error("start: %s", why);
     } else {

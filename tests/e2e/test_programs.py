@@ -4,6 +4,7 @@ import configparser
 import fnmatch
 import json
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from harness import BIN, HOST, ROOT, PortBlock, Program, RawClient, array, bulk, run, wait_for
+from harness import BIN, HOST, ROOT, SANITIZE, PortBlock, Program, RawClient, array, bulk, run, wait_for
 
 RESET_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER of a client that breaks off
 
@@ -281,6 +282,23 @@ def test_term_of_a_node(make_cluster):
     cluster.start("n1")
     with cluster.client() as client:
         wait_for(lambda: client.ask("GET", "node:a") == bulk(b"1"), "the value to be served")
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="sanitizers do not run under strace")
+def test_stop_during_the_start(tmp_path, ports):
+    """A start that takes long (here: each sync takes a minute) does not keep a node from ending when it is told to."""
+    strace = shutil.which("strace")
+    if not strace:
+        pytest.skip("strace is not installed")
+    slow = ("-D", "-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=60000000")
+    path = configuration(tmp_path, "ringnode", ports)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Program(strace, *slow, BIN / "ringnode", "-c", path) as program:
+            wait_for(lambda: list(tmp_path.glob("data/shard-*/tree")), "the start to be under way")
+            program.process.send_signal(number)
+            status, output = program.wait()
+        assert status == 0, output
+        assert "during the start" in output
 
 
 def test_int_is_like_term(tmp_path, ports):
