@@ -39,11 +39,15 @@ static int lock(struct data_folder *d, char *why, size_t why_size)
         snprintf(why, why_size, "data folder %s: cannot make the lock file: %s", d->path,
                  strerror(errno));
     } else if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        error = RK_BUSY;
-        snprintf(why, why_size,
-                 "data folder %s is in use by another ringnode; stop it, or give "
-                 "this one a folder of its own (node.data)",
-                 d->path);
+        error = errno == EWOULDBLOCK ? RK_BUSY : RK_IO;
+        if (error == RK_BUSY)
+            snprintf(why, why_size,
+                     "data folder %s is in use by another ringnode; stop it, or give "
+                     "this one a folder of its own (node.data)",
+                     d->path);
+        else
+            snprintf(why, why_size, "data folder %s: cannot lock its file 'lock': %s", d->path,
+                     strerror(errno));
     }
     free(path);
     return error;
@@ -150,15 +154,20 @@ static int look_for_stale(const struct data_folder *d, char *why, size_t why_siz
     struct buf what = {0};
     int error = path ? file_read(path, STALE_FILE_MAX, &what) : RK_NOMEM;
 
-    if (error == RK_NOTFOUND)
+    if (error == RK_NOTFOUND) {
         error = 0;
-    else if (!error || error == RK_TOOBIG) {
+    } else if (!error || error == RK_TOOBIG) {
         snprintf(
             why, why_size,
             "data folder %s is an old copy, another member of the cluster said: %.*s; empty the "
             "folder, start the node, and put it in its own place: ringctl replace",
             d->path, (int)buf_len(&what), (const char *)buf_head(&what));
         error = RK_STALE;
+    } else {
+        snprintf(why, why_size,
+                 "data folder %s: cannot read 'stale', which is there when another member has said "
+                 "that the folder is an old copy: %s",
+                 d->path, error == RK_IO ? strerror(errno) : rk_error_text(error));
     }
     buf_free(&what);
     free(path);

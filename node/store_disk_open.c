@@ -56,8 +56,12 @@ static int take_lock(struct store_disk *d, char *why, size_t why_size)
     }
     if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    snprintf(why, why_size, "%s: the folder is in use by another process", d->folder.path);
-    return errno == EWOULDBLOCK ? RK_BUSY : RK_IO;
+    error = errno;
+    if (error == EWOULDBLOCK)
+        snprintf(why, why_size, "%s: the folder is in use by another process", d->folder.path);
+    else
+        snprintf(why, why_size, "%s: cannot lock it: %s", path, strerror(error));
+    return error == EWOULDBLOCK ? RK_BUSY : RK_IO;
 }
 
 static int init_memory(struct store_disk *d)
@@ -89,7 +93,8 @@ static int replay_batch(void *arg, uint64_t position, const struct store_batch *
     struct store_disk *d = arg;
     int error = 0;
 
-    if (position <= d->tree.position)
+    /* Not what the tree says: the worker may be writing to it. */
+    if (position <= d->settled)
         return 0;
     while ((error = store_disk_reserve(d, batch)) == RK_FULL) {
         error = make_room(d);
@@ -160,6 +165,7 @@ int store_disk_open(const struct store_disk_options *options, struct store **out
                     size_t why_size)
 {
     struct store_disk *d = calloc(1, sizeof(*d));
+    struct store_stats stats;
     int error;
 
     snprintf(why, why_size, "%s", "");
@@ -176,8 +182,9 @@ int store_disk_open(const struct store_disk_options *options, struct store **out
         store_disk_close(&d->store);
         return error;
     }
+    store_stats(&d->store, &stats);
     log_info("store: opened folder=%s position=%" PRIu64 " written_down=%" PRIu64 " keys=%" PRIu64,
-             d->folder.path, store_log_applied(d->log), d->tree.position, d->tree.counts.keys);
+             d->folder.path, stats.applied, stats.written_down, stats.keys);
     *out = &d->store;
     return 0;
 }

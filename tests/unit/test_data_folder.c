@@ -439,6 +439,21 @@ static void test_condemned(void **state)
     make(1, NULL);
 }
 
+/* What cannot be read is no reason to think that the folder was not condemned, nor a lack of
+ * memory.
+ */
+static void test_a_mark_of_an_old_copy_that_cannot_be_read(void **state)
+{
+    struct data_folder d;
+
+    (void)state;
+    make(1, NULL);
+    run("mkdir %s/data/stale");
+    assert_int_equal(open_folder(&d, 1), RK_IO);
+    assert_non_null(strstr(why, "cannot read 'stale'"));
+    assert_non_null(strstr(why, "Is a directory"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +466,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_identity_fields, start, finish),
         cmocka_unit_test_setup_teardown(test_other_version, start, finish),
         cmocka_unit_test_setup_teardown(test_condemned, start, finish),
+        cmocka_unit_test_setup_teardown(test_a_mark_of_an_old_copy_that_cannot_be_read, start,
+                                        finish),
         cmocka_unit_test_setup_teardown(test_in_use, start, finish),
         cmocka_unit_test_setup_teardown(test_unwritable, start, finish),
         cmocka_unit_test_setup_teardown(test_not_allowed, start, finish),
