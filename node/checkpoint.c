@@ -75,7 +75,9 @@ static int make_way(struct checkpoint *c, int error)
     if (error == RK_FULL)
         return c->grow(c->arg);
     if (error != RK_NOSPACE) {
-        if (!c->why[0])
+        if (error == RK_CORRUPT)
+            tree_writer_tell(&c->writer, c->why, c->why_size);
+        else if (!c->why[0])
             snprintf(c->why, c->why_size, "writing to %s failed: %s", c->tree->path,
                      rk_error_text(error));
         return error;

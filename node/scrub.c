@@ -4,18 +4,8 @@
 
 static int scrub_begin(struct scrub *s)
 {
-    int result;
-
-    if (!s->txn) {
-        result = mdb_txn_begin(s->tree->env, NULL, MDB_RDONLY, &s->txn);
-        if (!result)
-            result = mdb_cursor_open(s->txn, s->tree->records, &s->cursor);
-        return tree_error(result);
-    }
-    result = mdb_txn_renew(s->txn);
-    if (!result)
-        result = mdb_cursor_renew(s->txn, s->cursor);
-    return tree_error(result);
+    return tree_error(s->txn ? mdb_txn_renew(s->txn)
+                             : mdb_txn_begin(s->tree->env, NULL, MDB_RDONLY, &s->txn));
 }
 
 static void scrub_record(struct scrub *s, struct bytes key, struct bytes value)
@@ -39,36 +29,50 @@ static void scrub_remember(struct scrub *s, struct bytes key)
     s->underway = true;
 }
 
-int scrub_step(struct scrub *s, size_t bytes_max)
+/* Checks records from a place on. */
+static int scrub_from(struct scrub *s, struct tree_cursor *cursor, struct bytes from,
+                      size_t bytes_max)
 {
-    struct bytes from = bytes_of(s->last, s->underway ? s->last_size : 0), key, value;
     const struct bytes *start = &from;
+    struct bytes key, value;
     size_t bytes = 0;
-    int error = scrub_begin(s);
 
-    while (!error && bytes < bytes_max) {
-        error = tree_cursor_move(s->tree, s->cursor, start, &key, &value);
-        start = NULL;
+    while (bytes < bytes_max) {
+        int error = tree_cursor_move(cursor, start, &key, &value);
+
         if (error)
-            break;
+            return error;
+        start = NULL;
         scrub_record(s, key, value);
         bytes += key.size + value.size;
-        if (bytes >= bytes_max)
-            scrub_remember(s, key);
     }
+    scrub_remember(s, key);
+    return 0;
+}
+
+int scrub_step(struct scrub *s, size_t bytes_max)
+{
+    struct bytes from = bytes_of(s->last, s->underway ? s->last_size : 0);
+    struct tree_cursor cursor;
+    int error = scrub_begin(s);
+
+    if (error) {
+        s->underway = false;
+        return error;
+    }
+    error = tree_cursor_open(&cursor, s->tree, s->txn, s->tree->records);
+    if (!error)
+        error = scrub_from(s, &cursor, from, bytes_max);
+    tree_cursor_close(&cursor);
+    mdb_txn_reset(s->txn);
     if (error)
         s->underway = false;
-    if (s->txn)
-        mdb_txn_reset(s->txn);
     return error;
 }
 
 void scrub_end(struct scrub *s)
 {
-    if (s->cursor)
-        mdb_cursor_close(s->cursor);
     if (s->txn)
         mdb_txn_abort(s->txn);
-    s->cursor = NULL;
     s->txn = NULL;
 }

@@ -9,7 +9,6 @@ struct scrub {
     void (*damaged)(void *arg, struct bytes key);
     void *arg;
     MDB_txn *txn; /* reset between the steps */
-    MDB_cursor *cursor;
     bool underway;
     size_t last_size;
     uint8_t last[STORE_KEY_SIZE_MAX + 1]; /* the next step begins here */

@@ -12,7 +12,8 @@ struct scan {
     void *arg;
     struct key_walk active_keys, frozen_keys;
     struct index_place active, frozen; /* in the order of expiry */
-    MDB_cursor *cursor;
+    struct tree_cursor cursor;
+    bool opened;
     bool in_tree; /* the cursor is on an entry: */
     struct bytes key, value;
     bool damaged, ended;
@@ -40,7 +41,7 @@ static int give_tree(struct scan *s, struct bytes key, struct bytes value)
 
 static int move_tree(struct scan *s, const struct bytes *from)
 {
-    int error = tree_cursor_move(&s->disk->tree, s->cursor, from, &s->key, &s->value);
+    int error = tree_cursor_move(&s->cursor, from, &s->key, &s->value);
 
     s->in_tree = error == 0;
     return error == RK_NOTFOUND ? 0 : error;
@@ -48,8 +49,9 @@ static int move_tree(struct scan *s, const struct bytes *from)
 
 static int begin(struct scan *s, MDB_dbi table, struct bytes from)
 {
-    int error = tree_cursor_open(&s->disk->tree, table, &s->cursor);
+    int error = tree_cursor_open(&s->cursor, &s->disk->tree, NULL, table);
 
+    s->opened = true;
     return error ? error : move_tree(s, &from);
 }
 
@@ -245,8 +247,8 @@ static int scan_expiring(struct scan *s)
 
 static int end(struct scan *s, int result)
 {
-    if (s->cursor)
-        mdb_cursor_close(s->cursor);
+    if (s->opened)
+        tree_cursor_close(&s->cursor);
     return result == 0 && s->damaged ? RK_CORRUPT : result;
 }
 

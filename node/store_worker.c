@@ -151,8 +151,10 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
         w->complete = true;
         w->due_ms = now_ms() + w->options.checkpoint_ms;
     } else if (error != RK_CLOSED) {
-        snprintf(w->why, sizeof(w->why), "%s",
-                 w->checkpoint_why[0] ? w->checkpoint_why : rk_error_text(error));
+        /* When the map cannot grow, that was said already. */
+        if (!w->why[0])
+            snprintf(w->why, sizeof(w->why), "%s",
+                     w->checkpoint_why[0] ? w->checkpoint_why : rk_error_text(error));
         log_error("store: checkpoint: %s: nothing is acknowledged any more", w->why);
         atomic_store(&w->error, RK_IO);
     }
@@ -250,10 +252,8 @@ bool store_worker_turn(struct store_worker *w)
     pthread_mutex_lock(&w->lock);
     atomic_store(&w->news, false);
     if (w->grow) {
-        if (tree_grow(w->options.tree) != 0) {
-            snprintf(w->why, sizeof(w->why), "%s: the map cannot grow", w->options.tree->path);
+        if (tree_grow(w->options.tree, w->why, sizeof(w->why)) != 0)
             atomic_store(&w->error, RK_IO);
-        }
         w->grow = false;
         pthread_cond_broadcast(&w->changed);
     }

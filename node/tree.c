@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     TABLES = 4,
@@ -19,8 +21,6 @@ enum {
     MAP_SIZE_MIN = 64 << 10,
     ENVIRONMENT_FLAGS = MDB_NOSUBDIR | MDB_NORDAHEAD | MDB_NOTLS,
 };
-
-#define RECORDS "records"
 
 int tree_error(int result)
 {
@@ -76,6 +76,17 @@ static size_t first_map_size(const struct tree *t, size_t map_size)
     return size;
 }
 
+/* LMDB is about to call abort(). */
+static void give_up(MDB_env *env, const char *what)
+{
+    const struct tree *t = mdb_env_get_userctx(env);
+
+    log_error("store: LMDB has met what cannot be file=%s what=\"%s\"; the node stops now; if it "
+              "happens again, replace it (ringctl replace)",
+              t->path, what);
+    _exit(1);
+}
+
 static int open_environment(struct tree *t, size_t map_size)
 {
     int result = reserve_lock_file(t);
@@ -83,6 +94,10 @@ static int open_environment(struct tree *t, size_t map_size)
 
     if (!result)
         result = mdb_env_create(&t->env);
+    if (!result)
+        result = mdb_env_set_userctx(t->env, t);
+    if (!result)
+        result = mdb_env_set_assert(t->env, give_up);
     if (!result)
         result = mdb_env_set_maxdbs(t->env, TABLES);
     if (!result)
@@ -94,8 +109,106 @@ static int open_environment(struct tree *t, size_t map_size)
     if (!result)
         result = mdb_env_stat(t->env, &stat);
     if (!result)
-        t->page_size = stat.ms_psize;
+        t->file.page_size = stat.ms_psize;
     return result;
+}
+
+/* ---- where the pages are ---- */
+
+bool tree_file_of(const struct tree *t, struct tree_file *out)
+{
+    MDB_envinfo info;
+    struct stat st;
+    mdb_filehandle_t fd;
+
+    *out = t->file;
+    if (!t->file.map || mdb_env_info(t->env, &info) != 0 || mdb_env_get_fd(t->env, &fd) != 0 ||
+        fstat(fd, &st) != 0)
+        return false;
+    /* Pages that were free at once when they came behind the others were never written. */
+    out->count = (uint64_t)st.st_size / t->file.page_size;
+    if (out->count > info.me_last_pgno + 1)
+        out->count = info.me_last_pgno + 1;
+    return true;
+}
+
+void tree_tell_damage(const struct tree *t, const struct tree_guard *g, char *why, size_t why_size)
+{
+    snprintf(why, why_size,
+             "%s: page %llu is damaged: %s; replace this node (ringctl replace), its data is on "
+             "the others",
+             t->path, (unsigned long long)g->damaged_page, g->damage);
+}
+
+/* Reads the head of a snapshot, and checks the page in which the tables' rows stand, before LMDB
+ * looks into it: it is so far not known where the map is. */
+static int check_root(struct tree *t, size_t snapshot, struct tree_guard *g)
+{
+    const struct store_files *files = t->files;
+    size_t size = t->file.page_size;
+    uint8_t *page = malloc(size);
+    mdb_filehandle_t fd;
+    int error = page && mdb_env_get_fd(t->env, &fd) == 0 ? 0 : RK_NOMEM;
+
+    g->damage = NULL;
+    g->damaged_page = snapshot % 2;
+    if (!error)
+        error = store_files_read(files, fd, page, size, (off_t)(g->damaged_page * size)) != 0
+                    ? RK_IO
+                    : tree_head_read(page, &g->head);
+    if (error == RK_CORRUPT || (!error && g->head.snapshot != snapshot)) {
+        g->damage = "it is not the head of the newest snapshot";
+        error = RK_CORRUPT;
+    }
+    if (!error && g->head.tables.root != TREE_EMPTY) {
+        g->damaged_page = g->head.tables.root;
+        if (store_files_read(files, fd, page, size, (off_t)(g->damaged_page * size)) != 0)
+            error = RK_IO;
+        else
+            g->damage = g->head.tables.depth != 1 ? "it is of another kind than where it stands"
+                                                  : tree_page_check(&t->file, page, g->damaged_page,
+                                                                    TREE_LEAF, TREE_NODE_TABLE);
+    }
+    free(page);
+    return g->damage ? RK_CORRUPT : error;
+}
+
+/* Finds the map, which LMDB does not tell: it finds a row of the table of tables through its root,
+ * whose number the file's head says. Nothing that the page says of itself is asked. A file without
+ * tables has its map found later. */
+static int find_map(struct tree *t, MDB_txn *txn, size_t snapshot, struct tree_guard *g)
+{
+    MDB_val name = {sizeof(TREE_RECORDS_NAME) - 1, TREE_RECORDS_NAME}, row;
+    int error, result;
+
+    t->file.map = NULL;
+    if (!t->pages_known)
+        return 0;
+    error = check_root(t, snapshot, g);
+    if (error || g->head.tables.root == TREE_EMPTY)
+        return error;
+    result = mdb_get(txn, t->tables, &name, &row);
+    if (result)
+        return result == MDB_NOTFOUND ? 0 : tree_error(result);
+    t->file.map = (const uint8_t *)row.mv_data - (uintptr_t)row.mv_data % t->file.page_size -
+                  g->head.tables.root * t->file.page_size;
+    return 0;
+}
+
+/* ---- open and close ---- */
+
+/* The guard's snapshot is the newest, so that what is here found damaged is so for everybody. */
+static int check_meta(struct tree *t, size_t snapshot, struct tree_guard *g)
+{
+    struct tree_file file;
+
+    if (!tree_file_of(t, &file))
+        return 0;
+    if (tree_guard_begin(g, &file, snapshot) != 0)
+        return RK_CORRUPT;
+    return tree_walk_to(&g->walks[TREE_META], bytes_from("store")) == 0
+               ? 0
+               : tree_guard_damaged(g, TREE_META);
 }
 
 static int read_meta(struct tree *t, MDB_txn *txn)
@@ -125,31 +238,62 @@ static int read_meta(struct tree *t, MDB_txn *txn)
     return error;
 }
 
-static int open_tables(struct tree *t)
+static int open_tables_in(struct tree *t, MDB_txn *txn, struct tree_guard *g)
 {
     const struct {
         const char *name;
         MDB_dbi *table;
-    } tables[TABLES] = {
-        {RECORDS, &t->records}, {"expiry", &t->expiry}, {"states", &t->states}, {"meta", &t->meta}};
+    } tables[TABLES] = {{TREE_RECORDS_NAME, &t->records},
+                        {TREE_EXPIRY_NAME, &t->expiry},
+                        {TREE_STATES_NAME, &t->states},
+                        {TREE_META_NAME, &t->meta}};
+    size_t snapshot = mdb_txn_id(txn) - 1;
+    int error = tree_error(mdb_dbi_open(txn, NULL, 0, &t->tables));
+
+    if (!error)
+        error = find_map(t, txn, snapshot, g);
+    if (!error)
+        error = check_meta(t, snapshot, g);
+    for (int i = 0; i < TABLES && !error; i++)
+        error = tree_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table));
+    if (!error)
+        error = tree_error(mdb_set_compare(txn, t->records, tree_order));
+    return error ? error : read_meta(t, txn);
+}
+
+/* Finds the map with a transaction of its own. */
+static int find_map_again(struct tree *t, struct tree_guard *g)
+{
+    MDB_txn *txn;
+    int error = tree_error(mdb_txn_begin(t->env, NULL, MDB_RDONLY, &txn));
+
+    if (error)
+        return error;
+    error = find_map(t, txn, mdb_txn_id(txn), g);
+    mdb_txn_abort(txn);
+    return error;
+}
+
+static int open_tables(struct tree *t, char *why, size_t why_size)
+{
+    struct tree_guard guard = {.damage = NULL};
     MDB_txn *txn;
     int error = tree_error(mdb_txn_begin(t->env, NULL, 0, &txn));
 
     if (error)
         return error;
-    for (int i = 0; i < TABLES && !error; i++)
-        error = tree_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].table));
-    if (!error)
-        error = tree_error(mdb_dbi_open(txn, NULL, 0, &t->tables));
-    if (!error)
-        error = tree_error(mdb_set_compare(txn, t->records, tree_order));
-    if (!error)
-        error = read_meta(t, txn);
-    if (error) {
+    error = open_tables_in(t, txn, &guard);
+    if (error)
         mdb_txn_abort(txn);
-        return error;
-    }
-    return tree_error(t->files->commit(t->files->arg, txn));
+    else
+        error = tree_error(t->files->commit(t->files->arg, txn));
+    if (!error && !t->file.map)
+        error = find_map_again(t, &guard);
+    if (guard.damage)
+        tree_tell_damage(t, &guard, why, why_size);
+    else if (error)
+        snprintf(why, why_size, "%s: %s", t->path, rk_error_text(error));
+    return error;
 }
 
 static bool pages_known(void)
@@ -159,6 +303,10 @@ static bool pages_known(void)
     mdb_version(&major, &minor, &patch);
     return tree_pages_known() && major == 0 && minor == 9;
 }
+
+#define NO_ADDRESSES                                                                              \
+    "there is no address space for a map of %zu bytes: raise what this process may have (ulimit " \
+    "-v, LimitAS) and start it again"
 
 int tree_open(struct tree *t, const char *folder, size_t map_size, const struct store_files *files,
               char *why, size_t why_size)
@@ -175,13 +323,12 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
     snprintf(t->path, size, "%s/tree", folder);
     result = open_environment(t, map_size);
     error = tree_error(result);
-    if (error) {
+    if (error == RK_NOMEM)
+        snprintf(why, why_size, "%s: " NO_ADDRESSES, t->path, first_map_size(t, map_size));
+    else if (error)
         snprintf(why, why_size, "%s: %s", t->path, mdb_strerror(result));
-    } else {
-        error = open_tables(t);
-        if (error)
-            snprintf(why, why_size, "%s: %s", t->path, rk_error_text(error));
-    }
+    else
+        error = open_tables(t, why, why_size);
     if (error)
         tree_close(t);
     return error;
@@ -197,6 +344,8 @@ void tree_close(struct tree *t)
     free(t->pages.hints);
     *t = (struct tree){0};
 }
+
+/* ---- reading ---- */
 
 /* Opens the shard's read transaction if it is not. */
 static int begin_reading(struct tree *t)
@@ -221,18 +370,16 @@ void tree_end_turn(struct tree *t)
 /* Where the records' pages are in the shard's read transaction: once for each snapshot. */
 static bool locate_records(struct tree *t)
 {
-    MDB_val name = {sizeof(RECORDS) - 1, RECORDS}, row;
+    MDB_val name = {sizeof(TREE_RECORDS_NAME) - 1, TREE_RECORDS_NAME}, row;
     size_t snapshot = mdb_txn_id(t->reader);
-    MDB_envinfo info;
 
     if (t->located == snapshot)
         return true;
     if (!t->pages_known || mdb_get(t->reader, t->tables, &name, &row) != 0 ||
-        mdb_env_info(t->env, &info) != 0)
+        !tree_file_of(t, &t->pages.file))
         return false;
-    t->pages.page_size = t->page_size;
     t->pages.snapshot = snapshot;
-    if (tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno) != 0)
+    if (tree_pages_locate(&t->pages, bytes_of(row.mv_data, row.mv_size)) != 0)
         return false;
     t->located = snapshot;
     return true;
@@ -243,17 +390,17 @@ static bool locate_records(struct tree *t)
  * beyond that page. */
 static bool ends_in_file(const struct tree *t, MDB_val value)
 {
-    size_t offset = (uintptr_t)value.mv_data % t->page_size;
+    size_t offset = (uintptr_t)value.mv_data % t->file.page_size;
     MDB_envinfo info;
     uint64_t number;
 
-    if (offset + value.mv_size <= t->page_size)
+    if (offset + value.mv_size <= t->file.page_size)
         return true;
     if (value.mv_size > TREE_RECORD_SIZE_MAX || mdb_env_info(t->env, &info) != 0)
         return false;
     memcpy(&number, (const uint8_t *)value.mv_data - offset, sizeof(number));
     return number <= info.me_last_pgno &&
-           offset + value.mv_size <= (info.me_last_pgno + 1 - number) * t->page_size;
+           offset + value.mv_size <= (info.me_last_pgno + 1 - number) * t->file.page_size;
 }
 
 /* A value that LMDB has found. None stands for one that cannot be true: no record is empty, so its
@@ -280,7 +427,9 @@ static int find_record(struct tree *t, struct bytes key, struct bytes *value)
 
     if (error)
         return error;
-    return locate_records(t) ? tree_pages_find(&t->pages, key, value) : get_by_lmdb(t, key, value);
+    if (!t->pages_known)
+        return get_by_lmdb(t, key, value);
+    return locate_records(t) ? tree_pages_find(&t->pages, key, value) : RK_CORRUPT;
 }
 
 int tree_get(struct tree *t, struct bytes key, struct store_record *out)
@@ -319,54 +468,94 @@ int tree_state(struct tree *t, uint32_t partition, struct bytes *out)
                   : tree_state_read(partition, bytes_of(value.mv_data, value.mv_size), out);
 }
 
-int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out)
-{
-    int result = begin_reading(t);
-
-    *out = NULL;
-    if (!result)
-        result = mdb_cursor_open(t->reader, table, out);
-    return tree_error(result);
-}
-
 /* Said once: the same page would be met again and again. */
-static void tell_damaged(struct tree *t, const char *what)
+static void tell_damaged(struct tree *t, uint64_t page, const char *what)
 {
     if (!__atomic_exchange_n(&t->told, true, __ATOMIC_RELAXED))
-        log_error(
-            "store: a page is damaged file=%s why=\"%s\"; replace this node (ringctl replace)",
-            t->path, what);
+        log_error("store: a page is damaged file=%s page=%llu why=\"%s\"; replace this node "
+                  "(ringctl replace)",
+                  t->path, (unsigned long long)page, what);
 }
 
-int tree_cursor_move(struct tree *t, MDB_cursor *cursor, const struct bytes *from,
-                     struct bytes *key, struct bytes *value)
+/* Where a table of a read transaction begins. */
+static int find_table(struct tree_cursor *c, MDB_txn *txn, MDB_dbi which, struct tree_table *out)
 {
-    size_t key_size_max =
-        mdb_cursor_dbi(cursor) == t->expiry ? EXPIRY_KEY_SIZE_MAX : STORE_KEY_SIZE_MAX;
+    struct tree *t = c->tree;
+    bool expiry = which == t->expiry;
+    MDB_val name = {expiry ? sizeof(TREE_EXPIRY_NAME) - 1 : sizeof(TREE_RECORDS_NAME) - 1,
+                    expiry ? TREE_EXPIRY_NAME : TREE_RECORDS_NAME};
+    MDB_val row;
+
+    if (mdb_get(txn, t->tables, &name, &row) != 0 || !tree_file_of(t, &c->file))
+        return RK_IO;
+    if (tree_table_read(&c->file, bytes_of(row.mv_data, row.mv_size), out) == 0)
+        return 0;
+    tell_damaged(t, 0, "a table's row cannot be true");
+    return RK_IO;
+}
+
+int tree_cursor_open(struct tree_cursor *c, struct tree *t, MDB_txn *txn, MDB_dbi table)
+{
+    struct tree_table found;
+    int error = txn ? 0 : tree_error(begin_reading(t));
+
+    c->tree = t;
+    c->key_size_max = table == t->expiry ? EXPIRY_KEY_SIZE_MAX : STORE_KEY_SIZE_MAX;
+    c->lmdb = NULL;
+    if (error)
+        return RK_IO;
+    if (!txn)
+        txn = t->reader;
+    if (!t->pages_known)
+        return mdb_cursor_open(txn, table, &c->lmdb) == 0 ? 0 : RK_IO;
+    error = find_table(c, txn, table, &found);
+    if (!error)
+        tree_scan_begin(&c->scan, &c->file, found, c->key_size_max);
+    return error;
+}
+
+void tree_cursor_close(struct tree_cursor *c)
+{
+    if (c->lmdb)
+        mdb_cursor_close(c->lmdb);
+    c->lmdb = NULL;
+}
+
+static int move_by_lmdb(struct tree_cursor *c, const struct bytes *from, struct bytes *key,
+                        struct bytes *value)
+{
     MDB_val k = {0}, v = {0};
     int result;
 
     if (from && from->size)
         k = (MDB_val){from->size, (void *)from->data};
-    result = mdb_cursor_get(cursor, &k, &v,
+    result = mdb_cursor_get(c->lmdb, &k, &v,
                             !from        ? MDB_NEXT
                             : from->size ? MDB_SET_RANGE
                                          : MDB_FIRST);
-    if (result) {
-        int error = tree_error(result);
-
-        if (error != RK_CORRUPT)
-            return error;
-        tell_damaged(t, mdb_strerror(result));
-        return RK_IO;
-    }
-    if (k.mv_size == 0 || k.mv_size > key_size_max) {
-        tell_damaged(t, "a key has a size that none has");
+    if (result && tree_error(result) != RK_CORRUPT)
+        return tree_error(result);
+    if (result || k.mv_size == 0 || k.mv_size > c->key_size_max) {
+        tell_damaged(c->tree, 0, result ? mdb_strerror(result) : "a key has a size that none has");
         return RK_IO;
     }
     *key = bytes_of(k.mv_data, k.mv_size);
-    *value = value_of(t, v);
+    *value = value_of(c->tree, v);
     return 0;
+}
+
+int tree_cursor_move(struct tree_cursor *c, const struct bytes *from, struct bytes *key,
+                     struct bytes *value)
+{
+    int error;
+
+    if (c->lmdb)
+        return move_by_lmdb(c, from, key, value);
+    error = tree_scan_move(&c->scan, from, key, value);
+    if (error != RK_CORRUPT)
+        return error;
+    tell_damaged(c->tree, c->scan.damaged_page, c->scan.damage);
+    return RK_IO;
 }
 
 uint64_t tree_file_bytes(const struct tree *t)
@@ -379,13 +568,36 @@ uint64_t tree_file_bytes(const struct tree *t)
     return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-int tree_grow(struct tree *t)
+/* Whether the map can be made so much larger. LMDB gives up the old one before it makes the new
+ * one, and cannot go on without. */
+static bool has_addresses(size_t more)
 {
-    MDB_envinfo info;
-    int result = mdb_env_info(t->env, &info);
+    void *at = mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
+    if (at == MAP_FAILED)
+        return false;
+    munmap(at, more);
+    return true;
+}
+
+int tree_grow(struct tree *t, char *why, size_t why_size)
+{
+    struct tree_guard guard = {.damage = NULL};
+    MDB_envinfo info;
+    int error = tree_error(mdb_env_info(t->env, &info));
+
+    if (!error && !has_addresses(info.me_mapsize)) {
+        snprintf(why, why_size, "%s: " NO_ADDRESSES, t->path, 2 * info.me_mapsize);
+        return RK_NOMEM;
+    }
     t->located = 0; /* the map may move */
-    if (!result)
-        result = mdb_env_set_mapsize(t->env, info.me_mapsize * 2);
-    return result ? RK_NOMEM : 0;
+    if (!error && mdb_env_set_mapsize(t->env, info.me_mapsize * 2) != 0)
+        give_up(t->env, "no address space for its map");
+    if (!error)
+        error = find_map_again(t, &guard);
+    if (guard.damage)
+        tree_tell_damage(t, &guard, why, why_size);
+    else if (error)
+        snprintf(why, why_size, "%s: %s", t->path, rk_error_text(error));
+    return error;
 }

@@ -15,7 +15,9 @@
 #include "node/memory_table.h"
 #include "node/store.h"
 #include "node/store_files.h"
+#include "node/tree_guard.h"
 #include "node/tree_pages.h"
+#include "node/tree_scan.h"
 #include <lmdb.h>
 
 struct tree {
@@ -24,7 +26,7 @@ struct tree {
     MDB_dbi tables; /* their rows */
     const struct store_files *files;
     char *path;
-    size_t page_size;
+    struct tree_file file;   /* map NULL: not known */
     bool told;               /* that a page is damaged */
     MDB_txn *reader;         /* of the shard's thread */
     bool reading;            /* it is open */
@@ -58,15 +60,26 @@ void tree_expect(struct tree *t, const struct bytes *keys, size_t count);
 /* Ends the read transaction. */
 void tree_end_turn(struct tree *t);
 
-/* A cursor in the shard's read transaction. *out is NULL on failure. 0 or RK_IO. */
-int tree_cursor_open(struct tree *t, MDB_dbi table, MDB_cursor **out);
+/* ---- reading in order, for each thread in a transaction of its own ---- */
 
-/* Goes to the first key at or behind `from`, or (from NULL) to the next, in records or expiry. 0;
- * RK_NOTFOUND at the end; RK_IO: it cannot be said what comes, as when a page is damaged. A key is
- * no longer than those that are written, and a value, which may be damaged, ends within the file.
- */
-int tree_cursor_move(struct tree *t, MDB_cursor *cursor, const struct bytes *from,
-                     struct bytes *key, struct bytes *value);
+struct tree_cursor {
+    struct tree *tree;
+    size_t key_size_max;
+    struct tree_file file;
+    struct tree_scan scan;
+    MDB_cursor *lmdb; /* instead, where the format of the pages is not known */
+};
+
+/* In records or expiry; `txn` NULL: in the shard's read transaction, which is begun. 0 or RK_IO; to
+ * be closed in any case, before the transaction ends. */
+int tree_cursor_open(struct tree_cursor *c, struct tree *t, MDB_txn *txn, MDB_dbi table);
+void tree_cursor_close(struct tree_cursor *c);
+
+/* Goes to the first key at or behind `from`, or (from NULL) to the next. 0; RK_NOTFOUND at the end;
+ * RK_IO: it cannot be said what comes, as when a page is damaged. A key is no longer than those
+ * that are written, and a value, which may be damaged, ends within the file. */
+int tree_cursor_move(struct tree_cursor *c, const struct bytes *from, struct bytes *key,
+                     struct bytes *value);
 
 /* ---- for both threads ---- */
 
@@ -76,7 +89,15 @@ int tree_error(int result);
 /* Bytes of the file that are in use or were. */
 uint64_t tree_file_bytes(const struct tree *t);
 
-/* Doubles the map. No transaction may be open in any thread. 0 or RK_NOMEM. */
-int tree_grow(struct tree *t);
+/* The pages that a transaction of this snapshot may look at; false: the format, and so their place,
+ * is not known. */
+bool tree_file_of(const struct tree *t, struct tree_file *out);
+
+/* What the guard found, and what to do about it. */
+void tree_tell_damage(const struct tree *t, const struct tree_guard *g, char *why, size_t why_size);
+
+/* Doubles the map. No transaction may be open in any thread. 0; RK_NOMEM, with the reason in `why`:
+ * nothing has happened; RK_CORRUPT, RK_IO: no transaction may begin any more. */
+int tree_grow(struct tree *t, char *why, size_t why_size);
 
 #endif

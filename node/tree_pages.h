@@ -15,10 +15,7 @@
 #ifndef RINGKV_NODE_TREE_PAGES_H
 #define RINGKV_NODE_TREE_PAGES_H
 
-#include "shared/bytes.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "node/tree_head.h"
 
 /* A page. It has all keys whose positions lie between `low` and `high`, neither of them included:
  * keys of those very positions may be its neighbours'. */
@@ -37,24 +34,20 @@ struct tree_hints {
 
 /* A table of the file, as of one snapshot. What it points to must not change while it is used. */
 struct tree_pages {
-    const uint8_t *map; /* page 0 */
-    uint64_t count;     /* pages that the snapshot may use */
-    uint64_t root;      /* TREE_PAGES_EMPTY: the table has no page */
-    size_t page_size;
+    struct tree_file file;
+    uint64_t root;            /* TREE_EMPTY: the table has no page */
     unsigned depth;           /* pages from the root to a leaf, both included */
     uint64_t snapshot;        /* another number for each, not 0 */
     struct tree_hints *hints; /* NULL: nothing is remembered */
 };
 
-#define TREE_PAGES_EMPTY UINT64_MAX
-
 /* Whether this machine has the format that is read here. */
 bool tree_pages_known(void);
 
-/* Finds the pages of a table; `hints`, page size and snapshot are the caller's to set before.
- * `row`: the table's row among the tables of the file, where it stands in the map; `last`: a page
- * number that no page of the snapshot exceeds. 0 or RK_CORRUPT: the row is not as expected. */
-int tree_pages_locate(struct tree_pages *p, struct bytes row, uint64_t last);
+/* Finds the pages of a table; the rest is the caller's to set before. `row`: the table's row among
+ * the tables of the file, where it stands in the map. 0 or RK_CORRUPT: it, or its page, is not as
+ * expected. */
+int tree_pages_locate(struct tree_pages *p, struct bytes row);
 
 /* The value of a key, in the map; keys are in tree_order. 0; RK_NOTFOUND; RK_CORRUPT: a page is not
  * as expected. */

@@ -90,6 +90,62 @@ static size_t free_pages(const struct tree_writer *w)
     return pages;
 }
 
+/* Before LMDB goes there: the way to a key of a table. */
+static int check_way(struct tree_writer *w, enum tree_walk_name table, struct bytes key)
+{
+    if (!w->guarded || tree_walk_to(&w->guard.walks[table], key) == 0)
+        return 0;
+    return tree_guard_damaged(&w->guard, table);
+}
+
+/* Before it is done: a key to which the way was checked, and its value's size before and after; -1:
+ * it is not there. */
+static int check_change(struct tree_writer *w, enum tree_walk_name table, struct bytes key,
+                        ssize_t before, ssize_t after)
+{
+    const struct tree_file *f = &w->guard.file;
+    size_t sizes[2] = {0};
+
+    if (!w->guarded)
+        return 0;
+    if (before >= 0)
+        sizes[0] = tree_node_size(f, key.size, (size_t)before);
+    if (after >= 0)
+        sizes[1] = tree_node_size(f, key.size, (size_t)after);
+    if (tree_walk_change(&w->guard.walks[table], key, sizes[0], sizes[1]) == 0)
+        return 0;
+    return tree_guard_damaged(&w->guard, table);
+}
+
+/* A record's value as LMDB has found it: its pages will be given up. */
+static int check_value(struct tree_writer *w, struct bytes value)
+{
+    if (!w->guarded || !tree_is_large(&w->guard.file, value.data) ||
+        tree_walk_large(&w->guard.walks[TREE_RECORDS], value, true) == 0)
+        return 0;
+    return tree_guard_damaged(&w->guard, TREE_RECORDS);
+}
+
+/* What every transaction comes to: the heads, the table of tables. */
+static int begin_guard(struct tree_writer *w)
+{
+    struct tree_file file;
+
+    w->guard.damage = NULL;
+    w->guarded = tree_file_of(w->tree, &file);
+    return w->guarded ? tree_guard_begin(&w->guard, &file, mdb_txn_id(w->txn) - 1) : 0;
+}
+
+void tree_writer_tell(const struct tree_writer *w, char *why, size_t why_size)
+{
+    if (w->guard.damage)
+        tree_tell_damage(w->tree, &w->guard, why, why_size);
+    else
+        snprintf(why, why_size,
+                 "%s: LMDB says that it is damaged; replace this node (ringctl replace)",
+                 w->tree->path);
+}
+
 /* Has room on the disk made for so many pages behind those in use. */
 static int reserve_pages(struct tree *t, size_t pages, size_t page_size)
 {
@@ -125,6 +181,10 @@ static int reserve_room(struct tree_writer *w, const struct tree_write_size *siz
             table_pages(&states, size->states, size->states * (TREE_STATE_SIZE_MAX + 16));
     /* The list of free pages is written anew as well. */
     pages += pages / 256 + (size_t)(tree_file_bytes(t) / records.ms_psize) / 256;
+    /* For pages in a row all of the list may be looked through. */
+    if (w->guarded &&
+        tree_guard_free(&w->guard, size->overflow_pages ? UINT64_MAX : pages + SPARE_PAGES) != 0)
+        return RK_CORRUPT;
     error = reserve_pages(t, pages + size->overflow_pages + SPARE_PAGES, records.ms_psize);
     if (error != RK_NOSPACE)
         return error;
@@ -146,7 +206,9 @@ int tree_write_begin(struct tree_writer *w, struct tree *t, const struct tree_wr
     error = tree_error(mdb_txn_begin(t->env, NULL, 0, &w->txn));
     if (error)
         return error;
-    error = reserve_room(w, size);
+    error = begin_guard(w);
+    if (!error)
+        error = reserve_room(w, size);
     if (!error)
         error = tree_error(mdb_cursor_open(w->txn, t->records, &w->cursor));
     if (error)
@@ -178,14 +240,23 @@ static int note_expiry(struct tree_writer *w, int64_t expire_ms, struct bytes ke
     return 0;
 }
 
-/* Takes what is there of a key out of the counts. *before says what it was. */
-static int meet_old(struct tree_writer *w, struct bytes key, struct store_record *before)
+/* Takes what is there of a key out of the counts. *before says what it was, *size how large. */
+static int meet_old(struct tree_writer *w, struct bytes key, struct store_record *before,
+                    ssize_t *size)
 {
     MDB_val k = {key.size, (void *)key.data}, value;
-    int result = mdb_cursor_get(w->cursor, &k, &value, MDB_SET);
+    int result, error = check_way(w, TREE_RECORDS, key);
 
+    *size = -1;
+    if (error)
+        return error;
+    result = mdb_cursor_get(w->cursor, &k, &value, MDB_SET);
     if (result)
         return write_error(result);
+    error = check_value(w, bytes_of(value.mv_data, value.mv_size));
+    if (error)
+        return error;
+    *size = (ssize_t)value.mv_size;
     (void)tree_record_peek(bytes_of(value.mv_data, value.mv_size), before);
     record_counts_add(&w->counts, key, before, -1);
     return 0;
@@ -221,11 +292,16 @@ int tree_write_record(struct tree_writer *w, const struct memory_record *record)
 {
     struct bytes key = memory_record_key(record);
     struct store_record before = {0};
-    int error = meet_old(w, key, &before);
+    ssize_t size, becomes = -1;
+    int error = meet_old(w, key, &before, &size);
     bool found = error == 0;
 
+    if (!record->forgotten)
+        becomes = (ssize_t)(tree_record_head_size(record->expire_ms) + record->value_size);
     if (error == RK_NOTFOUND)
         error = 0;
+    if (!error && (found || !record->forgotten))
+        error = check_change(w, TREE_RECORDS, key, size, becomes);
     if (!error && before.expire_ms && before.expire_ms != record->expire_ms)
         error = note_expiry(w, before.expire_ms, key, false);
     if (!error && record->expire_ms && before.expire_ms != record->expire_ms)
@@ -243,6 +319,8 @@ int tree_write_state(struct tree_writer *w, uint32_t partition, const struct mem
     MDB_val k = {sizeof(key), key}, value = {0, row};
 
     tree_state_key(partition, key);
+    if (check_way(w, TREE_STATES, bytes_of(key, sizeof(key))) != 0)
+        return RK_CORRUPT;
     value.mv_size = tree_state_write(partition, bytes_of(state->bytes, state->size), row);
     return write_error(mdb_put(w->txn, w->tree->states, &k, &value, 0));
 }
@@ -259,26 +337,35 @@ static int compare_changes(const void *a, const void *b)
     return order ? order : (int)left->add - (int)right->add;
 }
 
-static int apply_expiry(struct tree_writer *w)
+static int apply_change(struct tree_writer *w, const struct expiry_change *change)
 {
     uint8_t bytes[EXPIRY_KEY_SIZE_MAX + 1];
-    int result = 0;
+    MDB_val key = {expiry_key_write(change->rank, change->key, bytes), bytes};
+    MDB_val nothing = {0, bytes};
+    struct bytes k = bytes_of(bytes, key.mv_size);
+    int result, error = check_way(w, TREE_EXPIRY, k);
+
+    if (!error)
+        error = change->add ? check_change(w, TREE_EXPIRY, k, -1, 0)
+                            : check_change(w, TREE_EXPIRY, k, 0, -1);
+    if (error)
+        return error;
+    if (change->add)
+        result = mdb_put(w->txn, w->tree->expiry, &key, &nothing, 0);
+    else
+        result = mdb_del(w->txn, w->tree->expiry, &key, NULL);
+    return result == MDB_NOTFOUND ? 0 : write_error(result);
+}
+
+static int apply_expiry(struct tree_writer *w)
+{
+    int error = 0;
 
     if (w->change_count)
         qsort(w->changes, w->change_count, sizeof(*w->changes), compare_changes);
-    for (size_t i = 0; i < w->change_count && !result; i++) {
-        const struct expiry_change *change = &w->changes[i];
-        MDB_val key, nothing = {0, bytes};
-
-        key = (MDB_val){expiry_key_write(change->rank, change->key, bytes), bytes};
-        if (change->add)
-            result = mdb_put(w->txn, w->tree->expiry, &key, &nothing, 0);
-        else
-            result = mdb_del(w->txn, w->tree->expiry, &key, NULL);
-        if (result == MDB_NOTFOUND)
-            result = 0;
-    }
-    return write_error(result);
+    for (size_t i = 0; i < w->change_count && !error; i++)
+        error = apply_change(w, &w->changes[i]);
+    return error;
 }
 
 static int put_meta(struct tree_writer *w, uint64_t position)
@@ -288,6 +375,8 @@ static int put_meta(struct tree_writer *w, uint64_t position)
     MDB_val key = {5, (void *)"store"}, value = {sizeof(row), row};
     MDB_stat expiry;
 
+    if (check_way(w, TREE_META, bytes_from("store")) != 0)
+        return RK_CORRUPT;
     if (mdb_stat(w->txn, w->tree->expiry, &expiry) != 0)
         return RK_IO;
     w->counts.expiring = expiry.ms_entries;

@@ -16,6 +16,8 @@ struct tree_writer {
     MDB_txn *txn;
     MDB_cursor *cursor; /* in records */
     struct record_counts counts;
+    struct tree_guard guard;       /* what LMDB will come to is checked here first */
+    bool guarded;                  /* false: the format of the pages is not known */
     struct expiry_change *changes; /* to the order of expiry, applied sorted at the end */
     size_t change_count, change_size;
 };
@@ -31,7 +33,10 @@ struct tree_write_size {
 void tree_write_size_add(struct tree_write_size *size, const struct memory_record *record);
 
 /* Begins a transaction for which the file has room on the disk. 0; RK_NOSPACE: it has not, nothing
- * has happened; RK_NOMEM, RK_IO, RK_CORRUPT. */
+ * has happened; RK_NOMEM, RK_IO, RK_CORRUPT.
+ *
+ * RK_CORRUPT here and below: a page is damaged, tree_writer_tell says which and what to do. Nothing
+ * was written because of it, and the transaction must be aborted. */
 int tree_write_begin(struct tree_writer *w, struct tree *t, const struct tree_write_size *size);
 
 /* 0; RK_FULL: the map must grow (tree_grow) and the transaction begin anew; RK_NOMEM, RK_IO,
@@ -44,6 +49,9 @@ int tree_write_state(struct tree_writer *w, uint32_t partition, const struct mem
  * them. */
 int tree_write_commit(struct tree_writer *w, uint64_t position, char *why, size_t why_size);
 void tree_write_abort(struct tree_writer *w);
+
+/* What an error was, if it was RK_CORRUPT. */
+void tree_writer_tell(const struct tree_writer *w, char *why, size_t why_size);
 
 void tree_writer_free(struct tree_writer *w);
 

@@ -294,7 +294,7 @@ static void look_at_store(struct worker *w)
 
         store_disk_why(w->store, why, sizeof(why));
         log_error("store: shard=%u cannot write any more: %s; the node stops now, so that it "
-                  "acknowledges nothing that is not on disk. Mend the disk and start it again",
+                  "acknowledges nothing that is not on disk; doc/operations.md says what to do",
                   w->index, why[0] ? why : rk_error_text(error));
         _exit(1);
     }

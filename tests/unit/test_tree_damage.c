@@ -83,7 +83,7 @@ static int finish(void **state)
 /* Puts a key's node, whose key lies at `at` in the map, through the file: a word of its head. */
 static uint16_t set_word(const uint8_t *at, size_t word, uint16_t value)
 {
-    off_t offset = at - tree.pages.map - NODE_HEAD_SIZE + (off_t)word;
+    off_t offset = at - tree.pages.file.map - NODE_HEAD_SIZE + (off_t)word;
     uint16_t before;
 
     assert_int_equal(pread(file, &before, sizeof(before), offset), sizeof(before));
@@ -94,13 +94,12 @@ static uint16_t set_word(const uint8_t *at, size_t word, uint16_t value)
 /* The entry of a table that stands `number` entries behind its first one. */
 static int entry_of(MDB_dbi table, unsigned number, struct bytes *key, struct bytes *value)
 {
-    MDB_cursor *cursor;
-    int error = tree_cursor_open(&tree, table, &cursor);
+    struct tree_cursor cursor;
+    int error = tree_cursor_open(&cursor, &tree, NULL, table);
 
     for (unsigned i = 0; i <= number && !error; i++)
-        error = tree_cursor_move(&tree, cursor, i ? NULL : &(struct bytes){0}, key, value);
-    if (cursor)
-        mdb_cursor_close(cursor);
+        error = tree_cursor_move(&cursor, i ? NULL : &(struct bytes){0}, key, value);
+    tree_cursor_close(&cursor);
     return error;
 }
 

@@ -1,5 +1,5 @@
-/* What tree_pages finds is what LMDB finds, in trees of all shapes; and pages that are damaged are
- * told of, wherever their numbers and offsets lead. */
+/* What tree_pages and tree_scan find is what LMDB finds, in trees of all shapes; and pages that are
+ * damaged are told of, wherever their numbers and offsets lead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include "node/tree.h"
 #include "node/tree_order.h"
 #include "node/tree_pages.h"
+#include "node/tree_scan.h"
 #include "shared/error.h"
 #include "shared/wire.h"
 #include "tests/unit/store_support.h"
@@ -84,6 +85,14 @@ static void put(struct rig *r, uint64_t number)
 /* What tests of one snapshot after the other remember of the way down, as a store does. */
 static struct tree_hints hints;
 
+/* By the number of the page in which a row stands. */
+static const uint8_t *map_of(MDB_val row, size_t page_size)
+{
+    const uint8_t *page = (const uint8_t *)row.mv_data - (uintptr_t)row.mv_data % page_size;
+
+    return page - tree_u64(page) * page_size;
+}
+
 static struct tree_pages pages_of(const struct rig *r)
 {
     static uint64_t snapshots;
@@ -95,9 +104,10 @@ static struct tree_pages pages_of(const struct rig *r)
     assert_int_equal(mdb_get(r->txn, r->tables, &name, &row), 0);
     assert_int_equal(mdb_env_info(r->env, &info), 0);
     assert_int_equal(mdb_stat(r->txn, r->records, &stat), 0);
-    pages.page_size = stat.ms_psize;
-    assert_int_equal(
-        tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size), info.me_last_pgno), 0);
+    pages.file.page_size = stat.ms_psize;
+    pages.file.count = info.me_last_pgno + 1;
+    pages.file.map = map_of(row, stat.ms_psize);
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size)), 0);
     assert_int_equal(pages.depth, stat.ms_depth);
     return pages;
 }
@@ -180,6 +190,56 @@ static void check_ahead(const struct rig *r, uint64_t count)
     tree_pages_go_ahead(&pages, keys, 1);
 }
 
+static struct tree_scan scan_of(const struct tree_pages *pages)
+{
+    struct tree_scan scan;
+
+    tree_scan_begin(&scan, &pages->file, (struct tree_table){pages->root, pages->depth}, KEY_MAX);
+    return scan;
+}
+
+/* From a place to the end, or over so many entries. */
+static void expect_same_order(const struct rig *r, const struct tree_pages *pages,
+                              struct bytes from, uint64_t entries)
+{
+    struct tree_scan scan = scan_of(pages);
+    const struct bytes *start = &from;
+    struct bytes key, value;
+    MDB_val k = {from.size, (void *)from.data}, v;
+    MDB_cursor *cursor;
+    int result, error;
+
+    assert_int_equal(mdb_cursor_open(r->txn, r->records, &cursor), 0);
+    result = mdb_cursor_get(cursor, &k, &v, from.size ? MDB_SET_RANGE : MDB_FIRST);
+    for (uint64_t i = 0; i < entries; i++) {
+        error = tree_scan_move(&scan, start, &key, &value);
+        assert_int_equal(error, result ? RK_NOTFOUND : 0);
+        if (error)
+            break;
+        assert_ptr_equal(key.data, k.mv_data);
+        assert_int_equal(key.size, k.mv_size);
+        assert_ptr_equal(value.data, v.mv_data);
+        assert_int_equal(value.size, v.mv_size);
+        start = NULL;
+        result = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+}
+
+static void check_order(const struct rig *r, uint64_t count)
+{
+    struct tree_pages pages = pages_of(r);
+    uint8_t key[KEY_MAX];
+
+    expect_same_order(r, &pages, bytes_of(NULL, 0), UINT64_MAX);
+    for (uint64_t i = 0; i < 2 * count + 2; i += 1 + count / 200) {
+        MDB_val k = key_of(r, i, key);
+
+        expect_same_order(r, &pages, bytes_of(key, k.mv_size), 50);
+        expect_same_order(r, &pages, bytes_of(key, 1 + i % 8), 5);
+    }
+}
+
 static void test_finds_what_lmdb_finds(void **state)
 {
     static const uint64_t counts[] = {0, 1, 2, 3, 10, 100, 1000, 30000};
@@ -196,6 +256,7 @@ static void test_finds_what_lmdb_finds(void **state)
         rig_read(&r);
         check(&r, count);
         check_ahead(&r, count);
+        check_order(&r, count);
         /* Half of them go, as many others come: pages empty, merge and are used again. */
         mdb_txn_abort(r.txn);
         assert_int_equal(mdb_txn_begin(r.env, NULL, 0, &r.txn), 0);
@@ -208,6 +269,7 @@ static void test_finds_what_lmdb_finds(void **state)
         rig_read(&r);
         check(&r, 2 * count);
         check_ahead(&r, 2 * count);
+        check_order(&r, 2 * count);
         rig_close(&r);
     }
 }
@@ -226,12 +288,34 @@ static void go_ahead_of_any(const struct rig *r, const struct tree_pages *pages,
     tree_pages_go_ahead(pages, keys, TREE_AHEAD_MAX);
 }
 
+/* Keys ascend, and all lies in the copy, whatever it ends with. */
+static int scan_copy(const struct tree_pages *pages, struct bytes from, size_t size)
+{
+    const uint8_t *copy = pages->file.map;
+    struct tree_scan scan = scan_of(pages);
+    const struct bytes *start = &from;
+    struct bytes key, value, before = from;
+    int error;
+
+    while ((error = tree_scan_move(&scan, start, &key, &value)) == 0) {
+        assert_true(key.data >= copy && key.data + key.size <= copy + size);
+        if (value.data)
+            assert_true(value.data >= copy && value.data + value.size <= copy + size);
+        assert_true(bytes_compare(key, before) >= (start ? 0 : 1));
+        before = key;
+        start = NULL;
+    }
+    assert_true(error == RK_NOTFOUND || error == RK_CORRUPT);
+    assert_int_equal(scan.damage != NULL, error == RK_CORRUPT);
+    return error;
+}
+
 /* Flips bytes of the pages' heads, offsets and nodes in a copy of the file. Whatever they lead to,
  * the answer lies in the copy, and the sanitizers see every byte that is read outside of it. */
 static void test_damaged_pages_are_told(void **state)
 {
     enum { COUNT = 2000, ROUNDS = 3000 };
-    uint64_t random = 1, corrupt = 0;
+    uint64_t random = 1, corrupt = 0, scans = 0;
     struct tree_pages pages;
     size_t size;
     uint8_t *copy;
@@ -243,21 +327,22 @@ static void test_damaged_pages_are_told(void **state)
         put(&r, i);
     rig_read(&r);
     pages = pages_of(&r);
-    size = pages.count * pages.page_size;
+    size = pages.file.count * pages.file.page_size;
     copy = malloc(size);
     assert_non_null(copy);
     for (int round = 0; round < ROUNDS; round++) {
-        uint64_t page = round % 2 ? pages.root : model_random(&random) % pages.count;
-        uint8_t *at = copy + page * pages.page_size + model_random(&random) % 400, key[KEY_MAX];
+        uint64_t page = round % 2 ? pages.root : model_random(&random) % pages.file.count;
+        uint8_t *at = copy + page * pages.file.page_size + model_random(&random) % 400,
+                key[KEY_MAX];
         struct tree_pages damaged = pages;
 
         damaged.hints = round % 4 < 2 ? &hints : NULL;
-        memcpy(copy, pages.map, size);
-        damaged.map = copy;
+        memcpy(copy, pages.file.map, size);
+        damaged.file.map = copy;
         *at ^= (uint8_t)(1 + model_random(&random) % 255);
         /* A page with half an offset. */
         if (round % 100 == 0)
-            copy[page * pages.page_size + 12] = 17, copy[page * pages.page_size + 13] = 0;
+            copy[page * pages.file.page_size + 12] = 17, copy[page * pages.file.page_size + 13] = 0;
         go_ahead_of_any(&r, &damaged, COUNT, &random);
         for (int i = 0; i < 20; i++) {
             MDB_val k = key_of(&r, model_random(&random) % COUNT, key);
@@ -269,7 +354,14 @@ static void test_damaged_pages_are_told(void **state)
                 assert_true(found.data >= copy && found.data + found.size <= copy + size);
             corrupt += error == RK_CORRUPT;
         }
+        if (round % 4 < 2) {
+            MDB_val k = key_of(&r, model_random(&random) % COUNT, key);
+
+            scan_copy(&damaged, bytes_of(k.mv_data, k.mv_size), size);
+            scans += scan_copy(&damaged, bytes_of(NULL, 0), size) == RK_CORRUPT;
+        }
     }
+    assert_true(scans > ROUNDS / 20);
     assert_true(corrupt > ROUNDS / 10);
     free(copy);
     rig_close(&r);
@@ -287,9 +379,16 @@ static void test_rows_that_are_not_as_expected(void **state)
     rig_read(&r);
     pages = pages_of(&r);
     assert_int_equal(mdb_get(r.txn, r.tables, &name, &row), 0);
-    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size - 1), pages.count),
-                     RK_CORRUPT);
-    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size), 0), RK_CORRUPT);
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size - 1)), RK_CORRUPT);
+    /* Not in the file, before it or behind it; in a page with another number. */
+    pages.file.count = 1;
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size)), RK_CORRUPT);
+    pages = pages_of(&r);
+    pages.file.map += 16 * pages.file.page_size;
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size)), RK_CORRUPT);
+    pages = pages_of(&r);
+    pages.file.map += pages.file.page_size;
+    assert_int_equal(tree_pages_locate(&pages, bytes_of(row.mv_data, row.mv_size)), RK_CORRUPT);
     rig_close(&r);
 }
 
