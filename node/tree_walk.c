@@ -1,6 +1,5 @@
 #include "node/tree_walk.h"
 #include "shared/error.h"
-#include "shared/wire.h"
 
 enum {
     KEY_SIZE_MAX = 511, /* LMDB's */
@@ -8,55 +7,73 @@ enum {
     FIRST_PAGE = 2, /* behind the two heads */
     /* LMDB joins a leaf with a neighbour when it is less than a quarter full. */
     FULL_ENOUGH_PART = 3,
+    ENTRY_MORE = 3, /* its offset, and what makes its size even */
+    NEAR_MAX = 8,   /* children that are tried one after the other */
 };
 
 /* ---- one page ---- */
 
-static size_t even(size_t size)
-{
-    return (size + 1) & ~(size_t)1;
-}
-
-/* A node's size, or 0: it has a flag or a key that none has. */
-static size_t node_size(uint64_t head, enum tree_page_kind kind, unsigned flags, bool first)
-{
-    size_t key_size = head >> 48;
-    unsigned has = head >> 32 & 0xffff;
-
-    if (key_size > KEY_SIZE_MAX || (!key_size && !(kind == TREE_BRANCH && first)))
-        return 0;
-    if (kind == TREE_BRANCH)
-        return TREE_NODE_HEAD_SIZE + key_size;
-    if (has == TREE_NODE_LARGE && !flags)
-        return TREE_NODE_HEAD_SIZE + key_size + sizeof(uint64_t);
-    return has == flags ? TREE_NODE_HEAD_SIZE + key_size + (size_t)(uint32_t)head : 0;
-}
+static const char *const outside = "an entry lies outside of it";
+static const char *const unheard_of = "an entry has a flag or a key's size that none has";
 
 /* Nodes fill a page from `upper` to its end. When the sum of their sizes and that of the squares of
  * their ends less those of their beginnings are what they must be, no single offset and no single
  * size is wrong: each would change one of the two. */
-static const char *nodes_check(const uint8_t *at, size_t page_size, unsigned nodes, size_t upper,
-                               enum tree_page_kind kind, unsigned flags)
+struct nodes_sum {
+    uint64_t sizes, squares;
+};
+
+static inline void sum_add(struct nodes_sum *sum, size_t offset, size_t size)
 {
-    uint64_t sizes = 0, squares = 0;
+    size = (size + 1) & ~(size_t)1;
+    sum->sizes += size;
+    sum->squares += size * (2 * offset + size);
+}
 
-    for (unsigned i = 0; i < nodes; i++) {
-        size_t offset = tree_u16(at + TREE_PAGE_HEAD_SIZE + 2 * i), size, end;
+static const char *leaf_check(const struct tree_page *page, size_t upper, unsigned flags,
+                              struct nodes_sum *out)
+{
+    size_t room = page->file->page_size - TREE_NODE_HEAD_SIZE - upper;
+    struct nodes_sum sum = {0, 0};
 
-        if (offset < upper || offset + TREE_NODE_HEAD_SIZE > page_size || offset % 2)
-            return "an entry lies outside of it";
-        size = even(node_size(tree_u64(at + offset), kind, flags, i == 0));
-        end = offset + size;
-        if (!size)
-            return "an entry has a flag or a key's size that none has";
-        if (end > page_size)
-            return "an entry ends outside of it";
-        sizes += size;
-        squares += (uint64_t)end * end - (uint64_t)offset * offset;
+    for (unsigned i = 0; i < page->nodes; i++) {
+        size_t offset = tree_node_offset(page, i), value_size;
+        uint64_t head;
+
+        if (offset - upper > room)
+            return outside;
+        head = tree_u64(page->at + offset);
+        value_size = (uint32_t)head;
+        if ((head >> 32 & 0xffff) != flags) {
+            if ((head >> 32 & 0xffff) != TREE_NODE_LARGE || flags)
+                return unheard_of;
+            value_size = sizeof(uint64_t);
+        }
+        if ((head >> 48) - 1 >= KEY_SIZE_MAX)
+            return unheard_of;
+        sum_add(&sum, offset, TREE_NODE_HEAD_SIZE + (head >> 48) + value_size);
     }
-    if (sizes != page_size - upper ||
-        squares != (uint64_t)page_size * page_size - (uint64_t)upper * upper)
-        return "its entries overlap, or leave a gap";
+    *out = sum;
+    return NULL;
+}
+
+/* The first node's key may be of any size: it is never looked at. */
+static const char *branch_check(const struct tree_page *page, size_t upper, struct nodes_sum *out)
+{
+    size_t room = page->file->page_size - TREE_NODE_HEAD_SIZE - upper;
+    struct nodes_sum sum = {0, 0};
+
+    for (unsigned i = 0; i < page->nodes; i++) {
+        size_t offset = tree_node_offset(page, i), key_size;
+
+        if (offset - upper > room)
+            return outside;
+        key_size = tree_u16(page->at + offset + 6);
+        if (key_size > KEY_SIZE_MAX || (!key_size && i))
+            return unheard_of;
+        sum_add(&sum, offset, TREE_NODE_HEAD_SIZE + key_size);
+    }
+    *out = sum;
     return NULL;
 }
 
@@ -64,26 +81,24 @@ const char *tree_page_check(const struct tree_file *f, const uint8_t *at, uint64
                             enum tree_page_kind kind, unsigned flags)
 {
     size_t lower = tree_u16(at + TREE_LOWER_AT), upper = tree_u16(at + TREE_UPPER_AT);
-    size_t nodes = (lower - TREE_PAGE_HEAD_SIZE) / 2, least = kind == TREE_BRANCH ? 2 : 1;
+    size_t end = f->page_size, least = kind == TREE_BRANCH ? 2 : 1;
+    struct tree_page page = {.file = f, .at = at};
+    struct nodes_sum sum;
+    const char *what;
 
     if (tree_u64(at) != number)
         return "it carries another page's number";
     if (tree_u16(at + TREE_KIND_AT) != kind)
         return "it is of another kind than where it stands";
     if (lower < TREE_PAGE_HEAD_SIZE + 2 * least || lower % 2 || lower > upper ||
-        upper > f->page_size)
+        upper > end - TREE_NODE_HEAD_SIZE)
         return "its list of entries ends where it cannot";
-    return nodes_check(at, f->page_size, (unsigned)nodes, upper, kind, flags);
-}
-
-size_t tree_node_size(const struct tree_file *f, size_t key_size, size_t value_size)
-{
-    size_t most = (((f->page_size - TREE_PAGE_HEAD_SIZE) / 2) & ~(size_t)1) - 2;
-    size_t size = TREE_NODE_HEAD_SIZE + key_size + value_size;
-
-    if (size > most)
-        size = TREE_NODE_HEAD_SIZE + key_size + sizeof(uint64_t);
-    return even(size) + 2;
+    page.nodes = (unsigned)((lower - TREE_PAGE_HEAD_SIZE) / 2);
+    what = kind == TREE_BRANCH ? branch_check(&page, upper, &sum)
+                               : leaf_check(&page, upper, flags, &sum);
+    if (!what && (sum.sizes != end - upper || sum.squares != (uint64_t)end * end - upper * upper))
+        what = "its entries overlap, or leave a gap";
+    return what;
 }
 
 /* ---- the way ---- */
@@ -93,6 +108,8 @@ void tree_walk_begin(struct tree_walk *w, const struct tree_file *f, struct tree
     w->file = f;
     w->table = table;
     w->depth = 0;
+    w->low = UINT64_MAX;
+    w->high = 0;
     w->used = w->most = 0;
     w->unsure = w->around = false;
     w->lent = bytes_of(NULL, 0);
@@ -108,7 +125,7 @@ static int damaged(struct tree_walk *w, uint64_t number, const char *what)
     return RK_CORRUPT;
 }
 
-static int compare(const struct tree_walk *w, struct bytes a, struct bytes b)
+static inline int compare(const struct tree_walk *w, struct bytes a, struct bytes b)
 {
     if (a.size >= sizeof(uint64_t) && b.size >= sizeof(uint64_t)) {
         uint64_t left = w->numbers ? tree_u64(a.data) : wire_get_position(a.data);
@@ -121,15 +138,15 @@ static int compare(const struct tree_walk *w, struct bytes a, struct bytes b)
 }
 
 /* Of a page that was checked. */
-static struct tree_node node_at(const struct tree_page *page, unsigned i)
+static inline struct tree_node node_at(const struct tree_page *page, unsigned i)
 {
-    struct tree_node node;
+    const uint8_t *at = page->at + tree_node_offset(page, i);
 
-    (void)tree_node_open(page, i, &node);
-    return node;
+    return (struct tree_node){at, bytes_of(at + TREE_NODE_HEAD_SIZE, tree_u16(at + 6))};
 }
 
-static bool holds(const struct tree_walk *w, const struct tree_level *level, struct bytes key)
+static inline bool holds(const struct tree_walk *w, const struct tree_level *level,
+                         struct bytes key)
 {
     return (!level->high.data || compare(w, key, level->high) < 0) &&
            (!level->low.data || compare(w, key, level->low) >= 0);
@@ -152,18 +169,24 @@ static int enter(struct tree_walk *w, uint64_t from, uint64_t number, struct byt
     enum tree_page_kind kind = w->depth + 1 < w->table.depth ? TREE_BRANCH : TREE_LEAF;
     uint64_t *checked = &w->checked[number % TREE_CHECKED_MAX];
     const char *what = NULL;
+    const uint8_t *at;
 
     if (number < FIRST_PAGE || number >= w->file->count)
         return damaged(w, from, "it leads to a page that the file does not have");
-    *level = (struct tree_level){.number = number, .low = low, .high = high};
+    at = w->file->map + number * w->file->page_size;
     if (*checked != number)
-        what = tree_page_check(w->file, w->file->map + number * w->file->page_size, number, kind,
-                               w->flags);
+        what = tree_page_check(w->file, at, number, kind, w->flags);
+    else if (tree_u16(at + TREE_KIND_AT) != kind)
+        what = "it is of another kind than where it stands";
     if (what)
         return damaged(w, number, what);
     *checked = number;
-    if (!tree_page_open(w->file, number, &level->page) || level->page.kind != kind)
-        return damaged(w, number, "it is of another kind than where it stands");
+    *level = (struct tree_level){
+        .page = {w->file, at, kind,
+                 (unsigned)(tree_u16(at + TREE_LOWER_AT) - TREE_PAGE_HEAD_SIZE) / 2},
+        .number = number,
+        .low = low,
+        .high = high};
     if (!belongs(w, level))
         return damaged(w, number, "it holds keys that belong elsewhere");
     w->depth++;
@@ -190,12 +213,20 @@ static int enter_child(struct tree_walk *w, unsigned i)
     return enter(w, level->number, tree_node_child(&node), low, high);
 }
 
-/* The last child whose key is not above this one. */
-static unsigned child_of(const struct tree_walk *w, struct bytes key)
+/* The last child whose key is not above this one. Keys come in order: it is mostly one of those
+ * behind the child that the way went through. */
+static unsigned child_of(const struct tree_walk *w, struct bytes key, unsigned near)
 {
     const struct tree_page *page = &w->way[w->depth - 1].page;
     unsigned low = 1, high = page->nodes;
 
+    for (unsigned i = near + 1; i < page->nodes && i <= near + NEAR_MAX; i++) {
+        if (compare(w, key, node_at(page, i).key) < 0) {
+            high = i;
+            break;
+        }
+        low = i + 1;
+    }
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
@@ -212,6 +243,14 @@ static size_t page_room(const struct tree_walk *w)
     return w->file->page_size - TREE_PAGE_HEAD_SIZE;
 }
 
+/* A bound as a number; with one that is none, no key is quickly known to be in the leaf. */
+static uint64_t quick_bound(const struct tree_walk *w, struct bytes bound, uint64_t none)
+{
+    if (w->numbers || (bound.data && bound.size < sizeof(uint64_t)))
+        return UINT64_MAX - none;
+    return bound.data ? wire_get_position(bound.data) : none;
+}
+
 /* What the leaf has in use, when it is come to. */
 static void look_at_leaf(struct tree_walk *w)
 {
@@ -222,9 +261,11 @@ static void look_at_leaf(struct tree_walk *w)
         page_room(w) - (size_t)(tree_u16(at + TREE_UPPER_AT) - tree_u16(at + TREE_LOWER_AT));
     w->unsure = w->lent.data && level->low.data && compare(w, level->low, w->lent) <= 0;
     w->around = false;
+    w->low = quick_bound(w, level->low, 0);
+    w->high = quick_bound(w, level->high, UINT64_MAX);
 }
 
-int tree_walk_to(struct tree_walk *w, struct bytes key)
+int tree_walk_go(struct tree_walk *w, struct bytes key)
 {
     int error = 0;
 
@@ -232,12 +273,15 @@ int tree_walk_to(struct tree_walk *w, struct bytes key)
         return 0;
     if (w->depth == w->table.depth && holds(w, &w->way[w->depth - 1], key))
         return 0;
-    while (w->depth && !holds(w, &w->way[w->depth - 1], key))
+    w->low = UINT64_MAX;
+    /* It is not in this leaf; the root holds every key. */
+    w->depth -= w->depth > 1;
+    while (w->depth > 1 && !holds(w, &w->way[w->depth - 1], key))
         w->depth--;
     if (!w->depth)
         error = enter_root(w);
     while (!error && w->depth < w->table.depth)
-        error = enter_child(w, child_of(w, key));
+        error = enter_child(w, child_of(w, key, w->way[w->depth - 1].at));
     if (!error)
         look_at_leaf(w);
     return error;
@@ -259,6 +303,7 @@ static int step(struct tree_walk *w, bool forward)
     const struct tree_level *level;
     int error;
 
+    w->low = UINT64_MAX;
     do {
         if (w->depth <= 1)
             return RK_NOTFOUND;
@@ -274,6 +319,7 @@ int tree_walk_first(struct tree_walk *w)
 
     if (w->table.root == TREE_EMPTY)
         return RK_NOTFOUND;
+    w->low = UINT64_MAX;
     error = enter_root(w);
     return error ? error : down(w, true);
 }
@@ -315,15 +361,17 @@ static int check_around(struct tree_walk *w, struct bytes key)
     return 0;
 }
 
-int tree_walk_change(struct tree_walk *w, struct bytes key, size_t before, size_t after)
+int tree_walk_change(struct tree_walk *w, struct bytes key, ssize_t before, ssize_t after)
 {
-    if (w->table.root == TREE_EMPTY)
-        return 0;
-    if (after >= before)
-        w->most += after - before;
+    size_t entry = TREE_NODE_HEAD_SIZE + key.size + ENTRY_MORE;
+    size_t had = before < 0 ? 0 : entry + (size_t)before,
+           has = after < 0 ? 0 : entry + (size_t)after;
+
+    if (has >= had)
+        w->most += has - had;
     else
-        w->used -= before - after < w->used ? before - after : w->used;
-    if (after || w->around)
+        w->used -= had - has < w->used ? had - has : w->used;
+    if (has || w->around || w->table.root == TREE_EMPTY)
         return 0;
     /* One that is cut in two, or has given nodes away, is less full than it seems. */
     if (!w->unsure && w->most <= page_room(w) && w->used >= page_room(w) / FULL_ENOUGH_PART)

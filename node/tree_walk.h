@@ -15,6 +15,8 @@
 #define RINGKV_NODE_TREE_WALK_H
 
 #include "node/tree_head.h"
+#include "shared/wire.h"
+#include <sys/types.h>
 
 enum { TREE_CHECKED_MAX = 64 };
 
@@ -33,6 +35,7 @@ struct tree_walk {
     unsigned depth; /* pages on the way */
     struct tree_level way[TREE_DEPTH_MAX];
     uint64_t checked[TREE_CHECKED_MAX]; /* pages that need no second look, by their last bits */
+    uint64_t low, high; /* keys whose first 8 bytes are between these belong to the leaf */
     /* Of the leaf: at least so many bytes will be in use, at most so many are in it at any time;
      * whether it may have given nodes to one before it, so that this does not tell; and whether its
      * neighbours were checked. */
@@ -47,9 +50,20 @@ struct tree_walk {
 /* Begins anew, in a snapshot that must not change meanwhile. The file outlives the walk. */
 void tree_walk_begin(struct tree_walk *w, const struct tree_file *f, struct tree_table table);
 
-/* Goes to the leaf where a key is, or would be. Quick when it is the same one as before. 0 or
+int tree_walk_go(struct tree_walk *w, struct bytes key);
+
+/* Goes to the leaf where a key is, or would be; mostly it is the same one as before. 0 or
  * RK_CORRUPT. */
-int tree_walk_to(struct tree_walk *w, struct bytes key);
+static inline int tree_walk_to(struct tree_walk *w, struct bytes key)
+{
+    if (key.size >= sizeof(uint64_t)) {
+        uint64_t number = wire_get_position(key.data);
+
+        if (number > w->low && number < w->high)
+            return 0;
+    }
+    return tree_walk_go(w, key);
+}
 
 /* Goes to the first leaf, or the next one. 0, RK_NOTFOUND at the end (also of an empty table),
  * RK_CORRUPT. */
@@ -61,13 +75,10 @@ static inline const struct tree_page *tree_walk_leaf(const struct tree_walk *w)
     return &w->way[w->depth - 1].page;
 }
 
-/* The key, to which the walk has gone, is about to be written or removed: the bytes that its node
- * has in the leaf, and will have; 0: none. When it goes, the neighbours are checked if the leaf may
+/* The key, to which the walk has gone, is about to be written or removed: the sizes of its value
+ * before and after; -1: it is not there. When it goes, the neighbours are checked if the leaf may
  * be joined with them. 0 or RK_CORRUPT. */
-int tree_walk_change(struct tree_walk *w, struct bytes key, size_t before, size_t after);
-
-/* The bytes that a value takes in a leaf, with its key. */
-size_t tree_node_size(const struct tree_file *f, size_t key_size, size_t value_size);
+int tree_walk_change(struct tree_walk *w, struct bytes key, ssize_t before, ssize_t after);
 
 /* What stands in a leaf under a key; its first page is checked if it has some of its own. 0 or
  * RK_CORRUPT. `exact`: it has no more of them than it needs. */

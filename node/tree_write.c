@@ -91,7 +91,7 @@ static size_t free_pages(const struct tree_writer *w)
 }
 
 /* Before LMDB goes there: the way to a key of a table. */
-static int check_way(struct tree_writer *w, enum tree_walk_name table, struct bytes key)
+static inline int check_way(struct tree_writer *w, enum tree_walk_name table, struct bytes key)
 {
     if (!w->guarded || tree_walk_to(&w->guard.walks[table], key) == 0)
         return 0;
@@ -100,27 +100,21 @@ static int check_way(struct tree_writer *w, enum tree_walk_name table, struct by
 
 /* Before it is done: a key to which the way was checked, and its value's size before and after; -1:
  * it is not there. */
-static int check_change(struct tree_writer *w, enum tree_walk_name table, struct bytes key,
-                        ssize_t before, ssize_t after)
+static inline int check_change(struct tree_writer *w, enum tree_walk_name table, struct bytes key,
+                               ssize_t before, ssize_t after)
 {
-    const struct tree_file *f = &w->guard.file;
-    size_t sizes[2] = {0};
-
-    if (!w->guarded)
-        return 0;
-    if (before >= 0)
-        sizes[0] = tree_node_size(f, key.size, (size_t)before);
-    if (after >= 0)
-        sizes[1] = tree_node_size(f, key.size, (size_t)after);
-    if (tree_walk_change(&w->guard.walks[table], key, sizes[0], sizes[1]) == 0)
+    if (!w->guarded || before == after ||
+        tree_walk_change(&w->guard.walks[table], key, before, after) == 0)
         return 0;
     return tree_guard_damaged(&w->guard, table);
 }
 
-/* A record's value as LMDB has found it: its pages will be given up. */
+/* A record's value as LMDB has found it: if it is large, its pages will be given up. A small one is
+ * in its leaf. */
 static int check_value(struct tree_writer *w, struct bytes value)
 {
-    if (!w->guarded || !tree_is_large(&w->guard.file, value.data) ||
+    if (!w->guarded || value.size < w->guard.file.page_size / 4 ||
+        !tree_is_large(&w->guard.file, value.data) ||
         tree_walk_large(&w->guard.walks[TREE_RECORDS], value, true) == 0)
         return 0;
     return tree_guard_damaged(&w->guard, TREE_RECORDS);
@@ -240,7 +234,8 @@ static int note_expiry(struct tree_writer *w, int64_t expire_ms, struct bytes ke
     return 0;
 }
 
-/* Takes what is there of a key out of the counts. *before says what it was, *size how large. */
+/* Takes what is there of a key out of the counts. *before says what it was, *size how large; -1:
+ * there is nothing. */
 static int meet_old(struct tree_writer *w, struct bytes key, struct store_record *before,
                     ssize_t *size)
 {
@@ -262,9 +257,10 @@ static int meet_old(struct tree_writer *w, struct bytes key, struct store_record
     return 0;
 }
 
-/* Writes a record where the cursor stands: on that of its key, when one was found. LMDB takes the
- * place from the cursor only when the bytes are made before, else it searches the page again. */
-static int put_record(struct tree_writer *w, const struct memory_record *record, bool found)
+/* Writes a record where the cursor stands: on that of its key, with a value of `size` bytes, when
+ * one was found (else -1). LMDB takes the place from the cursor only when the bytes are made
+ * before, else it searches the page again. */
+static int put_record(struct tree_writer *w, const struct memory_record *record, ssize_t size)
 {
     struct bytes key = memory_record_key(record);
     struct store_record now = memory_record_told(record);
@@ -273,7 +269,9 @@ static int put_record(struct tree_writer *w, const struct memory_record *record,
     int result;
 
     value.mv_size = tree_record_head_size(now.expire_ms) + now.value.size;
-    if (found && value.mv_size <= sizeof(made)) {
+    if (check_change(w, TREE_RECORDS, key, size, (ssize_t)value.mv_size) != 0)
+        return RK_CORRUPT;
+    if (size >= 0 && value.mv_size <= sizeof(made)) {
         value.mv_data = made;
         tree_record_write(key, &now, made);
         result = mdb_cursor_put(w->cursor, &k, &value, MDB_CURRENT);
@@ -292,16 +290,11 @@ int tree_write_record(struct tree_writer *w, const struct memory_record *record)
 {
     struct bytes key = memory_record_key(record);
     struct store_record before = {0};
-    ssize_t size, becomes = -1;
+    ssize_t size;
     int error = meet_old(w, key, &before, &size);
-    bool found = error == 0;
 
-    if (!record->forgotten)
-        becomes = (ssize_t)(tree_record_head_size(record->expire_ms) + record->value_size);
     if (error == RK_NOTFOUND)
         error = 0;
-    if (!error && (found || !record->forgotten))
-        error = check_change(w, TREE_RECORDS, key, size, becomes);
     if (!error && before.expire_ms && before.expire_ms != record->expire_ms)
         error = note_expiry(w, before.expire_ms, key, false);
     if (!error && record->expire_ms && before.expire_ms != record->expire_ms)
@@ -309,8 +302,11 @@ int tree_write_record(struct tree_writer *w, const struct memory_record *record)
     if (error)
         return error;
     if (!record->forgotten)
-        return put_record(w, record, found);
-    return found ? write_error(mdb_cursor_del(w->cursor, 0)) : 0;
+        return put_record(w, record, size);
+    if (size < 0)
+        return 0;
+    error = check_change(w, TREE_RECORDS, key, size, -1);
+    return error ? error : write_error(mdb_cursor_del(w->cursor, 0));
 }
 
 int tree_write_state(struct tree_writer *w, uint32_t partition, const struct memory_state *state)
