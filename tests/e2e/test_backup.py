@@ -1,12 +1,14 @@
 """What doc/operations.md says of backups: ringdump's files, and copies of all data folders together."""
 
+import itertools
 import random
 import shutil
+import socketserver
 import subprocess
 import threading
 
 import pytest
-from harness import ROOT, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
+from harness import HOST, ROOT, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
 from test_failover import behind
 
 KEYS = 300 if SANITIZE else 3000
@@ -123,6 +125,48 @@ def test_while_written_to_and_a_node_dies(make_cluster, tmp_path):
         assert client.ask("PEXPIRETIME", "changing") == b":%s\r\n" % changing
         client.ask("DEL", "changing")
         check(client, records)
+
+
+class Changing(socketserver.StreamRequestHandler):
+    """A server of one key, which has another value and time whenever it is looked at; both are the same number."""
+
+    looks = itertools.count(4102444800000)
+
+    def handle(self):
+        queued = None
+        while words := self.command():
+            name, number = words[0], next(self.looks)
+            if name == b"MULTI":
+                queued, reply = [], b"+OK\r\n"
+            elif name == b"EXEC":
+                reply = b"*%d\r\n" % len(queued) + b"".join(self.reply(each, number) for each in queued)
+                queued = None
+            elif queued is not None:
+                queued.append(name)
+                reply = b"+QUEUED\r\n"
+            else:
+                reply = self.reply(name, number)
+            self.wfile.write(reply)
+
+    def command(self):
+        line = self.rfile.readline()
+        return [self.rfile.read(int(self.rfile.readline()[1:]) + 2)[:-2] for _ in range(int(line[1:] or 0))]
+
+    @staticmethod
+    def reply(name, number):
+        return {b"SCAN": b"*2\r\n$1\r\n0\r\n*1\r\n$3\r\nkey\r\n", b"STRLEN": b":13\r\n", b"GET": b"$13\r\n%d\r\n" % number,
+                b"PEXPIRETIME": b":%d\r\n" % number, b"ECHO": b"+\r\n"}[name]  # fmt: skip
+
+
+def test_a_key_that_never_rests():
+    with socketserver.ThreadingTCPServer((HOST, 0), Changing) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = ringdump("save", "-", server.server_address[1])
+        server.shutdown()
+    assert (done.returncode, done.stderr) == (0, "1 keys saved\n")
+    words = done.stdout.split()
+    assert words[words.index("key") + 2] == words[words.index("PXAT") + 2]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 2000, -1])
