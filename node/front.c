@@ -294,22 +294,10 @@ static void fill_welcome(const struct front *f, struct welcome *m)
 /* Hands the connection to its shard, with what was read behind the handshake. */
 static void hand_over(struct visitor *v, const struct welcome *welcome, struct bytes behind)
 {
-    struct front *f = v->front;
-    struct buf rest = {0};
-    int fd;
+    /* `behind` stays until the connection's own call returns. */
+    int fd = conn_detach(v->conn);
 
-    if (buf_append(&rest, behind.data, behind.size) != 0) {
-        conn_close(v->conn);
-        visitor_end(v);
-        return;
-    }
-
-    struct buf none = {0};
-
-    fd = conn_detach(v->conn, &none);
-    buf_free(&none);
-    worker_adopt(f->node->workers[v->hello.shard], fd, &v->hello, welcome, buf_bytes(&rest));
-    buf_free(&rest);
+    worker_adopt(v->front->node->workers[v->hello.shard], fd, &v->hello, welcome, behind);
     visitor_end(v);
 }
 

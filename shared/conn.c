@@ -1,5 +1,6 @@
 #include "shared/conn.h"
 #include "shared/error.h"
+#include "shared/names.h"
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -16,6 +17,7 @@ enum {
     OUT_MAX_DEFAULT = 1 << 20,
     READ_SIZE_MIN = 16 << 10,
     KEEP_DEFAULT = 4 << 10,
+    LOOK_MS_MAX = 100, /* between two looks whether a name has been looked up */
 };
 
 struct conn {
@@ -34,16 +36,26 @@ struct conn {
     size_t keep; /* an empty buffer larger than this is given back */
     uint64_t stalled_since;
     char *peer, *local;
-    struct addrinfo *addresses;     /* of the name, while connecting */
-    const struct addrinfo *address; /* the next of them, when this one refuses */
+    struct attempt *attempt; /* while connecting */
 };
 
-static void free_addresses(struct conn *c)
+/* How a connection comes to be made. */
+struct attempt {
+    struct event look; /* to see whether the name has been looked up */
+    uint64_t look_ms;  /* how long to wait until then */
+    size_t next;       /* the address that is tried when the present one refuses */
+    struct name_addresses addresses;
+    uint16_t port;
+    char host[];
+};
+
+static void end_attempt(struct conn *c)
 {
-    if (c->addresses)
-        freeaddrinfo(c->addresses);
-    c->addresses = NULL;
-    c->address = NULL;
+    if (c->attempt)
+        event_del(&c->attempt->look);
+    free(c->attempt);
+    c->attempt = NULL;
+    c->connecting = false;
 }
 
 static void free_if_unused(struct conn *c)
@@ -52,7 +64,6 @@ static void free_if_unused(struct conn *c)
         return;
     buf_free(&c->in);
     buf_free(&c->out);
-    free_addresses(c);
     free(c->peer);
     free(c->local);
     free(c);
@@ -226,8 +237,7 @@ static void on_connected(struct conn *c)
     arm_write(c, false);
     if (error && connect_elsewhere(c))
         return;
-    c->connecting = false;
-    free_addresses(c);
+    end_attempt(c);
     if (error) {
         end(c, error);
         return;
@@ -327,22 +337,19 @@ static void use_descriptor(struct conn *c, int fd)
     event_assign(&c->write_event, loop_base(c->loop), fd, EV_WRITE | EV_PERSIST, on_writable, c);
 }
 
-static struct conn *conn_make(struct loop *l, int fd, const struct conn_handler *handler,
-                              void *owner)
+/* Without a descriptor yet. */
+static struct conn *conn_make(struct loop *l, const struct conn_handler *handler, void *owner)
 {
     struct conn *c = calloc(1, sizeof(*c));
 
-    if (!c || evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0) {
-        free(c);
-        close(fd);
+    if (!c)
         return NULL;
-    }
+    c->fd = -1;
     c->loop = l;
     c->handler = handler;
     c->owner = owner;
     c->out_max = OUT_MAX_DEFAULT;
     c->keep = KEEP_DEFAULT;
-    use_descriptor(c, fd);
     return c;
 }
 
@@ -354,10 +361,14 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler
 struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
                          const struct conn_handler *handler, void *owner)
 {
-    struct conn *c = conn_make(l, fd, handler, owner);
+    struct conn *c = conn_make(l, handler, owner);
 
-    if (!c)
+    if (!c || evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0) {
+        free(c);
+        close(fd);
         return NULL;
+    }
+    use_descriptor(c, fd);
     arm_read(c);
     if (!c->reading || buf_append(&c->in, rest.data, rest.size) != 0) {
         conn_close(c);
@@ -368,23 +379,13 @@ struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
     return c;
 }
 
-/* The addresses that a name stands for, in the order in which they are tried: localhost mostly is
- * ::1 and 127.0.0.1, and a node listens at one of them. NULL: it stands for none. */
-static struct addrinfo *find_addresses(const char *host, uint16_t port)
+/* --- connecting ------------------------------------------------------------------------------- */
+
+static int connect_to(const struct name_address *to)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found;
-    char service[8];
+    int fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    snprintf(service, sizeof(service), "%u", port);
-    return getaddrinfo(host, service, &hints, &found) == 0 ? found : NULL;
-}
-
-static int connect_to(const struct addrinfo *to)
-{
-    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) != 0 && errno != EINPROGRESS) {
+    if (fd >= 0 && connect(fd, &to->at.any, to->size) != 0 && errno != EINPROGRESS) {
         int error = errno;
 
         close(fd);
@@ -394,67 +395,110 @@ static int connect_to(const struct addrinfo *to)
     return fd;
 }
 
-/* A socket that connects to the next address that does not refuse at once; -1 with errno when there
- * is none. */
-static int connect_next(const struct addrinfo **at)
+/* Begins to connect to the next address that does not refuse at once. 0 or an errno: there is none,
+ * or no memory. */
+static int connect_next(struct conn *c)
 {
+    struct attempt *a = c->attempt;
     int fd = -1;
 
-    for (; *at && fd < 0; *at = (*at)->ai_next)
-        fd = connect_to(*at);
-    return fd;
+    errno = EHOSTUNREACH;
+    while (fd < 0 && a->next < a->addresses.count)
+        fd = connect_to(&a->addresses.all[a->next++]);
+    if (fd < 0)
+        return errno;
+    if (c->fd >= 0)
+        close(c->fd);
+    use_descriptor(c, fd);
+    arm_write(c, true);
+    return c->writing ? 0 : ENOMEM;
 }
 
 /* One address has refused. False: so have all. */
 static bool connect_elsewhere(struct conn *c)
 {
-    int fd = connect_next(&c->address);
+    return c->attempt->next < c->attempt->addresses.count && connect_next(c) == 0;
+}
 
-    if (fd < 0)
-        return false;
-    close(c->fd);
-    use_descriptor(c, fd);
-    arm_write(c, true);
-    return c->writing;
+/* Connects, or comes back when the name has been looked up. 0 or an errno. */
+static int look_and_connect(struct conn *c)
+{
+    struct attempt *a = c->attempt;
+    struct timeval after;
+
+    switch (names_find(a->host, a->port, &a->addresses)) {
+    case 0:
+        return connect_next(c);
+    case RK_MORE:
+        a->look_ms = a->look_ms * 2 < LOOK_MS_MAX ? a->look_ms * 2 : LOOK_MS_MAX;
+        after = (struct timeval){.tv_usec = (suseconds_t)a->look_ms * 1000};
+        return event_add(&a->look, &after) == 0 ? 0 : ENOMEM;
+    case RK_NOTFOUND:
+        return EHOSTUNREACH;
+    default:
+        return ENOMEM;
+    }
+}
+
+static void look_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    int error;
+
+    (void)fd;
+    (void)what;
+    c->busy++;
+    error = look_and_connect(c);
+    if (error) {
+        end_attempt(c);
+        end(c, error);
+    }
+    c->busy--;
+    free_if_unused(c);
+}
+
+static struct attempt *attempt_new(struct conn *c, const char *host, uint16_t port)
+{
+    size_t size = strlen(host) + 1;
+    struct attempt *a = calloc(1, sizeof(*a) + size);
+
+    if (!a)
+        return NULL;
+    memcpy(a->host, host, size);
+    a->port = port;
+    a->look_ms = 1;
+    event_assign(&a->look, loop_base(c->loop), -1, 0, look_again, c);
+    return a;
 }
 
 struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
                           const struct conn_handler *handler, void *owner)
 {
-    struct addrinfo *addresses = find_addresses(host, port);
-    const struct addrinfo *address = addresses;
-    struct conn *c;
-    int fd, error;
+    struct conn *c = conn_make(l, handler, owner);
+    int error = ENOMEM;
 
-    if (!addresses) {
-        errno = EHOSTUNREACH;
+    if (!c)
         return NULL;
+    c->attempt = attempt_new(c, host, port);
+    if (c->attempt) {
+        c->connecting = true;
+        error = look_and_connect(c);
     }
-    fd = connect_next(&address);
-    c = fd < 0 ? NULL : conn_make(l, fd, handler, owner);
-    if (!c) {
-        error = errno;
-        freeaddrinfo(addresses);
-        errno = error;
-        return NULL;
-    }
-    c->addresses = addresses;
-    c->address = address;
-    c->connecting = true;
-    arm_write(c, true);
-    if (!c->writing) {
-        conn_close(c);
-        errno = ENOMEM;
-        return NULL;
-    }
-    return c;
+    if (!error)
+        return c;
+    conn_close(c);
+    errno = error;
+    return NULL;
 }
 
 /* Unhooks the connection from the loop; its descriptor stays open. */
 static void forget(struct conn *c)
 {
-    event_del(&c->read_event);
-    event_del(&c->write_event);
+    end_attempt(c);
+    if (c->fd >= 0) {
+        event_del(&c->read_event);
+        event_del(&c->write_event);
+    }
     c->reading = c->writing = false;
     c->dead = true;
 }
@@ -464,16 +508,15 @@ void conn_close(struct conn *c)
     if (c->dead)
         return;
     forget(c);
-    close(c->fd);
+    if (c->fd >= 0)
+        close(c->fd);
     free_if_unused(c);
 }
 
-int conn_detach(struct conn *c, struct buf *rest)
+int conn_detach(struct conn *c)
 {
     int fd = c->fd;
 
-    if (buf_append(rest, buf_head(&c->in), buf_len(&c->in)) != 0)
-        return RK_NOMEM;
     forget(c);
     free_if_unused(c);
     return fd;

@@ -35,9 +35,10 @@ struct conn_handler {
  * (the socket is closed). */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler, void *owner);
 
-/* Starts to connect to a numeric address or a name (looked up synchronously through getaddrinfo;
- * our configurations hold addresses, names cost a pause). NULL: out of memory or the name is
- * unknown, errno says which. The outcome arrives as on_open or on_end. */
+/* Starts to connect to a numeric address or a name. A name that was never looked up is first
+ * (shared/names.h), without a bound in time: the owner gives up by closing, as with a host that
+ * does not answer. NULL: it failed at once, errno says why; EHOSTUNREACH: the name could not be
+ * looked up. Else the outcome arrives as on_open or on_end. */
 struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
                           const struct conn_handler *handler, void *owner);
 
@@ -79,13 +80,12 @@ uint64_t conn_stalled_ms(const struct conn *c);
 /* "127.0.0.1:4711" of the other side, "" if unknown; valid as long as the connection. */
 const char *conn_peer(const struct conn *c);
 
-/* Takes the socket and the unread input out of a connection, so that another loop can go on with
- * it: the connection is freed, the descriptor returned, the input appended to `rest`. Output must
- * have been flushed or is lost. */
-int conn_detach(struct conn *c, struct buf *rest);
+/* Takes the socket out of a connection, so that another loop can go on with it: the connection is
+ * freed, the descriptor returned. Output must have been flushed or is lost, and so is the input
+ * that was not consumed: to be called from inside on_data, which has it. */
+int conn_detach(struct conn *c);
 
-/* conn_new with input that was read elsewhere already (from conn_detach); it is handed over first.
- */
+/* conn_new with input that was read elsewhere already; it is handed over first. */
 struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
                          const struct conn_handler *handler, void *owner);
 

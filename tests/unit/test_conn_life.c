@@ -388,23 +388,17 @@ static struct owner other;
 static size_t hand_over(void *arg, struct conn *c, struct bytes in)
 {
     struct owner *o = arg;
-    struct buf rest = {0};
-    struct bytes behind;
-    struct buf copy = {0};
     int fd;
 
     if (in.size < 3)
         return 0;
-    behind = bytes_of(in.data + 3, in.size - 3);
-    assert_int_equal(buf_append(&copy, behind.data, behind.size), 0);
-    fd = conn_detach(c, &rest);
+    fd = conn_detach(c);
     assert_true(fd >= 0);
     o->conn = NULL;
     other = (struct owner){.peer = -1};
-    other.conn = conn_attach(rig.loop, fd, buf_bytes(&copy), &rig_handler, &other);
+    other.conn =
+        conn_attach(rig.loop, fd, bytes_of(in.data + 3, in.size - 3), &rig_handler, &other);
     assert_non_null(other.conn);
-    buf_free(&rest);
-    buf_free(&copy);
     return in.size;
 }
 
@@ -476,40 +470,6 @@ static void test_detach_kept(void **state)
     check_hand_over(steps);
 }
 
-static bool a_was_called(void)
-{
-    return a.calls == 1;
-}
-
-static bool detach_outside(void)
-{
-    struct buf rest = {0};
-    int fd;
-
-    assert_int_equal(buf_append(&rest, "abc", 3), 0);
-    fd = conn_detach(a.conn, &rest);
-    a.conn = NULL;
-    assert_true(bytes_equal(buf_bytes(&rest), bytes_from("abcef")));
-    other = (struct owner){.peer = -1};
-    other.conn = conn_attach(rig.loop, fd, bytes_from("def"), &rig_handler, &other);
-    assert_non_null(other.conn);
-    buf_free(&rest);
-    return true;
-}
-
-/* From outside of a call, what was kept goes with it. */
-static void test_detach_outside(void **state)
-{
-    bool (*steps[])(void) = {say_abc_def, a_was_called,  detach_outside,
-                             say_ghi,     other_has_six, NULL};
-
-    (void)state;
-    a.record = 4;
-    rig_run(steps);
-    assert_memory_equal(buf_head(&other.got), "defghi", 6);
-    rig_drop(&other);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,7 +488,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_after_loop, start, finish),
         cmocka_unit_test_setup_teardown(test_detach, start, finish),
         cmocka_unit_test_setup_teardown(test_detach_kept, start, finish),
-        cmocka_unit_test_setup_teardown(test_detach_outside, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
