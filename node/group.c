@@ -106,8 +106,8 @@ void group_signal_held(struct shard *s, struct group *g, uint16_t to, enum signa
         group_signal_now(s, g, to, kind, view, last);
         return;
     }
-    /* Without memory the signal is lost, as on a network; a link that starts anew asks again. */
-    held_add(&s->held, item, (struct bytes){0});
+    if (held_add(&s->held, item, (struct bytes){0}) != 0)
+        s->host.peer_break(s->host.arg, to, g->partition);
 }
 
 /* --- messages from other replicas ----------------------------------------------------------- */

@@ -20,6 +20,8 @@ struct link {
     const struct ring_member *member; /* of the present ring */
     uint16_t shard;                   /* of the other node */
     uint8_t state;                    /* enum link_state */
+    bool meets;                       /* there are partitions that lie in both shards */
+    bool broken;                      /* something was not said on it, for want of memory */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
     uint64_t durable; /* the most that the other shard has said of its log; 0: nothing yet */
     struct handshake handshake;
@@ -71,6 +73,7 @@ static void say_alive(struct link *l)
 static void link_up(struct link *l)
 {
     l->state = LINK_UP;
+    l->broken = false;
     /* Before anything that an old copy of a data folder could be believed. */
     say_alive(l);
     l->heard_ms = loop_now_ms(l->links->loop);
@@ -330,7 +333,7 @@ struct buf *links_out(struct links *s, uint16_t member, uint32_t partition)
 {
     struct link *l = find_link(s, member, partition);
 
-    if (!l || l->state != LINK_UP)
+    if (!l || l->state != LINK_UP || l->broken)
         return NULL;
     conn_flush_later(l->conn);
     return conn_out(l->conn);
@@ -340,7 +343,15 @@ bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
 {
     struct link *l = find_link(s, member, partition);
 
-    return l && l->state == LINK_UP && conn_out_len(l->conn) <= s->options.out_max;
+    return l && l->state == LINK_UP && !l->broken && conn_out_len(l->conn) <= s->options.out_max;
+}
+
+void links_break(struct links *s, uint16_t member, uint32_t partition)
+{
+    struct link *l = find_link(s, member, partition);
+
+    if (l)
+        l->broken = true;
 }
 
 /* For how long nothing has been heard. */
@@ -422,7 +433,7 @@ static void table_free(struct table *t)
 }
 
 /* New links for all; which of them are needed is seen later. */
-static int table_fill(struct table *t, struct links *s, const struct ring *ring)
+static int table_fill(struct table *t, struct links *s, const struct ring *ring, int me)
 {
     for (uint32_t i = 0; t->count && i < ring->member_count; i++)
         for (uint16_t shard = 0; shard < ring->members[i].shards; shard++) {
@@ -433,6 +444,9 @@ static int table_fill(struct table *t, struct links *s, const struct ring *ring)
             *l = (struct link){.links = s,
                                .member = &ring->members[i],
                                .shard = shard,
+                               .meets = shards_meet(ring_partitions(ring), s->options.shard,
+                                                    ring->members[me].shards, shard,
+                                                    ring->members[i].shards),
                                .backoff_ms = BACKOFF_MS_MIN};
             t->all[t->base[i] + shard] = l;
         }
@@ -455,6 +469,7 @@ static void keep_link(struct table *t, struct link *old, const struct ring *ring
     }
     if (memcmp(m->identity, old->member->identity, IDENTITY_SIZE) != 0)
         old->durable = 0;
+    old->meets = t->all[t->base[index] + old->shard]->meets;
     free(t->all[t->base[index] + old->shard]);
     t->all[t->base[index] + old->shard] = old;
     old->member = m;
@@ -467,7 +482,7 @@ int links_set_ring(struct links *s, const struct ring *ring, int me)
 
     if (error)
         return error;
-    error = table_fill(&t, s, ring);
+    error = table_fill(&t, s, ring, me);
     if (error) {
         table_free(&t);
         return error;
@@ -488,9 +503,6 @@ static void open_link(struct link *l)
 {
     struct links *s = l->links;
 
-    if (!shards_meet(ring_partitions(s->ring), s->options.shard, s->ring->members[s->me].shards,
-                     l->shard, l->member->shards))
-        return;
     l->conn = conn_connect(s->loop, l->member->host, l->member->port, &handler, l);
     if (!l->conn) {
         link_failed(l, errno, strerror(errno));
@@ -512,8 +524,10 @@ void links_tick(struct links *s)
         int index = (int)(l->member - s->ring->members);
 
         if (l->state == LINK_DOWN) {
-            if (index > s->me && now >= l->retry_ms)
+            if (l->meets && index > s->me && now >= l->retry_ms)
                 open_link(l);
+        } else if (l->state == LINK_UP && l->broken) {
+            link_failed(l, ENOMEM, "out of memory for what was to be sent");
         } else if (silence_ms(l) > timeout * LINK_SILENCE_FACTOR) {
             link_failed(l, ETIMEDOUT, "silent for too long");
         } else if (l->state == LINK_UP && now - l->said_ms > timeout / 3) {

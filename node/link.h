@@ -64,6 +64,8 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
 struct buf *links_out(struct links *s, uint16_t member, uint32_t partition);
 bool links_alive(struct links *s, uint16_t member, uint32_t partition);
 bool links_have_room(struct links *s, uint16_t member, uint32_t partition);
+/* Nothing more goes out on that link, and the next tick ends it. */
+void links_break(struct links *s, uint16_t member, uint32_t partition);
 
 /* Opens what is down, sends signs of life, ends what is silent. About every 25 ms. */
 void links_tick(struct links *s);

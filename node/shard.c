@@ -360,15 +360,23 @@ void shard_synced(struct shard *s, uint64_t position)
     }
 }
 
+static void open_outbox(struct shard *s, struct outbox *box, uint16_t member, uint32_t partition)
+{
+    box->member = member;
+    box->partition = partition;
+    box->next_open = s->outboxes_open;
+    s->outboxes_open = box;
+}
+
 /* Hands a gathered frame of signals over to its link. */
 static void close_outbox(struct shard *s, struct outbox *box)
 {
     struct buf *out = s->host.peer_out(s->host.arg, box->member, box->partition);
 
-    /* Without a link, or memory, they are lost as on a network; both sides start anew when the link
-     * does. */
-    if (out && frame_end(&box->frame, 0) == 0)
-        buf_append(out, buf_head(&box->frame), buf_len(&box->frame));
+    /* Without a link they are lost; both sides start anew when it does. */
+    if (out && (frame_end(&box->frame, 0) != 0 ||
+                buf_append(out, buf_head(&box->frame), buf_len(&box->frame)) != 0))
+        s->host.peer_break(s->host.arg, box->member, box->partition);
     buf_truncate(&box->frame, 0);
     buf_trim(&box->frame, OUTBOX_KEEP);
     box->count = 0;
@@ -402,16 +410,16 @@ void shard_signal(struct shard *s, uint16_t member, const struct signal *signal)
 
     if (!box)
         return;
-    if (box->count == 0) {
+    if (box->count == 0)
         buf_truncate(&box->frame, 0);
-        if (peer_begin_signals(&box->frame) == SIZE_MAX)
-            return;
-        box->member = member;
-        box->partition = signal->partition;
-        box->next_open = s->outboxes_open;
-        s->outboxes_open = box;
+    if ((box->count == 0 && peer_begin_signals(&box->frame) == SIZE_MAX) ||
+        peer_add_signal(&box->frame, signal) != 0) {
+        s->host.peer_break(s->host.arg, member, signal->partition);
+        return;
     }
-    if (peer_add_signal(&box->frame, signal) == 0 && ++box->count == SIGNALS_MAX)
+    if (box->count == 0)
+        open_outbox(s, box, member, signal->partition);
+    if (++box->count == SIGNALS_MAX)
         close_outbox_early(s, box);
 }
 

@@ -47,6 +47,10 @@ struct shard_host {
     bool (*peer_has_room)(void *arg, uint16_t member, uint32_t partition);
     /* Whether something was heard from the member within node_timeout. */
     bool (*peer_alive)(void *arg, uint16_t member, uint32_t partition);
+    /* What was to go to that replica found no memory: its link is to end, so that both sides begin
+     * anew instead of one waiting for what the other holds for said. Until it has ended peer_out
+     * may be NULL; shard_peer_down is not called from within. */
+    void (*peer_break)(void *arg, uint16_t member, uint32_t partition);
     /* Somebody knows a newer ring than this shard: that member, or (0) a proxy. */
     void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
     void *arg;

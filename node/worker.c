@@ -245,6 +245,13 @@ static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
     return links_alive(w->links, member, partition);
 }
 
+static void peer_break(void *arg, uint16_t member, uint32_t partition)
+{
+    struct worker *w = arg;
+
+    links_break(w->links, member, partition);
+}
+
 static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     struct worker *w = arg;
@@ -519,7 +526,8 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                                           .tick_ms = TICK_MS,
                                           .transfer_rate = (uint64_t)o->transfer_rate,
                                           .hand_back_ms = HAND_BACK_MS};
-    struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, w};
+    struct shard_host host = {client_out,  peer_out, peer_has_room, peer_alive, peer_break,
+                              newer_epoch, w};
     struct links_options link_options = {.wall_ms = wall_ms,
                                          .newer_epoch = newer_epoch,
                                          .durable = durable,

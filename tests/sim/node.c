@@ -57,6 +57,15 @@ static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
            !(heard->blocked && w->now_us - heard->blocked_since_us > w->shape.silence_us / 4);
 }
 
+/* For want of memory, of which there is enough here. */
+static void peer_break(void *arg, uint16_t member, uint32_t partition)
+{
+    (void)arg;
+    (void)member;
+    (void)partition;
+    abort();
+}
+
 static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     struct place *p = arg;
@@ -261,7 +270,8 @@ static void start_shard(struct world *w, struct place *p)
                                     .candidate_ms = 1 + w->shape.silence_us / 1000,
                                     .hand_back_ms = 1 + w->shape.hand_back_us / 1000,
                                     .chunk_records = w->shape.chunk_records};
-    struct shard_host host = {client_out, peer_out, peer_has_room, peer_alive, newer_epoch, p};
+    struct shard_host host = {client_out,  peer_out, peer_has_room, peer_alive, peer_break,
+                              newer_epoch, p};
 
     const struct ring *ring = w->nodes[p->owner].ring;
 

@@ -40,6 +40,14 @@ static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
     return peer_out(arg, member, partition) != NULL;
 }
 
+static void peer_break(void *arg, uint16_t member, uint32_t partition)
+{
+    struct rig_node *n = arg;
+
+    (void)partition;
+    n->breaks[index_of(member)]++;
+}
+
 static void newer_epoch(void *arg, uint64_t epoch, uint16_t member)
 {
     (void)arg;
@@ -84,7 +92,8 @@ void rig_start(struct shard_rig *r, int node)
                                     .held_max = 1 << 24,
                                     .candidate_ms = CANDIDATE_MS,
                                     .hand_back_ms = HAND_BACK_MS};
-    struct shard_host host = {client_out, peer_out, peer_has_room, peer_has_room, newer_epoch, n};
+    struct shard_host host = {client_out,  peer_out, peer_has_room, peer_has_room, peer_break,
+                              newer_epoch, n};
 
     n->shard = shard_new(&options, &host, n->store);
     assert_non_null(n->shard);

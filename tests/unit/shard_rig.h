@@ -18,8 +18,9 @@ struct rig_node {
     struct store *store;
     struct shard *shard; /* NULL: the process is dead */
     struct buf out[RIG_NODES_MAX];
-    struct buf replies;           /* to its client */
-    uint64_t sent[RIG_NODES_MAX]; /* bytes that went over the link */
+    struct buf replies;             /* to its client */
+    uint64_t sent[RIG_NODES_MAX];   /* bytes that went over the link */
+    unsigned breaks[RIG_NODES_MAX]; /* how often it was to end */
 };
 
 struct shard_rig {
