@@ -206,7 +206,9 @@ static void client_start(struct worker *w, int fd, const struct welcome *welcome
         close(fd);
         return;
     }
-    *c = (struct client){w, NULL, ++w->next_generation, slot};
+    /* 31 bits: the highest of a client's name is SHARD_CLIENT_RELAY. */
+    w->next_generation = w->next_generation % INT32_MAX + 1;
+    *c = (struct client){w, NULL, w->next_generation, slot};
     c->conn = conn_attach(w->loop, fd, rest, &client_handler, c);
     if (!c->conn) {
         free(c);
@@ -363,18 +365,6 @@ static void turn_end(void *arg)
     shard_turn_end(w->shard);
 }
 
-static void tick(void *arg)
-{
-    struct worker *w = arg;
-
-    links_tick(w->links);
-    if (__atomic_load_n(&w->news, __ATOMIC_ACQUIRE) == NEWS_LOST)
-        store_news(w);
-    shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
-    worker_make_reports(w);
-    loop_timer_set(w->tick, TICK_MS);
-}
-
 /* --- from other threads --------------------------------------------------------------------- */
 
 struct adoption {
@@ -417,18 +407,17 @@ void worker_adopt(struct worker *w, int fd, const struct hello *hello,
     }
 }
 
-struct ring_news {
-    struct worker *worker;
-    struct ring_ref *ring;
-};
-
 static void take_ring(void *arg)
 {
-    struct ring_news *change = arg;
-    struct worker *w = change->worker;
-    const struct ring *ring = change->ring->ring;
-    int me = ring_member_by_identity(ring, w->node->folder.identity);
+    struct worker *w = arg;
+    struct ring_ref *next = __atomic_exchange_n(&w->ring_next, NULL, __ATOMIC_ACQ_REL);
+    const struct ring *ring;
+    int me;
 
+    if (!next)
+        return;
+    ring = next->ring;
+    me = ring_member_by_identity(ring, w->node->folder.identity);
     /* The shard first: what it still has to say by the old ring goes out on the links of that. */
     if (shard_set_ring(w->shard, ring, me < 0 ? 0 : ring->members[me].number) != 0 ||
         links_set_ring(w->links, ring, me) != 0) {
@@ -438,24 +427,13 @@ static void take_ring(void *arg)
         _exit(1);
     }
     ring_ref_put(w->ring);
-    w->ring = change->ring;
-    free(change);
+    w->ring = next;
 }
 
 void worker_set_ring(struct worker *w, struct ring_ref *ring)
 {
-    struct ring_news *change = malloc(sizeof(*change));
-
-    if (!change) {
-        ring_ref_put(ring);
-        log_error("ring: out of memory");
-        return;
-    }
-    *change = (struct ring_news){w, ring};
-    if (loop_post(w->loop, take_ring, change) != 0) {
-        ring_ref_put(ring);
-        free(change);
-    }
+    ring_ref_put(__atomic_exchange_n(&w->ring_next, ring, __ATOMIC_ACQ_REL));
+    loop_post(w->loop, take_ring, w); /* without memory the next tick takes it */
 }
 
 struct verification {
@@ -483,6 +461,69 @@ int worker_verify(struct worker *w, uint64_t run, bool repair)
         return 0;
     free(v);
     return RK_NOMEM;
+}
+
+/* --- ticks, and the end ---------------------------------------------------------------------- */
+
+static bool quiet(struct worker *w)
+{
+    if (w->shard->held.count || w->shard->line.count)
+        return false;
+    for (uint32_t i = 0; i < w->shard->group_count; i++)
+        if (w->shard->groups[i].pending_count)
+            return false;
+    for (uint32_t i = 0; i < w->client_slots; i++)
+        if (w->clients[i] && conn_out_len(w->clients[i]->conn))
+            return false;
+    return true;
+}
+
+static void check_stop(void *arg)
+{
+    struct worker *w = arg;
+
+    if (quiet(w) || loop_now_ms(w->loop) >= w->stop_at_ms)
+        loop_stop(w->loop);
+    else
+        loop_timer_set(w->stop_check, STOP_CHECK_MS);
+}
+
+static void begin_stop(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    for (uint32_t i = 0; i < w->client_slots; i++)
+        if (w->clients[i])
+            conn_pause(w->clients[i]->conn);
+    w->stop_check = loop_timer_new(w->loop, check_stop, w);
+    if (w->stop_check)
+        check_stop(w);
+    else
+        loop_stop(w->loop);
+}
+
+/* What other threads have asked for, and had no memory to post. */
+static void look_for_orders(struct worker *w)
+{
+    if (__atomic_load_n(&w->news, __ATOMIC_ACQUIRE) == NEWS_LOST)
+        store_news(w);
+    take_ring(w);
+    if (__atomic_load_n(&w->stop_asked, __ATOMIC_ACQUIRE))
+        begin_stop(w);
+}
+
+static void tick(void *arg)
+{
+    struct worker *w = arg;
+
+    look_for_orders(w);
+    links_tick(w->links);
+    shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
+    worker_make_reports(w);
+    loop_timer_set(w->tick, TICK_MS);
 }
 
 /* --- start and stop ------------------------------------------------------------------------- */
@@ -583,49 +624,11 @@ int worker_start(struct worker *w)
     return 0;
 }
 
-static bool quiet(struct worker *w)
-{
-    if (w->shard->held.count || w->shard->line.count)
-        return false;
-    for (uint32_t i = 0; i < w->shard->group_count; i++)
-        if (w->shard->groups[i].pending_count)
-            return false;
-    for (uint32_t i = 0; i < w->client_slots; i++)
-        if (w->clients[i] && conn_out_len(w->clients[i]->conn))
-            return false;
-    return true;
-}
-
-static void check_stop(void *arg)
-{
-    struct worker *w = arg;
-
-    if (quiet(w) || loop_now_ms(w->loop) >= w->stop_at_ms)
-        loop_stop(w->loop);
-    else
-        loop_timer_set(w->stop_check, STOP_CHECK_MS);
-}
-
-static void begin_stop(void *arg)
-{
-    struct worker *w = arg;
-
-    w->stopping = true;
-    for (uint32_t i = 0; i < w->client_slots; i++)
-        if (w->clients[i])
-            conn_pause(w->clients[i]->conn);
-    w->stop_check = loop_timer_new(w->loop, check_stop, w);
-    if (w->stop_check)
-        check_stop(w);
-    else
-        loop_stop(w->loop);
-}
-
 void worker_stop(struct worker *w, uint64_t within_ms)
 {
     w->stop_at_ms = loop_now_ms(w->loop) + within_ms;
-    if (loop_post(w->loop, begin_stop, w) != 0)
-        log_warn("stop: out of memory; shard=%u is ended at once", w->index);
+    __atomic_store_n(&w->stop_asked, true, __ATOMIC_RELEASE);
+    loop_post(w->loop, begin_stop, w); /* without memory the next tick begins it */
 }
 
 void worker_free(struct worker *w)
@@ -646,6 +649,7 @@ void worker_free(struct worker *w)
     loop_timer_free(w->stop_check);
     loop_free(w->loop);
     ring_ref_put(w->ring);
+    ring_ref_put(w->ring_next);
     buf_free(&w->verify_text);
     buf_free(&w->progress_entries);
     pthread_mutex_destroy(&w->report_lock);

@@ -23,6 +23,7 @@ struct worker {
     struct shard *shard;
     struct links *links;
     struct ring_ref *ring;
+    struct ring_ref *ring_next; /* atomic: left here by the main thread; NULL: taken */
     struct client **clients;
     uint32_t client_slots, client_count, next_generation;
     uint64_t bad_requests;
@@ -32,7 +33,8 @@ struct worker {
     bool thread_runs, stopping;
     bool release_set; /* the timer that releases late is running */
     uint64_t stop_at_ms;
-    int news; /* atomic, enum worker_news */
+    bool stop_asked; /* atomic */
+    int news;        /* atomic, enum worker_news */
     pthread_t thread;
     pthread_mutex_t report_lock;
     struct worker_report report;

@@ -161,8 +161,8 @@ static void watch_publish(struct ring_watch *w)
         struct ring_ref *unused = atomic_exchange(&worker->ring_next, ring_ref_get(w->ring));
 
         ring_ref_put(unused);
-        if (loop_post(worker->loop, worker_take_ring, worker) != 0)
-            log_error("ring: out of memory, a thread keeps the old one until the next epoch");
+        /* Without memory to post it, it is found by the worker's next sweep. */
+        loop_post(worker->loop, worker_take_ring, worker);
     }
 }
 

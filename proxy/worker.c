@@ -126,6 +126,7 @@ static void on_sweep(void *arg)
 
     w->router.now_ms = loop_now_ms(w->loop);
     atomic_store(&w->counters.accept_pauses, listener_pauses(w->listener));
+    worker_take_ring(w); /* for which there was no memory */
     sweep_clients(w, w->router.now_ms);
     sweep_links(w, w->router.now_ms);
     loop_timer_set(w->sweep_timer, SWEEP_MS);
@@ -183,19 +184,29 @@ static uint32_t count_lanes(const struct ring *ring)
     return count;
 }
 
-/* On failure the old ring stays; links made for the new one go when a later ring has come. */
+/* On failure the old ring stays, and the links made for the new one go. */
 static int use_ring(struct worker *w, const struct ring *ring)
 {
     struct lane **lanes = calloc(count_lanes(ring), sizeof(struct lane *));
     uint32_t *lane_first = calloc(ring->member_count, sizeof(*lane_first));
+    struct link *before = w->links;
+    int failed;
 
     w->router.now_ms = loop_now_ms(w->loop);
-    if (!lanes || !lane_first || lanes_for(w, ring, lanes, lane_first) != 0) {
+    failed = lanes && lane_first ? lanes_for(w, ring, lanes, lane_first) : RK_NOMEM;
+    if (failed) {
         free(lanes);
         free(lane_first);
-        return RK_NOMEM;
+    } else {
+        failed = router_set_ring(&w->router, ring, lanes, lane_first, w->router.now_ms);
     }
-    return router_set_ring(&w->router, ring, lanes, lane_first, w->router.now_ms);
+    while (failed && w->links != before) {
+        struct link *l = w->links;
+
+        w->links = l->next;
+        link_free(l);
+    }
+    return failed;
 }
 
 void worker_take_ring(void *worker)
@@ -206,9 +217,13 @@ void worker_take_ring(void *worker)
     if (!next)
         return;
     if (use_ring(w, next->ring) != 0) {
-        log_error("worker: out of memory, the ring of epoch %llu is not used",
-                  (unsigned long long)next->ring->epoch);
-        ring_ref_put(next);
+        struct ring_ref *newer = NULL;
+
+        log_warn_few(&w->complaints, w->router.now_ms,
+                     "worker: out of memory for the ring of epoch %llu, trying on",
+                     (unsigned long long)next->ring->epoch);
+        if (!atomic_compare_exchange_strong(&w->ring_next, &newer, next))
+            ring_ref_put(next);
         return;
     }
     ring_ref_put(w->ring);

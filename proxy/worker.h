@@ -22,7 +22,7 @@ struct worker {
     struct proxy *proxy;
     struct loop *loop;
     struct listener *listener;   /* NULL once it accepts no more */
-    struct log_quota complaints; /* about clients */
+    struct log_quota complaints; /* about clients, and the want of memory */
     struct router router;
     struct counters counters;
     struct logins logins;
@@ -49,7 +49,8 @@ struct worker *worker_new(struct proxy *p, const char *host, uint16_t port, char
 /* Starts the thread. 0 or RK_NOMEM. */
 int worker_start(struct worker *w);
 
-/* To be posted to the worker's loop: takes ring_next over. */
+/* To be posted to the worker's loop: takes ring_next over; without memory the next sweep tries
+ * again, as it does for what could not be posted. */
 void worker_take_ring(void *worker);
 
 /* To be posted likewise: stops accepting, answers what is in flight within request_timeout, then
