@@ -51,7 +51,7 @@ struct group_peer {
     bool promised;   /* my view, as candidate or primary */
     bool partial;    /* its state is of no use */
     bool no_past;    /* it remembers nothing, it said with its promise */
-    bool acked;      /* it holds my view up to acked_op */
+    bool acked;      /* it holds my view up to acked_op, it said under that epoch */
     struct version last; /* where it said that it stands, with its promise or later */
     uint64_t acked_op;
     uint64_t source_op; /* PEER_WAITING: what this node must have itself before it gives it away */

@@ -111,9 +111,8 @@ static int64_t majority_of(const struct group *g, int64_t own,
 }
 
 /* Only of those that have answered under the group's epoch: then they still follow this view, so
- * what they said before is still true. Otherwise another view may have begun meanwhile, without
- * their vote or in an epoch that this node has missed, and have taken away what they acknowledged.
- */
+ * it was the highest when they said so. Otherwise another view may have begun meanwhile, without
+ * their vote or in an epoch that this node has missed. */
 static int64_t confirmed_by(const struct group_peer *peer)
 {
     return peer->current ? (int64_t)peer->confirmed : 0;
@@ -138,7 +137,7 @@ void group_answer_pending(struct shard *s, struct group *g)
 
 static int64_t acked_by(const struct group_peer *peer)
 {
-    return peer->acked && peer->current ? (int64_t)peer->acked_op : -1;
+    return peer->acked ? (int64_t)peer->acked_op : -1;
 }
 
 int64_t group_own_op(const struct group *g)
@@ -234,6 +233,7 @@ void group_confirmed(struct shard *s, struct group *g, struct group_peer *peer,
     if (g->role != GROUP_PRIMARY || m->view != g->view || m->last.op > g->round)
         return;
     peer->current = true;
+    peer->acked = peer->acked || (MUTANT(s, ACK_REVIVED) && peer->acked_op);
     if (m->last.op > peer->confirmed)
         peer->confirmed = m->last.op;
     group_commit(s, g);

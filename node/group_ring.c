@@ -168,9 +168,12 @@ static void enter_epoch(struct shard *s, struct group *g)
     g->epoch = ring_changed(s->ring, g->partition);
     g->gap_told = g->write_failed = false;
     transfer_forget(&g->incoming);
+    /* One that has left, in epochs of which this node has not heard, and is back, has dropped what
+     * it had acknowledged, though not what it promised. */
     for (uint8_t i = 0; i < g->peer_count; i++) {
         g->peers[i].located = false;
         g->peers[i].current = g->peers[i].current && MUTANT(s, ACK_KEPT);
+        g->peers[i].acked = g->peers[i].acked && MUTANT(s, ACK_KEPT);
     }
     if (g->role == GROUP_PRIMARY)
         lead_on(s, g);
@@ -276,8 +279,7 @@ bool group_is_ready(const struct shard *s, const struct group *g)
 
         if (!(peer->votes & VOTE_TARGET) || is_missed(s, peer))
             continue;
-        if (peer->state != PEER_FOLLOWING || !peer->current || !peer->acked ||
-            peer->acked_op < g->epoch_op)
+        if (peer->state != PEER_FOLLOWING || !peer->acked || peer->acked_op < g->epoch_op)
             return false;
     }
     return true;

@@ -35,7 +35,8 @@
     X(EXPIRED_JUDGED, 35)  /* any replica tells that a key has expired */                         \
     X(MIXTURE_AWAITED, 36) /* a candidate waits for a mixture that it could do without */         \
     X(UNLED, 37)           /* nobody minds that requests are bound to a view that nobody leads */ \
-    X(ACK_KEPT, 38)        /* what was acknowledged before an epoch counts in it at once */
+    X(ACK_KEPT, 38)        /* what was acknowledged before an epoch counts in it at once */       \
+    X(ACK_REVIVED, 39)     /* it counts again when the view is confirmed under that epoch */
 
 #ifdef RINGKV_MUTANTS
 enum mutant {

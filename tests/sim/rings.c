@@ -185,11 +185,21 @@ void rings_go_on_to(struct world *w, enum ring_phase phase)
 
     for (uint32_t p = 0; p < ring_partitions(w->ring); p++) {
         phases[p] = (uint8_t)ring_phase(w->ring, p);
-        if (phases[p] && phases[p] < (uint8_t)phase)
+        if (phases[p] < (uint8_t)phase &&
+            !ring_replicas_same(&w->ring->sets[p], &w->ring->change->sets[p]))
             phases[p] = (uint8_t)phase;
     }
     error = ring_advance(w->ring, phases, &next, why, sizeof(why));
     decide(w, error, next, why, "advances");
+}
+
+void rings_turn_back(struct world *w)
+{
+    struct ring *next = NULL;
+    char why[300] = "";
+    int error = ring_cancel(w->ring, &next, why, sizeof(why));
+
+    decide(w, error, next, why, "turns back");
 }
 
 /* What the primary of a partition reports, under the newest ring. */
@@ -293,9 +303,7 @@ static bool interfere(struct world *w)
     char why[300] = "";
 
     if (may_turn_back(w) && sim_random_chance(&w->random, CANCEL_CHANCE)) {
-        int error = ring_cancel(w->ring, &next, why, sizeof(why));
-
-        decide(w, error, next, why, "turns back");
+        rings_turn_back(w);
         return true;
     }
     if (c->paused ? !may || sim_random_chance(&w->random, RESUME_CHANCE)

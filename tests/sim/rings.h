@@ -36,10 +36,11 @@ struct rings {
 void rings_start(struct world *w, struct ring *first);
 void rings_free(struct world *w);
 
-/* A script's steps: the change to a target, which the caller frees, and its way to a phase; nobody
- * hears of it by itself. */
+/* A script's steps: the change to a target, which the caller frees, its way to a phase, and back;
+ * nobody hears of it by itself. */
 void rings_begin_to(struct world *w, const struct ring *target);
 void rings_go_on_to(struct world *w, enum ring_phase phase);
+void rings_turn_back(struct world *w);
 
 /* EVENT_DRIVE. */
 void rings_drive(struct world *w);

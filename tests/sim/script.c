@@ -221,6 +221,12 @@ static void run_phase(struct world *w, const struct order *order)
         rings_go_on_to(w, (enum ring_phase)(at - letters));
 }
 
+static void run_cancel(struct world *w, const struct order *order)
+{
+    (void)order;
+    rings_turn_back(w);
+}
+
 static void run_give(struct world *w, const struct order *order)
 {
     bool is_proxy = order->words[1][0] == 'p';
@@ -288,6 +294,7 @@ static void run_shape(struct world *w, const struct order *step)
 static const struct verb verbs[] = {
     {"target", 2, WORDS_MAX, run_target},
     {"phase", 2, 2, run_phase},
+    {"cancel", 1, 1, run_cancel},
     {"give", 2, 2, run_give},
     {"shape", 2, 2, run_shape},
     {"run", 2, 2, run_time},

@@ -25,6 +25,7 @@
  *   target N..          begins a change: these are the members then, each of which owns partitions
  *                       in turn, the first one partition 0
  *   phase l|j|m         all partitions go on, to learning, joint or moved
+ *   cancel              the change turns back: what was before is the target
  *   give WHO            a node or proxy hears of the newest ring
  *   until N taught      waits until its learners have all; until N ready: until it may be moved
  *
