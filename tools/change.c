@@ -91,6 +91,7 @@ struct change {
     struct estimate estimate;
     struct reports reports;
     char what[RING_WHAT_MAX + 1];
+    uint64_t begun_epoch; /* the change's first epoch, when there is one */
 };
 
 static int refuse_second(const struct ring *ring)
@@ -166,9 +167,13 @@ static int ask_user(const struct change *h)
     if (!isatty(STDIN_FILENO))
         return control_fail("there is no terminal to ask on; give --yes to change the ring, or "
                             "--dry-run to only see the plan");
-    printf("Change the ring? [y/N] ");
-    fflush(stdout);
-    if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+    /* Not among the lines that may go to a file or another program. */
+    fputs("Change the ring? [y/N] ", stderr);
+    if (!fgets(answer, sizeof(answer), stdin)) {
+        fputc('\n', stderr);
+        return control_fail("nothing was changed");
+    }
+    if (answer[0] != 'y' && answer[0] != 'Y')
         return control_fail("nothing was changed");
     return EXIT_DONE;
 }
@@ -180,8 +185,9 @@ static int lost(const struct change *h)
 
     if (ring->change)
         return control_fail("the ring moved to epoch %llu meanwhile: '%s' by %s. Nothing of this "
-                            "change was made; try again when that one is done (ringctl status "
-                            "--watch)",
+                            "change was made; try again when that one is done: 'ringctl status "
+                            "--watch' shows how far it is, 'ringctl resume' goes on with it when "
+                            "nobody does",
                             (unsigned long long)ring->epoch, ring->change->what, ring->change->who);
     return control_fail(
         "the ring moved to epoch %llu meanwhile%s%s%s%s. Nothing of this change was "
@@ -189,6 +195,26 @@ static int lost(const struct change *h)
         (unsigned long long)ring->epoch, ring->log_count ? ": '" : "",
         ring->log_count ? ring->log[ring->log_count - 1].what : "", ring->log_count ? "' by " : "",
         ring->log_count ? ring->log[ring->log_count - 1].who : "");
+}
+
+/* Whether this change was begun: another ringctl that found it half decided has decided it, and may
+ * have brought it to its end already, and more after it. */
+static bool was_begun(const struct change *h, const struct ring_asked *asked)
+{
+    const struct ring *ring = h->survey.ring;
+    const struct ring_change *change = ring->change;
+
+    if (change && change->begun_epoch == h->begun_epoch && change->begun_ms == asked->now_ms &&
+        strcmp(change->what, asked->what) == 0)
+        return true;
+    for (uint8_t i = 0; i < ring->log_count; i++) {
+        const struct ring_event *e = &ring->log[i];
+
+        if (e->begun_epoch == h->begun_epoch && e->begun_ms == asked->now_ms &&
+            strcmp(e->what, asked->what) == 0)
+            return true;
+    }
+    return false;
 }
 
 static int begin(struct change *h)
@@ -200,17 +226,14 @@ static int begin(struct change *h)
     change_who(who);
     if (ring_begin(h->survey.ring, h->target, &asked, &next, why, sizeof(why)) != 0)
         return control_fail("%s", why);
+    h->begun_epoch = next->epoch;
     switch (decide_ring(&h->survey, next, why, sizeof(why))) {
     case DECIDED:
         return EXIT_DONE;
     case DECIDED_OTHER:
-        /* Ours, if somebody else has carried it through for us. */
-        if (h->survey.ring->change && h->survey.ring->change->begun_ms == asked.now_ms &&
-            strcmp(h->survey.ring->change->what, h->what) == 0)
-            return EXIT_DONE;
-        return lost(h);
+        return was_begun(h, &asked) ? EXIT_DONE : lost(h);
     default:
-        return control_fail("the change was not begun: %s", why);
+        return control_fail("the change was not begun: %s" DECIDE_AGAIN, why);
     }
 }
 
@@ -230,11 +253,15 @@ static int make(struct change *h, const struct edits *edits)
         return EXIT_DONE;
     }
     code = ask_user(h);
+    if (!code)
+        change_run_catch();
     if (!code && reports_poll(&h->reports, &h->survey) != 0)
         code = control_fail("out of memory");
     if (!code)
         code = begin(h);
-    return code ? code : change_run_begun(h->control, &h->survey, &h->reports, h->estimate.bytes);
+    return code ? code
+                : change_run_begun(h->control, &h->survey, &h->reports, h->begun_epoch,
+                                   h->estimate.bytes);
 }
 
 int change_make(const struct control *c, const struct edits *edits,

@@ -15,11 +15,12 @@
 
 enum {
     POLL_MS = 40,
-    POLL_QUIET_MS = 250,   /* when nothing has happened for a while */
-    QUIET_MS = 2000,       /* that while; then it is said for whom it waits */
-    SPREAD_AFTER_MS = 500, /* who has not got the ring by then gets it from us */
-    RETRY_MS = 1000,       /* after an epoch that found no majority */
-    WAITING_SIZE = DECIDE_WHY_SIZE,
+    POLL_QUIET_MS = 250,      /* when nothing has happened for a while */
+    QUIET_MS = 2000,          /* that while; then it is said for whom it waits */
+    QUIET_WATCHED_MS = 10000, /* the same for who only watches */
+    SPREAD_AFTER_MS = 500,    /* who has not got the ring by then gets it from us */
+    RETRY_MS = 1000,          /* after an epoch that found no majority */
+    WAITING_SIZE = DECIDE_WHY_SIZE + 16,
 };
 
 struct run {
@@ -32,6 +33,7 @@ struct run {
     char waiting[WAITING_SIZE];
     char leavers[512];    /* members that are gone when it has ended */
     bool drives;          /* else it only watches */
+    bool went_back;       /* it was cancelled when this run began */
     bool looked;          /* once at least */
     uint64_t begun_epoch; /* of the change that is run */
     int64_t started_ms, epoch_ms,
@@ -49,12 +51,21 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-static void catch_signals(void)
+/* What was ignored when ringctl was started (nohup, a job in the background) stays so. */
+static void catch (int number, int flags)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags}, before;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+void change_run_catch(void)
+{
+    catch (SIGINT, (int)SA_RESETHAND);
+    catch (SIGTERM, (int)SA_RESETHAND);
+    catch (SIGHUP, (int)SA_RESETHAND);
+    catch (SIGPIPE, 0); /* the reader of the lines is gone: what is left to say fails, too */
 }
 
 static void sleep_ms(int64_t ms)
@@ -73,11 +84,35 @@ static void note_ring(struct run *r)
     r->waiting[0] = '\0';
 }
 
-/* Says for whom it waits, once nothing has moved for a while. */
+/* In words for whom a change waits that is driven here. */
+static void name_waited_for(struct run *r)
+{
+    const struct ring *ring = r->survey->ring;
+    char missing[256];
+    uint32_t stuck;
+
+    reports_missing(r->reports, ring, missing, sizeof(missing));
+    stuck = r->headway.cancelled ? reports_stuck(r->reports, ring) : 0;
+    if (!missing[0])
+        snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
+    else if (!r->headway.cancelled)
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer: start it, or 'ringctl cancel'", missing);
+    else if (!stuck)
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer, ten seconds at most: the others are a majority", missing);
+    else
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "waits for %s to answer: %u partitions go back to replicas of which the others "
+                 "are no majority; start it with its data (if that is lost: doc/operations.md, "
+                 "\"The data of a majority are lost\")",
+                 missing, stuck);
+}
+
+/* Once nothing has moved for a while. A change that is only watched may have nobody to drive it. */
 static void note_waiting(struct run *r)
 {
     int64_t now = fleet_now_ms();
-    char missing[256];
     uint32_t milli = headway_milli(&r->headway);
 
     if (r->reports->bytes != r->moved_bytes || milli != r->moved_milli) {
@@ -86,17 +121,14 @@ static void note_waiting(struct run *r)
         r->moved_milli = milli;
         r->waiting[0] = '\0';
     }
-    if (now < r->moved_ms + QUIET_MS || !r->drives || r->headway.paused)
+    if (r->headway.paused || now < r->moved_ms + (r->drives ? QUIET_MS : QUIET_WATCHED_MS))
         return;
-    reports_missing(r->reports, r->survey->ring, missing, sizeof(missing));
-    if (missing[0] && r->headway.cancelled)
-        snprintf(r->waiting, sizeof(r->waiting),
-                 "waits for %s to answer, ten seconds where the others are a majority", missing);
-    else if (missing[0])
-        snprintf(r->waiting, sizeof(r->waiting),
-                 "waits for %s to answer: start it, or 'ringctl cancel'", missing);
+    if (r->drives)
+        name_waited_for(r);
     else
-        snprintf(r->waiting, sizeof(r->waiting), "waits for the nodes to catch up");
+        snprintf(r->waiting, sizeof(r->waiting),
+                 "does not move: 'ringctl resume' goes on with it, also when another ringctl "
+                 "drives it, and tells for whom it waits");
 }
 
 /* Whether another node has come to a member's address. */
@@ -172,7 +204,7 @@ static int make_epoch(struct run *r, enum change_step step)
         return EXIT_DONE;
     }
     /* The majority may be back in a moment, or another ringctl be at it. */
-    snprintf(r->waiting, sizeof(r->waiting), "%s", why);
+    snprintf(r->waiting, sizeof(r->waiting), "waits: %s", why);
     r->moved_ms = fleet_now_ms();
     r->epoch_ms = r->moved_ms;
     sleep_ms(RETRY_MS);
@@ -231,6 +263,12 @@ static const struct ring_event *find_event(const struct run *r)
     return NULL;
 }
 
+/* One that somebody else has cancelled meanwhile is not what was asked for here. */
+static int end_code(const struct run *r, const struct ring_event *event)
+{
+    return r->drives && event->cancelled && !r->went_back ? EXIT_COULD_NOT : EXIT_DONE;
+}
+
 static void print_end(const struct run *r, const struct ring_event *event)
 {
     char time[HUMAN_SIZE], bytes[HUMAN_SIZE], keys[HUMAN_SIZE + 8];
@@ -260,7 +298,7 @@ static int end(struct run *r)
     headway_close(&r->view);
     if (event) {
         print_end(r, event);
-        return EXIT_DONE;
+        return end_code(r, event);
     }
     if (ring->change && ring->change->begun_epoch == r->begun_epoch)
         return control_fail("paused: the ring serves as it is, half-way. 'ringctl resume' goes on, "
@@ -298,14 +336,11 @@ static int run_turns(struct run *r)
 }
 
 static int run(const struct control *c, struct survey *s, struct reports *reports,
-               uint64_t bytes_total, bool drives)
+               uint64_t begun_epoch, uint64_t bytes_total, bool drives)
 {
-    struct run *r;
+    struct run *r = calloc(1, sizeof(*r));
     int code;
 
-    if (!s->ring->change)
-        return EXIT_DONE;
-    r = calloc(1, sizeof(*r));
     if (r)
         r->phases = calloc(ring_partitions(s->ring), 1);
     if (!r || !r->phases) {
@@ -316,12 +351,14 @@ static int run(const struct control *c, struct survey *s, struct reports *report
     r->survey = s;
     r->reports = reports;
     r->drives = drives;
-    r->begun_epoch = s->ring->change->begun_epoch;
+    r->begun_epoch = begun_epoch;
+    r->went_back = s->ring->change && s->ring->change->begun_epoch == begun_epoch &&
+                   s->ring->change->cancelled;
     r->headway.bytes_total = bytes_total;
     r->started_ms = fleet_now_ms();
     note_ring(r);
     headway_open(&r->view, c->json);
-    catch_signals();
+    change_run_catch();
     code = run_turns(r);
     free(r->phases);
     free(r);
@@ -329,16 +366,18 @@ static int run(const struct control *c, struct survey *s, struct reports *report
 }
 
 int change_run_begun(const struct control *c, struct survey *s, struct reports *reports,
-                     uint64_t bytes_total)
+                     uint64_t begun_epoch, uint64_t bytes_total)
 {
-    return run(c, s, reports, bytes_total, true);
+    return run(c, s, reports, begun_epoch, bytes_total, true);
 }
 
 static int run_unknown(const struct control *c, struct survey *s, bool drives)
 {
     struct reports reports = {0};
-    int code = run(c, s, &reports, 0, drives);
+    int code = EXIT_DONE;
 
+    if (s->ring->change)
+        code = run(c, s, &reports, s->ring->change->begun_epoch, 0, drives);
     reports_free(&reports);
     return code;
 }

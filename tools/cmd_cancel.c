@@ -72,6 +72,8 @@ static int run(const struct control *c, int argc, char **argv)
     if (!code)
         code = check_way_back(&s);
     if (!code)
+        change_run_catch();
+    if (!code)
         code = steer_change(&s, &steer);
     if (!code && options.has_rate)
         code = steer_change(&s, &(struct steer){.set_rate = true, .rate = options.rate});

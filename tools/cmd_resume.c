@@ -28,6 +28,7 @@ static int resume(const struct control *c, const struct change_options *options,
     if (!c->json)
         printf("%s%s, asked for by %s\n", s->ring->change->cancelled ? "going back from: " : "",
                s->ring->change->what, s->ring->change->who);
+    change_run_catch();
     code = steer_change(s, &steer);
     return code ? code : change_run(c, s);
 }

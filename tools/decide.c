@@ -88,6 +88,15 @@ static void note_behind(struct decide *d, uint32_t i, uint64_t epoch)
     ring_propose_silent(&d->propose, i);
 }
 
+/* One that cannot write down what it would promise (its disk is full, say) gives only a number. */
+static void note_promise(struct decide *d, uint32_t i, const struct ring_promise *m)
+{
+    if (m->error && m->error != RK_EPOCH && m->error != RK_REFUSED)
+        snprintf(d->silent, sizeof(d->silent), "%s: cannot write down what it is asked: %s",
+                 fleet_address(d->s->fleet, d->acceptors[i]), rk_error_text(m->error));
+    ring_propose_promise(&d->propose, i, m);
+}
+
 static void take_promise(struct decide *d, uint32_t i)
 {
     struct ring_promise m;
@@ -102,7 +111,7 @@ static void take_promise(struct decide *d, uint32_t i)
     else if (m.error == RK_EPOCH && m.epoch < d->s->ring->epoch)
         note_behind(d, i, m.epoch);
     else
-        ring_propose_promise(&d->propose, i, &m);
+        note_promise(d, i, &m);
     if (d->propose.newest_epoch > before)
         d->newer_from = d->acceptors[i];
 }
@@ -278,11 +287,12 @@ static enum decision decide(struct decide *d, struct bytes own, char *why, size_
     if (d->propose.state == PROPOSE_STALE && survey_fetch_ring(d->s, d->newer_from) == 0)
         return DECIDED_OTHER;
     if (d->propose.state == PROPOSE_OVERTAKEN)
-        snprintf(why, why_size, "another ringctl is changing the ring at the same moment");
+        snprintf(why, why_size,
+                 "another ringctl is changing the ring at the same moment: let it end");
     else
         snprintf(why, why_size,
-                 "a new epoch needs %u of the %u members that have a say, and too few answer "
-                 "(%s); start the nodes that are down and give the command again",
+                 "a new epoch needs %u of the %u members that have a say, and too few can give it "
+                 "(%s): start or mend those that 'ringctl check' names",
                  d->count / 2 + 1, d->count, d->silent[0] ? d->silent : "out of memory");
     return DECIDED_NOT;
 }

@@ -18,6 +18,9 @@ enum decision {
 
 enum { DECIDE_WHY_SIZE = 768 };
 
+/* What follows from such a reason where nobody tries again by himself. */
+#define DECIDE_AGAIN "; after that give the command again"
+
 /* Proposes `next` (of the epoch after the survey's ring), and takes it over in any case.
  * DECIDED_NOT comes with the reason in `why`. */
 enum decision decide_ring(struct survey *s, struct ring *next, char *why, size_t why_size);

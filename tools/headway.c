@@ -12,6 +12,13 @@ enum { BAR_MIN = 10, BAR_MAX = 40 };
 
 enum { GAINED_MIN = 20 }; /* of 1000: less tells no pace */
 
+/* Fits every number. */
+enum { FACTS_SIZE = 256 };
+
+#define WAITS ", waits"
+
+enum { WAITING_MAX = 800 }; /* characters */
+
 enum { RATE_SHOWN_MIN = 50000 }; /* bytes a second: less would be shown as nothing */
 
 static bool moves(const struct ring *ring, uint32_t p)
@@ -80,16 +87,19 @@ static int facts(const struct headway *p, char *to, size_t size)
         used += snprintf(to + used, size - (size_t)used, ", nearly done");
     else if (seconds != UINT64_MAX && !p->waiting)
         used += snprintf(to + used, size - (size_t)used, ", %s left", human_seconds(seconds, left));
-    if (p->waiting)
-        used += snprintf(to + used, size - (size_t)used, "; %.200s", p->waiting);
     return used;
 }
 
 void headway_bar(const struct headway *p, unsigned width, char line[HEADWAY_LINE_SIZE])
 {
-    char text[HEADWAY_LINE_SIZE - BAR_MAX - 16], bar[BAR_MAX + 1];
-    unsigned milli = headway_milli(p), used = (unsigned)facts(p, text, sizeof(text)) + 9;
-    unsigned cells = width > used ? width - used : 0;
+    char text[FACTS_SIZE], bar[BAR_MAX + 1];
+    unsigned milli = headway_milli(p), used, cells;
+
+    used = (unsigned)facts(p, text, sizeof(text) - strlen(WAITS));
+    if (p->waiting)
+        used += (unsigned)snprintf(text + used, sizeof(text) - used, WAITS);
+    used += 9; /* of the bar's frame and the percents */
+    cells = width > used ? width - used : 0;
 
     cells = cells > BAR_MAX ? BAR_MAX : cells;
     if (cells < BAR_MIN) {
@@ -109,12 +119,29 @@ void headway_text(const struct headway *p, char line[HEADWAY_LINE_SIZE])
     int used = snprintf(line, HEADWAY_LINE_SIZE, "%s%3u %% ", p->cancelled ? "going back: " : "",
                         headway_milli(p) / 10);
 
-    facts(p, line + used, HEADWAY_LINE_SIZE - (size_t)used);
+    used += facts(p, line + used, HEADWAY_LINE_SIZE - (size_t)used);
+    if (p->waiting)
+        snprintf(line + used, HEADWAY_LINE_SIZE - (size_t)used, "; %.*s", WAITING_MAX, p->waiting);
+}
+
+/* As the inside of a JSON string, of at most `size` bytes with its end. What is no plain text
+ * becomes a question mark: it is for people. */
+static void put_escaped(const char *text, char *to, size_t size)
+{
+    size_t used = 0;
+
+    for (; *text && used + 3 < size; text++) {
+        if (*text == '"' || *text == '\\')
+            to[used++] = '\\';
+        to[used++] = (char)(*text < ' ' || *text > '~' ? '?' : *text);
+    }
+    to[used] = '\0';
 }
 
 void headway_json(const struct headway *p, uint64_t epoch, char line[HEADWAY_LINE_SIZE])
 {
     uint64_t left = headway_seconds_left(p);
+    char waiting[WAITING_MAX];
     int used = snprintf(line, HEADWAY_LINE_SIZE,
                         "{\"event\": \"progress\", \"epoch\": %" PRIu64 ", \"done_percent\": %u, "
                         "\"partitions\": %u, \"partitions_moved\": %u, \"partitions_joint\": %u, "
@@ -127,5 +154,10 @@ void headway_json(const struct headway *p, uint64_t epoch, char line[HEADWAY_LIN
     if (left != UINT64_MAX)
         used += snprintf(line + used, HEADWAY_LINE_SIZE - (size_t)used,
                          ", \"seconds_left\": %" PRIu64, left);
+    if (p->waiting) {
+        put_escaped(p->waiting, waiting, sizeof(waiting));
+        used += snprintf(line + used, HEADWAY_LINE_SIZE - (size_t)used, ", \"waiting\": \"%s\"",
+                         waiting);
+    }
     snprintf(line + used, HEADWAY_LINE_SIZE - (size_t)used, "}");
 }

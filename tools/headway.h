@@ -19,7 +19,7 @@ struct headway {
     const char *waiting; /* for whom it waits; NULL: for nobody in particular */
 };
 
-enum { HEADWAY_LINE_SIZE = 512 };
+enum { HEADWAY_LINE_SIZE = 1536 };
 
 /* Partitions of a changing ring that move, and how many of them are in each phase. */
 void headway_of_ring(const struct ring *ring, struct headway *p);
@@ -30,7 +30,8 @@ uint32_t headway_milli(const struct headway *p);
 /* Seconds that are left at the present pace; UINT64_MAX: no saying. */
 uint64_t headway_seconds_left(const struct headway *p);
 
-/* One line without its end: at most `width` columns, of which a bar takes what is left. */
+/* One line without its end: at most `width` columns, of which a bar takes what is left. That it
+ * waits is said, but not for whom: that mostly needs more than a line. */
 void headway_bar(const struct headway *p, unsigned width, char line[HEADWAY_LINE_SIZE]);
 
 /* The same without a bar, for logs. */
@@ -47,12 +48,16 @@ struct headway_view {
     int64_t shown_ms; /* when a line was written last */
     uint32_t shown_milli;
     bool waiting; /* the last plain line said for whom it waits */
+    /* On a terminal: the last words above the bar, and when they were written. */
+    char said[HEADWAY_LINE_SIZE];
+    int64_t said_ms;
 };
 
 void headway_open(struct headway_view *v, bool json);
 
-/* Shows it, if it is time to: a bar ten times a second, a line when a tenth was done, when who is
- * waited for changes, or after ten seconds. `now_ms` from a clock that goes forward. */
+/* Shows it, if it is time to: a bar ten times a second, and above it for whom it waits; a line when
+ * a tenth was done, when it begins to wait or does so no more, or after ten seconds. `now_ms` from
+ * a clock that goes forward. */
 void headway_show(struct headway_view *v, const struct headway *p, uint64_t epoch, int64_t now_ms);
 
 /* Ends the bar's line, so that other text may follow. */

@@ -167,6 +167,22 @@ static bool is_needed(const struct ring *ring, uint16_t member)
     return false;
 }
 
+uint32_t reports_stuck(const struct reports *r, const struct ring *ring)
+{
+    uint32_t stuck = 0;
+
+    for (uint32_t p = 0; ring->change && p < ring_partitions(ring); p++) {
+        const struct ring_replicas *target = &ring->change->sets[p];
+        enum ring_phase phase = ring_phase(ring, p);
+        uint16_t there = 0;
+
+        for (uint16_t i = 0; i < target->count; i++)
+            there += !r->silent[target->member[i]];
+        stuck += (phase == RING_LEARNING || phase == RING_JOINT) && 2 * there <= target->count;
+    }
+    return stuck;
+}
+
 void reports_missing(const struct reports *r, const struct ring *ring, char *text, size_t size)
 {
     size_t used = 0;

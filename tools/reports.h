@@ -29,6 +29,10 @@ int reports_poll(struct reports *r, struct survey *s);
 /* What there is to show. `waiting` is left alone. */
 void reports_headway(const struct reports *r, const struct ring *ring, struct headway *h);
 
+/* Partitions that have not arrived, and whose target's members that do not answer leave no majority
+ * of it: where nobody else can be waited for, they never arrive. */
+uint32_t reports_stuck(const struct reports *r, const struct ring *ring);
+
 /* The members that take part in what still moves and do not answer, by name: "n3, n5"; "" when all
  * do. */
 void reports_missing(const struct reports *r, const struct ring *ring, char *text, size_t size);

@@ -43,7 +43,7 @@ int steer_change(struct survey *s, const struct steer *steer)
         case DECIDED_OTHER:
             break;
         default:
-            return control_fail("%s", why);
+            return control_fail("%s" DECIDE_AGAIN, why);
         }
     }
     return control_fail("the ring moves on faster than this can be said; try again");

@@ -38,6 +38,7 @@ class FakeNode:
         self.promised, self.accepted, self.accepted_ring = (0, 0), (0, 0), b""
         self.copied = 0
         self.ready = True
+        self.promise_error = 0
         self.on = lambda kind: None
         self.lock = threading.Lock()
         self.listener = socket.create_server((HOST, port))
@@ -136,7 +137,9 @@ class FakeNode:
     def prepare(self, body):
         tag, slot, asked = body[:8], struct.unpack("<Q", body[8:16])[0], ballot(body[16:32])
         error = 0
-        if slot != epoch_of(self.ring) + 1:
+        if self.promise_error:
+            error = self.promise_error
+        elif slot != epoch_of(self.ring) + 1:
             error = frames.EPOCH
         elif asked < self.promised:
             error = REFUSED
@@ -182,6 +185,15 @@ class FakeNodes:
             with node.lock:
                 if node.ring:
                     node.become(newest)
+
+    def ready_soon(self, seconds):
+        """All have what they are to have, after a while."""
+
+        def be_ready():
+            for node in self.nodes:
+                node.ready = True
+
+        threading.Timer(seconds, be_ready).start()
 
     def remove(self):
         for node in self.nodes:

@@ -1,10 +1,17 @@
 """ringctl against nodes that do what the test wants, at the moment that it wants."""
 
 import contextlib
+import fcntl
 import json
+import os
+import pty
 import random
+import re
+import select
 import signal
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -14,6 +21,41 @@ from fake_nodes import ACCEPT, PREPARE, PROGRESS_GET, FakeNodes, epoch_of
 from harness import BIN, patiently, run, wait_for
 
 SECONDS_MAX = 60
+
+
+class Terminal:
+    """A program on a terminal."""
+
+    def __init__(self, command, columns=80):
+        self.text = ""
+        self.own, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.own)
+
+    def type(self, text):
+        os.write(self.own, text.encode())
+
+    def expect(self, words, seconds=SECONDS_MAX):
+        """Reads until it has written these."""
+        deadline = time.monotonic() + patiently(seconds)
+        while words not in self.text:
+            assert select.select([self.own], [], [], max(0, deadline - time.monotonic()))[0], self.text
+            try:
+                self.text += os.read(self.own, 4096).decode()
+            except OSError:  # it has ended
+                assert words in self.text, self.text
+
+    def wait(self):
+        return self.process.wait(patiently(SECONDS_MAX))
 
 
 class Ring:
@@ -248,6 +290,99 @@ def test_many_drivers(ring):
     assert ring.members() == {"n1", "n2", "n3", "n4"}
 
 
+def test_carried_through_by_others(ring):
+    """One node has accepted a change when its ringctl is halted; another one decides it, a third ends it.
+    The first sees that this was its own."""
+    process, started, halted = None, threading.Event(), threading.Event()
+
+    def halt(kind):
+        if kind != ACCEPT:
+            return None
+        if not halted.is_set():
+            started.wait()
+            process.send_signal(signal.SIGSTOP)
+            halted.set()
+        return "drop"
+
+    for node in ring.nodes[1:3]:
+        node.on = halt
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    started.set()
+    assert halted.wait(patiently(SECONDS_MAX))
+    wait_for(lambda: ring.nodes[0].accepted_ring, "the first to accept")
+    for node in ring.nodes:
+        node.on = lambda kind: None
+    done = ring.ringctl("set", "n1", "weight=2", "--yes")
+    assert done.returncode == 1 and "add n4" in done.stderr and "'ringctl resume' goes on" in done.stderr, done.stderr
+    assert ring.ringctl("resume").returncode == 0
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
+    assert process.returncode == 0 and "done: epoch" in output, output
+
+
+def test_cancelled_by_another(ring):
+    """Whoever asked for a change that somebody else took back is told by the exit code, too."""
+    for node in ring.nodes:
+        node.ready = False
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    wait_for(lambda: "change" in ring.status(), "the change to begin")
+    ring.fakes.ready_soon(1)
+    assert ring.ringctl("cancel").returncode == 0
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
+    assert process.returncode == 1 and "cancelled" in output, output
+
+
+def test_disk_full(ring):
+    """Nodes that cannot write down what they promise: it is said, and that nothing was begun."""
+    for node in ring.nodes[1:3]:
+        node.promise_error = frames.NOSPACE
+    done = ring.add()
+    assert done.returncode == 1 and "not begun" in done.stderr, done.stderr
+    assert f"{ring.nodes[2].address()}: cannot write down" in done.stderr and "no space left" in done.stderr
+    for node in ring.nodes:
+        node.promise_error = 0
+    assert ring.add().returncode == 0
+
+
+def test_check_while_replicas_change(ring):
+    """Partitions that have as many replicas as they shall have already are not told to lack any."""
+    seen = []
+
+    def on(kind):
+        seen.append(kind)
+        return "drop" if kind == PREPARE and seen.count(PREPARE) > 12 else None
+
+    for node in ring.nodes:
+        node.on = on
+    process = ring.start("set", "replicas=1", "--yes")
+    wait_for(lambda: 0 < ring.status().get("change", {}).get("partitions_moved", 0), "some to have moved")
+    wait_for(lambda: seen.count(PREPARE) > 12, "it to stand still")
+    process.kill()
+    process.communicate()
+    for node in ring.nodes:
+        node.on = lambda kind: None
+    assert 0 < ring.status()["change"]["partitions_moved"] < 64
+    found = ring.ringctl("check").stdout
+    assert "a change is unfinished" in found and "replicas up" not in found, found
+    assert ring.ringctl("resume").returncode == 0
+
+
+def test_check_while_a_change_is_open(ring):
+    """What mends a dead member then: nobody can be replaced before the change has ended."""
+    for node in ring.nodes:
+        node.ready = False
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    wait_for(lambda: "change" in ring.status(), "the change to begin")
+    process.kill()
+    process.communicate()
+    ring.nodes[1].stop()
+    ring.spare.stop()
+    lines = ring.ringctl("check").stdout.splitlines()
+    mends = {what.split()[0]: mend for what, mend in zip(lines, lines[1:]) if " is down: " in what}
+    assert mends["n2"].endswith("ringctl replace n2 NEW=HOST:PORT, once the change has ended (ringctl resume)"), lines
+    assert mends["n4"].endswith("if its data is lost: ringctl cancel, and add it anew"), lines
+
+
 def test_pause_resume_cancel(ring):
     for node in ring.nodes:
         node.ready = False
@@ -278,6 +413,27 @@ def test_interrupted(ring):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 1 and "resume" in output, output
+
+
+def test_interrupted_while_it_begins(ring):
+    """The first epoch is decided nevertheless, and it is said how to go on."""
+    process, started, begun = None, threading.Event(), threading.Event()
+
+    def on(kind):
+        if kind == PREPARE and not begun.is_set():
+            started.wait()
+            begun.set()
+            process.send_signal(signal.SIGINT)
+        return None
+
+    for node in ring.nodes:
+        node.on = on
+        node.ready = False
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    started.set()
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
+    assert begun.is_set() and process.returncode == 1 and "'ringctl resume' goes on" in output, output
+    assert "change" in ring.status()
 
 
 def test_watch(ring):
@@ -311,6 +467,36 @@ def test_waits_for_the_new_node(ring):
         node.ready = True
     output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 0, output
+
+
+def test_waits_on_a_narrow_terminal(ring):
+    """The bar has one line; for whom it waits, and what ends that, is not cut."""
+    for node in ring.nodes:
+        node.ready = False
+    with Terminal(ring.command("add", f"n4={ring.spare.address()}"), columns=40) as terminal:
+        terminal.expect("Change the ring? [y/N] ")
+        terminal.type("y\n")
+        wait_for(lambda: "change" in ring.status(), "the change to begin")
+        ring.spare.stop()
+        terminal.expect("waits for n4 to answer: start it, or 'ringctl cancel'\r\n")
+        ring.spare.start()
+        for node in ring.nodes:
+            node.ready = True
+        terminal.expect("done: epoch")
+        assert terminal.wait() == 0
+    bars = [bar for bar in re.findall(r"\r([^\r\n]*)\x1b\[K", terminal.text) if bar]
+    assert bars and max(map(len, bars)) < 40
+
+
+def test_no_answer_to_the_question(ring):
+    """The end of input, or anything but yes, changes nothing."""
+    for typed in ("\x04", "n\n", "\n"):
+        with Terminal(ring.command("add", f"n4={ring.spare.address()}")) as terminal:
+            terminal.expect("Change the ring? [y/N] ")
+            terminal.type(typed)
+            terminal.expect("\nringctl: nothing was changed\r\n")
+            assert terminal.wait() == 1
+    assert ring.members() == {"n1", "n2", "n3"}
 
 
 def test_another_version(ring):

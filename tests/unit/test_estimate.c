@@ -108,7 +108,7 @@ static void test_remove(void **state)
 static void test_headway(void **state)
 {
     struct headway h = {.total = 200, .moved = 50, .bytes_sent = 100 * MIB, .rate = 10 * MIB};
-    char line[HEADWAY_LINE_SIZE];
+    char line[HEADWAY_LINE_SIZE], longest[2 * HEADWAY_LINE_SIZE] = "";
 
     (void)state;
     assert_int_equal(headway_milli(&h), 250);
@@ -120,8 +120,19 @@ static void test_headway(void **state)
     }
     headway_text(&h, line);
     assert_non_null(strstr(line, "50/200"));
-    h.waiting = "waits";
+    h.waiting = "waits for \"n4\"\n";
+    headway_text(&h, line);
+    assert_non_null(strstr(line, "; waits for \"n4\""));
     headway_json(&h, UINT64_MAX, line);
+    assert_non_null(strstr(line, ", \"waiting\": \"waits for \\\"n4\\\"?\"}"));
+    headway_bar(&h, 80, line);
+    assert_non_null(strstr(line, ", waits"));
+    memset(longest, '"', sizeof(longest) - 1);
+    h.waiting = longest;
+    headway_text(&h, line);
+    assert_true(strlen(line) < HEADWAY_LINE_SIZE - 1);
+    headway_json(&h, UINT64_MAX, line);
+    assert_int_equal(line[strlen(line) - 1], '}');
     assert_true(strlen(line) < HEADWAY_LINE_SIZE - 1);
     h = (struct headway){.total = 200};
     assert_true(headway_seconds_left(&h) == UINT64_MAX);
