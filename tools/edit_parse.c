@@ -271,12 +271,19 @@ static int parse_line(struct edits *e, struct bytes line, size_t number, struct 
     copy[line.size] = '\0';
     copy[strcspn(copy, "#")] = '\0';
     while ((word = strsep(&rest, " \t")) != NULL) {
+        /* "--weight=2" is two words here as on the command line. */
+        char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+
         if (!*word)
             continue;
-        if (count == EDIT_WORDS_MAX)
+        if (count + (equals != NULL) >= EDIT_WORDS_MAX)
             return why_set(why, RK_INVALID, "line %zu has more than %d words; write several lines",
                            number, EDIT_WORDS_MAX);
         words[count++] = word;
+        if (!equals)
+            continue;
+        *equals = '\0';
+        words[count++] = equals + 1;
     }
     if (count == 0)
         return 0;

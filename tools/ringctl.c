@@ -1,6 +1,8 @@
 /* ringctl: makes, inspects and changes a ring. */
 #include "tools/ringctl.h"
 #include "shared/config.h"
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +104,27 @@ static int wrong_usage(const char *format, const char *what)
     return EXIT_USAGE;
 }
 
+/* Cuts "--option=value" into two words; behind "--" stand no options. NULL: out of memory. */
+static char **cut_words(int *argc, char **argv)
+{
+    char **words = calloc(2 * (size_t)*argc + 1, sizeof(*words));
+    bool plain = false;
+    int count = 0;
+
+    for (int i = 0; words && i < *argc; i++) {
+        char *equals = strncmp(argv[i], "--", 2) == 0 && !plain ? strchr(argv[i], '=') : NULL;
+
+        plain |= strcmp(argv[i], "--") == 0;
+        words[count++] = argv[i];
+        if (!equals)
+            continue;
+        *equals = '\0';
+        words[count++] = equals + 1;
+    }
+    *argc = count;
+    return words;
+}
+
 /* Takes an option that may stand before or behind the command. Returns how many words it took, 0
  * when it is none of these, -1 when it is wrong (said). */
 static int take_option(struct control *c, int argc, char **argv)
@@ -138,23 +161,27 @@ static int take_option(struct control *c, int argc, char **argv)
     return 2;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct control c = {.nodes = getenv("RINGCTL_NODES"),
                         .secret_file = getenv("RINGCTL_SECRET_FILE"),
                         .timeout_ms = TIMEOUT_MS_DEFAULT};
     char why[CONFIG_WHY_SIZE];
     const struct control_command *command = NULL;
-    int left = 0;
+    int left = 0, plain = INT_MAX; /* how many are left; the first of them that is no option */
 
     /* What is not a common option stays for the command, in its order. */
     for (int i = 1; i < argc;) {
-        int taken = take_option(&c, argc - i, argv + i);
+        int taken = left < plain ? take_option(&c, argc - i, argv + i) : 0;
 
         if (taken < 0)
             return EXIT_USAGE;
-        if (taken == 0)
+        if (taken == 0 && plain == INT_MAX && strcmp(argv[i], "--") == 0) {
+            plain = left;
+            i++;
+        } else if (taken == 0) {
             argv[left++] = argv[i++];
+        }
         i += taken;
     }
     argv[left] = NULL;
@@ -177,7 +204,7 @@ int main(int argc, char **argv)
     if (!command)
         return wrong_usage(argv[0][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
                            argv[0]);
-    for (int i = 1; i < left; i++)
+    for (int i = 1; i < left && i < plain; i++)
         if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
             print_command_help(command, stdout);
             return EXIT_DONE;
@@ -185,4 +212,18 @@ int main(int argc, char **argv)
     if (secret_load(&c.secret, c.secret_file ? c.secret_file : "", why, sizeof(why)) != 0)
         return control_fail("%s", why);
     return command->run(&c, left, argv);
+}
+
+/* What could not be written (a full disk, say) must not pass for the whole answer. */
+int main(int argc, char **argv)
+{
+    char **words = cut_words(&argc, argv);
+    int code = words ? run(argc, words) : control_fail("out of memory");
+
+    free(words);
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return control_fail("not all could be written to standard output%s%s", errno ? ": " : "",
+                        errno ? strerror(errno) : "");
 }

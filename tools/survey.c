@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BLANKS " \t"
+
 enum { ROUNDS_MAX = 8 }; /* of looking for a newer ring; a change makes some epochs a second */
 
 /* --- the ring ------------------------------------------------------------------------------- */
@@ -89,24 +91,47 @@ int survey_fetch_ring(struct survey *s, uint32_t node)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-/* Adds the addresses of --nodes to the fleet. */
+static char *trimmed(char *text)
+{
+    size_t size;
+
+    text += strspn(text, BLANKS);
+    size = strlen(text);
+    while (size && strchr(BLANKS, text[size - 1]))
+        size--;
+    text[size] = '\0';
+    return text;
+}
+
+static int add_address(struct survey *s, const char *address)
+{
+    struct bytes none;
+    uint16_t port;
+    const char *wrong = address_check(bytes_from(address), &none, &port);
+    char *host = NULL;
+    int code = EXIT_DONE;
+
+    if (!*address || strpbrk(address, BLANKS))
+        wrong = "write HOST:PORT,HOST:PORT with one comma between two";
+    if (wrong) {
+        control_fail("'%s' in --nodes: %s", address, wrong);
+        return EXIT_USAGE;
+    }
+    if (address_split(address, &host, &port) != 0 || fleet_add(s->fleet, host, port, NULL) < 0)
+        code = control_fail("out of memory");
+    free(host);
+    return code;
+}
+
+/* Adds the addresses of --nodes to the fleet: HOST:PORT with commas between them, and blanks round
+ * them as in a proxy's cluster.nodes. */
 static int add_named(const struct control *c, struct survey *s)
 {
     char *list = strdup(c->nodes), *rest = list, *address;
     int code = list ? EXIT_DONE : control_fail("out of memory");
 
-    while (code == EXIT_DONE && (address = strsep(&rest, ",")) != NULL) {
-        char *host = NULL;
-        uint16_t port;
-
-        if (address_split(address, &host, &port) != 0 || strlen(host) > HOST_SIZE_MAX) {
-            control_fail("'%s' in --nodes is not HOST:PORT", address);
-            code = EXIT_USAGE;
-        } else if (fleet_add(s->fleet, host, port, NULL) < 0) {
-            code = control_fail("out of memory");
-        }
-        free(host);
-    }
+    while (code == EXIT_DONE && (address = strsep(&rest, ",")) != NULL)
+        code = add_address(s, trimmed(address));
     free(list);
     return code;
 }

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import threading
 from pathlib import Path
 
@@ -432,6 +433,33 @@ def test_ringctl_needs_nodes(cluster):
     assert run(BIN / "ringctl", "status", env={}).returncode == 2
     assert run(BIN / "ringctl", "status", env={"RINGCTL_NODES": cluster.addresses()}).returncode == 0
     assert run(BIN / "ringctl", "--nodes", "nonsense", "status").returncode == 2
+
+
+def test_ringctl_forms_of_nodes(cluster):
+    """With '=', with blanks behind the commas; what is wrong is said."""
+    first, second, *_ = cluster.addresses().split(",")
+    for words in ([f"--nodes={first}"], ["--nodes", f" {first}, {second} "], [f"--nodes={first},{first}"]):
+        assert run(BIN / "ringctl", *words, "status").returncode == 0
+    for nodes in (f"{first} {second}", f"{first},"):
+        done = run(BIN / "ringctl", "--nodes", nodes, "status")
+        assert done.returncode == 2 and "with one comma between two" in done.stderr, done.stderr
+    done = run(BIN / "ringctl", "--nodes", HOST, "status")
+    assert done.returncode == 2 and "no port" in done.stderr, done.stderr
+
+
+def test_ringctl_key_that_looks_like_an_option(cluster):
+    for key in ("--json", "-h", "--nodes=x"):
+        done = run(BIN / "ringctl", "--nodes", cluster.addresses(), "--json", "locate", "--", key)
+        assert json.loads(done.stdout)["key"] == key
+
+
+def test_ringctl_answer_that_cannot_be_written(cluster):
+    """A full disk is told, for a part of an answer must not pass for the whole."""
+    for words in (["status"], ["metrics"], ["--json", "check"], ["history"]):
+        with open("/dev/full", "w") as full:
+            command = [BIN / "ringctl", "--nodes", cluster.addresses(), *words]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 1 and "not all could be written" in done.stderr, done.stderr
 
 
 def test_ringctl_unreachable(ports):

@@ -28,7 +28,7 @@ static void test_words(void **state)
     (void)state;
     assert_int_equal(parse(&e,
                            "# a comment\n\n"
-                           "add n4=10.0.0.4:7400 --weight 2 --zone east n5=[::1]:7400:west:3\r\n"
+                           "add n4=10.0.0.4:7400 --weight=2 --zone east n5=[::1]:7400:west:3\r\n"
                            "\tremove n1 n2   # both\n"
                            "replace n3 n6=h:1\n"
                            "set n7 weight=5 zone=z\n"
