@@ -5,8 +5,8 @@
 #include "tools/survey.h"
 
 enum {
-    FINDINGS_MAX = 256, /* a thousand dead nodes are no better understood one by one */
-    FINDING_SIZE = 512,
+    FINDINGS_MAX = 256,  /* a thousand dead nodes are no better understood one by one */
+    FINDING_SIZE = 1024, /* room for the longest names of machines */
 };
 
 struct finding {

@@ -24,30 +24,93 @@ static uint64_t number(const struct check *k, uint32_t i, const char *name)
 
 /* --- each alone ----------------------------------------------------------------------------- */
 
+/* Whether a partition that a member has, has no majority while that one is down. */
+static bool takes_majority(const struct check *k, uint32_t member)
+{
+    const struct ring *ring = k->survey.ring;
+
+    for (uint32_t p = 0; p < ring_partitions(ring); p++) {
+        const struct ring_replicas *set = ring_replicas(ring, p);
+        uint16_t up = 0;
+
+        for (uint16_t i = 0; i < set->count; i++)
+            up += k->survey.facts[set->member[i]].up;
+        if (2 * up <= set->count && ring_replicas_has(set, (uint16_t)member))
+            return true;
+    }
+    return false;
+}
+
+/* What is done where its data is lost. */
+static void put_lost(const struct check *k, uint32_t i, bool in_its_place, char *text, size_t size)
+{
+    const struct ring *ring = k->survey.ring;
+    const struct ring_member *m = &ring->members[i];
+    char port[8];
+
+    snprintf(port, sizeof(port), "%u", m->port);
+    if (takes_majority(k, i))
+        snprintf(text, size,
+                 "the others are no majority of all that it has: see doc/operations.md, \"The data "
+                 "of a majority are lost\"");
+    else if (ring->change && !(m->flags & RING_MEMBER_CURRENT))
+        snprintf(text, size, "ringctl cancel, and add it anew");
+    else if (ring->change && !(m->flags & RING_MEMBER_TARGET))
+        snprintf(text, size, "ringctl resume, which goes on without it");
+    else
+        snprintf(text, size, "ringctl replace %s NEW=%s:%s%s", m->name,
+                 in_its_place ? m->host : "HOST", in_its_place ? port : "PORT",
+                 ring->change ? ", once the change has ended (ringctl resume)" : "");
+}
+
+/* What mends it, by how it failed to answer: the words before and behind its address,
+ * and whether it may be that its data is lost. The last row is for all other errors. */
+static const struct way {
+    int error;
+    const char *before, *behind;
+    bool maybe_lost;
+} ways[] = {
+    {RK_MEMBER, "bring its data folder back to ", "", true},
+    {RK_TIMEOUT, "if ringnode runs on ",
+     " it hangs, or the network between drops what is sent: look at its log, end it with KILL and "
+     "start it",
+     true},
+    {RK_NOTFOUND, "let this machine find the address of ",
+     " (/etc/hosts, DNS); nodes and proxies need it, too", false},
+    {RK_REFUSED, "give the ringnode on ", " the secret_file that the other nodes have", false},
+    {RK_CLUSTER, "another cluster's ringnode has taken its address on ",
+     ": end that, and start the right one", false},
+    {RK_VERSION, "look what listens there on ",
+     " (ss -ltnp), and start ringnode of the others' version instead", false},
+    {RK_CORRUPT, "look what listens there on ", " (ss -ltnp), and start its ringnode instead",
+     false},
+    {RK_PROTOCOL, "look what listens there on ",
+     " (ss -ltnp), and start ringnode of the others' version instead", false},
+    {0, "start ringnode on ", "", true},
+};
+
+static const struct way *find_way(int error)
+{
+    const struct way *way = ways;
+
+    while (way->error && way->error != error)
+        way++;
+    return way;
+}
+
 static void check_down(struct check *k, uint32_t i)
 {
     const struct ring_member *m = &k->survey.ring->members[i];
     struct bytes body;
-    char mend[FINDING_SIZE];
+    char mend[FINDING_SIZE], lost[FINDING_SIZE / 2], port[8] = "";
+    int error = fleet_answer(k->survey.fleet, k->survey.nodes[i], &body);
+    const struct way *way = find_way(error);
 
-    switch (fleet_answer(k->survey.fleet, k->survey.nodes[i], &body)) {
-    case RK_MEMBER:
-        snprintf(mend, sizeof(mend),
-                 "bring its data folder back; if it is lost: ringctl replace %s NEW=%s:%u", m->name,
-                 m->host, m->port);
-        break;
-    case RK_TIMEOUT:
-        snprintf(mend, sizeof(mend),
-                 "if ringnode runs on %s it hangs, or the network between drops what is sent: "
-                 "look at its log, end it with KILL and start it; if its data is lost: ringctl "
-                 "replace %s NEW=HOST:PORT",
-                 m->host, m->name);
-        break;
-    default:
-        snprintf(mend, sizeof(mend),
-                 "start ringnode on %s; if its data is lost: ringctl replace %s NEW=HOST:PORT",
-                 m->host, m->name);
-    }
+    put_lost(k, i, error == RK_MEMBER, lost, sizeof(lost));
+    if (error != RK_NOTFOUND)
+        snprintf(port, sizeof(port), ":%u", m->port);
+    snprintf(mend, sizeof(mend), "%s%s%s%s%s%s", way->before, m->host, port, way->behind,
+             way->maybe_lost ? "; if its data is lost: " : "", way->maybe_lost ? lost : "");
     check_find(k, mend, "%s is down: %s", m->name, fleet_why(k->survey.fleet, k->survey.nodes[i]));
 }
 
@@ -82,6 +145,7 @@ static void check_up(struct check *k, uint32_t i)
     uint64_t behind = number(k, i, "partitions_behind");
     uint64_t copied = number(k, i, "partitions_transfer");
     uint64_t damaged = number(k, i, "scrub_damaged");
+    char mend[FINDING_SIZE];
 
     check_disk(k, i);
     if (k->survey.epochs[i] < ring->epoch)
@@ -94,11 +158,14 @@ static void check_up(struct check *k, uint32_t i)
         check_find(k, "wait; 'ringctl status' shows under BEHIND and COPIES how it gets on",
                    "%s is not up to date with %" PRIu64 " of its partitions", name_of(k, i),
                    behind + copied);
-    if (damaged > 0)
-        check_find(k,
-                   "replace its disk, then: ringctl replace (see doc/operations.md, \"A record is "
-                   "damaged\")",
-                   "%s found %" PRIu64 " damaged records on its disk", name_of(k, i), damaged);
+    if (damaged > 0) {
+        snprintf(mend, sizeof(mend),
+                 "start a node with an empty folder on another disk, then: ringctl replace %s "
+                 "NEW=HOST:PORT (see doc/operations.md, \"A record is damaged\")",
+                 name_of(k, i));
+        check_find(k, mend, "%s found %" PRIu64 " damaged records on its disk", name_of(k, i),
+                   damaged);
+    }
 }
 
 /* --- what they have in common --------------------------------------------------------------- */

@@ -25,6 +25,14 @@ void check_find(struct check *k, const char *mend, const char *format, ...)
 
 /* --- the ring ------------------------------------------------------------------------------- */
 
+/* How many replicas a partition should have where it is: while their number is being changed, the
+ * others have as many as before. */
+static uint8_t wanted_replicas(const struct ring *ring, uint32_t partition)
+{
+    return ring->change && ring_phase(ring, partition) == RING_MOVED ? ring->change->replicas
+                                                                     : ring->replicas;
+}
+
 static void check_copies(struct check *k)
 {
     const struct ring *ring = k->survey.ring;
@@ -32,7 +40,7 @@ static void check_copies(struct check *k)
 
     for (uint32_t p = 0; p < ring_partitions(ring); p++) {
         const struct ring_replicas *set = ring_replicas(ring, p);
-        bool whole = set->count == ring->replicas;
+        bool whole = set->count == wanted_replicas(ring, p);
 
         for (uint16_t i = 0; i < set->count; i++)
             whole &= k->survey.facts[set->member[i]].up;
@@ -48,8 +56,9 @@ static void check_copies(struct check *k)
                        ? "ringctl add NEW=HOST:PORT, until there are as "
                          "many nodes as replicas"
                        : "start the nodes that are down, or replace them",
-                   "%u of %u partitions have fewer than %u replicas that are up", thin,
-                   ring_partitions(ring), ring->replicas);
+                   "%u of %u partitions have fewer replicas up than they should; a majority serves "
+                   "them",
+                   thin - silent, ring_partitions(ring));
 }
 
 static void check_change(struct check *k)

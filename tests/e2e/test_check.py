@@ -1,12 +1,16 @@
 """What an operator asks: `ringctl check` names what is wrong, `locate` who leads, `metrics` all numbers."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
+import socket
+import threading
 
 import pytest
 from clocks import FAKETIME
-from harness import BIN, SANITIZE, wait_for
+from harness import BIN, HOST, SANITIZE, wait_for
 from test_chaos import relayed  # noqa: F401
 
 
@@ -59,6 +63,38 @@ def test_a_node_hangs(make_cluster):
     assert "it hangs" in mend and "KILL" in mend
     cluster.kill("n2")
     assert find(cluster, "n2 is down: ").startswith("start ringnode on ")
+
+
+def test_a_folder_is_lost(make_cluster):
+    """The command that mends it, with a name for NEW, does; where the others are no majority there is none."""
+    cluster = make_cluster()
+    cluster.kill("n2")
+    shutil.rmtree(cluster.folder / "cluster" / "n2" / "data")
+    cluster.start("n2")
+    mend = find(cluster, "n2 is down: ")
+    words = re.search(r"if its data is lost: ringctl (replace n2 NEW=\S+)$", mend)[1].replace("NEW", "n4").split()
+    done = cluster.ringctl(*words, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_for(lambda: not findings(cluster), "the cluster to be healthy again")
+    single = make_cluster("--nodes", 2, "--replicas", 1)
+    single.kill("n2")
+    assert "The data of a majority are lost" in find(single, "n2 is down: ")
+
+
+def test_something_else_at_its_address(make_cluster):
+    cluster = make_cluster()
+    cluster.kill("n2")
+    with socket.create_server((HOST, cluster.port_of("n2"))) as listener:
+
+        def refuse():
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].sendall(b"-ERR Protocol error\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        mend = find(cluster, "as a ringproxy or a Redis")
+        assert mend.startswith(f"look what listens there on {HOST}:{cluster.port_of('n2')}") and "lost" not in mend
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_nodes_do_not_reach_each_other(relayed):  # noqa: F811
