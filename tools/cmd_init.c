@@ -1,4 +1,5 @@
 /* ringctl init: makes the first ring of empty nodes. */
+#include "shared/error.h"
 #include "tools/fleet.h"
 #include "tools/member_spec.h"
 #include "tools/plan.h"
@@ -131,10 +132,11 @@ static int visit(struct init *init, uint32_t i)
     struct ring *ring = NULL;
     char why[WHY_SIZE] = "";
     uint64_t tag;
+    int error = fleet_answer(init->fleet, init->nodes[i], &body);
 
-    if (fleet_answer(init->fleet, init->nodes[i], &body) != 0 || !w ||
-        message_get_tagged(body, &tag, &encoded) != 0)
-        return control_fail("%s: %s", m->name, fleet_why(init->fleet, init->nodes[i]));
+    if (error || !w || message_get_tagged(body, &tag, &encoded) != 0)
+        return control_fail("%s: %s%s", m->name, fleet_why(init->fleet, init->nodes[i]),
+                            error == RK_IO ? "; is ringnode started there?" : "");
     memcpy(m->identity, w->identity, IDENTITY_SIZE);
     m->shards = w->shards;
     init->has_ring[i] = encoded.size > 0;
@@ -312,9 +314,10 @@ static int make(struct init *init)
     if (!code)
         code = check_identities(init);
     if (!code && init->found && !is_same(init, init->found))
-        code = control_fail("some of these nodes are in a ring already (epoch %llu); init makes a "
-                            "first ring of empty nodes",
-                            (unsigned long long)init->found->epoch);
+        code =
+            control_fail("some of these nodes are in a ring already (epoch %llu), which 'ringctl "
+                         "status' shows; init makes a first ring of empty nodes",
+                         (unsigned long long)init->found->epoch);
     if (code)
         return code;
     if (!init->found)

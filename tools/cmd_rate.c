@@ -1,11 +1,13 @@
 /* ringctl rate: how much of the network a change that is under way may take. */
 #include "tools/change.h"
+#include "tools/human.h"
 #include "tools/steer.h"
 #include <stdio.h>
 
 static int run(const struct control *c, int argc, char **argv)
 {
     struct steer steer = {.set_rate = true};
+    char rate[HUMAN_SIZE];
     struct survey s;
     int code;
 
@@ -23,8 +25,7 @@ static int run(const struct control *c, int argc, char **argv)
         printf("{\"event\": \"rate\", \"epoch\": %llu, \"bytes_per_second\": %llu}\n",
                (unsigned long long)s.ring->epoch, (unsigned long long)steer.rate);
     else if (!code && steer.rate)
-        printf("each node sends at most %.1f MB a second for the change\n",
-               (double)steer.rate / 1e6);
+        printf("each node sends at most %s for the change\n", human_rate(steer.rate, rate));
     else if (!code)
         puts("nodes send as fast as their clients allow");
     survey_close(&s);

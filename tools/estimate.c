@@ -258,13 +258,14 @@ static void warn_of_the_dead(struct estimate *e, const struct work *w)
         if (n->gained)
             warn(e,
                  "%s is down: the change waits for it, since it is to get %u replicas; if its data "
-                 "is lost, 'ringctl replace %s' first",
+                 "is lost, 'ringctl replace %s NEW=HOST:PORT' first",
                  n->member->name, n->gained, n->member->name);
         else
-            warn(e,
-                 "%s is down: the change does not wait for it, and cannot be cancelled before it "
-                 "is up; if its data is lost, 'ringctl replace %s' first",
-                 n->member->name, n->member->name);
+            warn(
+                e,
+                "%s is down: the change does not wait for it, and gives it nothing; if its data is "
+                "lost, 'ringctl replace %s NEW=HOST:PORT' first",
+                n->member->name, n->member->name);
     }
     if (silent)
         warn(e, "%u partitions have no majority of their replicas up: they wait until they have",

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -347,7 +348,9 @@ static void take_frame(struct fleet_node *n, const struct frame *frame)
             return;
         }
         if (!handshake_trusts(&n->handshake, n->secret, &n->welcome)) {
-            fail(n, RK_REFUSED, "does not know the cluster's secret");
+            fail(n, RK_REFUSED,
+                 "does not know the cluster's secret: it has another one, or none (its "
+                 "secret_file)");
             return;
         }
         n->state = READY;
@@ -361,6 +364,21 @@ static void take_frame(struct fleet_node *n, const struct frame *frame)
         take_answer(n, frame->body);
 }
 
+/* What comes is no frame: of a proxy, mostly, whose port was taken for a node's. */
+static void fail_to_read(struct fleet_node *n, int error)
+{
+    bool resp = buf_len(&n->in) && memchr("+-:$*", *buf_head(&n->in), 5);
+
+    if (n->state == GREETING && resp)
+        fail(n, error,
+             "does not answer as a ringnode of this version does, but as a ringproxy or a Redis: "
+             "name the port of a node");
+    else
+        fail(n, error, "does not answer as a ringnode of this version does: %s",
+             n->state == GREETING ? "another version, or something else listens there"
+                                  : rk_error_text(error));
+}
+
 static void take_input(struct fleet_node *n)
 {
     while (n->state != CLOSED) {
@@ -370,8 +388,7 @@ static void take_input(struct fleet_node *n)
         if (size == RK_MORE)
             return;
         if (size < 0) {
-            fail(n, (int)size, "does not answer as a ringnode of this version does: %s",
-                 rk_error_text((int)size));
+            fail_to_read(n, (int)size);
             return;
         }
         take_frame(n, &frame);

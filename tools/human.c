@@ -18,7 +18,9 @@ const char *human_bytes(uint64_t bytes, char to[HUMAN_SIZE])
 
 const char *human_rate(uint64_t bytes_per_second, char to[HUMAN_SIZE])
 {
-    snprintf(to, HUMAN_SIZE, "%.1f MB/s", (double)bytes_per_second / 1e6);
+    double value = (double)bytes_per_second / 1e6;
+
+    snprintf(to, HUMAN_SIZE, value < 1 ? "%.2g MB/s" : "%.1f MB/s", value);
     return to;
 }
 

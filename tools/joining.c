@@ -1,4 +1,5 @@
 #include "tools/joining.h"
+#include "shared/error.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -74,12 +75,11 @@ static int take(struct survey *s, struct ring *next, uint32_t index, uint32_t no
     const struct welcome *w = fleet_welcome(s->fleet, node);
     struct bytes body, text;
     uint64_t tag;
-    int code;
+    int code, error = fleet_answer(s->fleet, node, &body);
 
-    if (fleet_answer(s->fleet, node, &body) != 0 || !w ||
-        message_get_tagged(body, &tag, &text) != 0)
-        return control_fail("%s: %s; is ringnode started there?", m->name,
-                            fleet_why(s->fleet, node));
+    if (error || !w || message_get_tagged(body, &tag, &text) != 0)
+        return control_fail("%s: %s%s", m->name, fleet_why(s->fleet, node),
+                            error == RK_IO ? "; is ringnode started there?" : "");
     memcpy(m->identity, w->identity, IDENTITY_SIZE);
     m->shards = w->shards;
     survey_read_facts(text, facts);
