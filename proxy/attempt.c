@@ -276,7 +276,7 @@ static void ask_one(struct router *r, struct call *c)
         return;
     }
     if (c->way == CALL_TO_PRIMARY && call_must_not_part(r, c, lane)) {
-        call_wait(r, c, c->reason ? (enum failure)c->reason : FAILURE_NOT_TAKEN);
+        call_hold(r, c, c->reason ? (enum failure)c->reason : FAILURE_NOT_TAKEN);
         return;
     }
     /* What was refused was not carried out: as long as that is so of all attempts, they can be
@@ -342,8 +342,8 @@ void attempt_again(struct router *r, struct call *c, enum failure reason)
     if (c->attempts >= ATTEMPTS_AT_ONCE) {
         call_wait(r, c, reason);
     } else if (would_overtake(r, c)) {
-        call_wait(r, c, reason);
-        r->retry_ms = r->now_ms;
+        call_hold(r, c, reason);
+        r->hurry = true;
     } else {
         c->reason = (uint8_t)reason;
         attempt_next(r, c);

@@ -1,12 +1,13 @@
 #include "proxy/calls.h"
 #include "proxy/attempt.h"
 
-void call_wait(struct router *r, struct call *c, enum failure reason)
+static void enqueue(struct router *r, struct call *c, enum failure reason, bool held)
 {
     struct session *s = c->slot->session;
 
     c->state = CALL_WAITING;
     c->reason = (uint8_t)reason;
+    c->held = held;
     if (s) {
         s->waiting++;
         s->wait_reason = c->reason;
@@ -14,6 +15,16 @@ void call_wait(struct router *r, struct call *c, enum failure reason)
     if (!r->waiting.first)
         r->retry_ms = r->now_ms + ROUTER_RETRY_MS;
     call_list_insert(&r->waiting, c);
+}
+
+void call_wait(struct router *r, struct call *c, enum failure reason)
+{
+    enqueue(r, c, reason, false);
+}
+
+void call_hold(struct router *r, struct call *c, enum failure reason)
+{
+    enqueue(r, c, reason, true);
 }
 
 static void stop_waiting(struct router *r, struct call *c)
@@ -52,9 +63,9 @@ void call_came_back(struct router *r, struct call *c)
     s->led -= c->led;
     if (s->sent == 0)
         s->last_sent = 0;
-    /* Somebody may wait for just that. */
+    /* Somebody may be held for just that. */
     if (s->waiting && (s->majority_reads == 0 || s->sent == 0))
-        r->retry_ms = r->now_ms;
+        r->hurry = true;
 }
 
 bool call_must_hold(const struct router *r, const struct call *c)
@@ -105,18 +116,19 @@ void call_begin(struct router *r, struct call *c)
     const struct session *s = c->slot->session;
 
     if (s->waiting)
-        call_wait(r, c, (enum failure)s->wait_reason);
+        call_hold(r, c, (enum failure)s->wait_reason);
     else if (call_must_hold(r, c))
-        call_wait(r, c, FAILURE_NOT_TAKEN);
+        call_hold(r, c, FAILURE_NOT_TAKEN);
     else
         attempt_next(r, c);
 }
 
-void calls_retry(struct router *r)
+/* Tries those that are held, or all. */
+static void retry(struct router *r, bool all)
 {
     struct call *next;
 
-    r->retry_ms = r->now_ms + ROUTER_RETRY_MS;
+    r->hurry = false;
     r->retry_pass++;
     for (struct call *c = r->waiting.first; c; c = next) {
         struct session *s = c->slot->session;
@@ -128,7 +140,7 @@ void calls_retry(struct router *r)
             c->reason = s->wait_reason;
             continue;
         }
-        if (!call_must_hold(r, c)) {
+        if ((all || c->held) && !call_must_hold(r, c)) {
             uint32_t waiting = s ? --s->waiting : 0;
 
             call_list_remove(&r->waiting, c);
@@ -139,6 +151,17 @@ void calls_retry(struct router *r)
         if (s)
             s->held_pass = r->retry_pass;
     }
+}
+
+void calls_retry(struct router *r)
+{
+    r->retry_ms = r->now_ms + ROUTER_RETRY_MS;
+    retry(r, true);
+}
+
+void calls_retry_held(struct router *r)
+{
+    retry(r, false);
 }
 
 /* Ends what waits in front of a call, with or without writes that are in doubt. */

@@ -17,9 +17,13 @@
 /* Sends a new call, or lets it wait behind earlier ones. Its slot may be gone afterwards. */
 void call_begin(struct router *r, struct call *c);
 
-/* A call, in no list, goes once more later; if that does not help in time, it ends with `reason`.
- */
+/* A call, in no list, was refused, or there is nobody to take it: it goes once more with the next
+ * round (ROUTER_RETRY_MS), and not before, whatever of its client comes back meanwhile. If that
+ * does not help in time, it ends with `reason`. */
 void call_wait(struct router *r, struct call *c, enum failure reason);
+
+/* Likewise, but it waits for other calls of its client alone, and goes as soon as these let it. */
+void call_hold(struct router *r, struct call *c, enum failure reason);
 
 /* A call was done, or its time is over: earlier ones of its client that wait for the same partition
  * have missed their turn. */
@@ -44,8 +48,11 @@ bool call_must_not_part(const struct router *r, const struct call *c, const stru
 void call_under_way(const struct router *r, struct call *c);
 void call_came_back(struct router *r, struct call *c);
 
-/* Tries the calls that wait. */
+/* A round: tries all calls that wait. */
 void calls_retry(struct router *r);
+
+/* Between rounds: those that are held, unless one that was refused waits in front of them. */
+void calls_retry_held(struct router *r);
 
 /* Ends a slot that took too long. */
 void calls_time_out(struct router *r, struct slot *slot);

@@ -74,6 +74,7 @@ struct call {
     uint8_t replica[CALL_LEGS_MAX];
     uint32_t rings; /* of the router, when it was sent to a majority */
     uint8_t reason; /* enum failure: why it waits, and how it ends when it waits for too long */
+    bool held;      /* CALL_WAITING: for other calls of its client only */
     bool led;       /* the newest attempt went to another replica, which shall relay or lead */
     bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */
     bool doubt;     /* an earlier attempt may have been, or may yet be, carried out */

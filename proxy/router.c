@@ -211,8 +211,11 @@ uint64_t router_next_ms(const struct router *r)
         look = look ? look : third;
         wait_ms = look < wait_ms ? look : wait_ms;
     }
-    if (r->waiting.first && until(r->retry_ms, r->now_ms) < wait_ms)
-        wait_ms = until(r->retry_ms, r->now_ms);
+    if (r->waiting.first) {
+        uint64_t retry = r->hurry ? 0 : until(r->retry_ms, r->now_ms);
+
+        wait_ms = retry < wait_ms ? retry : wait_ms;
+    }
     return wait_ms;
 }
 
@@ -224,6 +227,8 @@ uint64_t router_tick(struct router *r, uint64_t now_ms)
     attempt_late(r);
     if (r->waiting.first && r->retry_ms <= now_ms)
         calls_retry(r);
+    else if (r->waiting.first && r->hurry)
+        calls_retry_held(r);
     return router_next_ms(r);
 }
 

@@ -94,8 +94,9 @@ struct router {
     uint64_t last_number;   /* of this session's writes */
     struct slot *oldest, *newest;
     struct call_list waiting; /* calls, in the order of their numbers */
-    uint64_t retry_ms;        /* when those are tried again */
-    uint64_t retry_pass;      /* rounds of retries so far */
+    uint64_t retry_ms;        /* when all of those are tried again */
+    bool hurry;               /* and at once those that are held (call->held) */
+    uint64_t retry_pass;      /* of retries so far, of all or of the held ones */
 #ifdef RINGKV_MUTANTS
     uint64_t mutants; /* proxy/mutant.h */
 #endif

@@ -34,7 +34,7 @@ struct session {
     uint32_t sent;        /* calls of its commands in flight */
     uint32_t waiting;     /* calls of its commands that wait for another attempt */
     uint8_t wait_reason;  /* enum failure: why the last of them began to wait */
-    uint64_t held_pass;   /* the last round of retries in which one of them had to go on waiting */
+    uint64_t held_pass;   /* the last pass of retries in which one of them had to go on waiting */
     uint32_t writes_sent; /* of those in flight: writes, */
     uint32_t majority_reads;     /* and reads from a majority */
     uint32_t led;                /* and those that another replica than the primary shall relay, */

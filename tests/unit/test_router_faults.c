@@ -145,6 +145,36 @@ static void test_retries(void **state)
     assert_int_equal(counter_read(&rig.counters.late_replies), 4);
 }
 
+/* Of a client that sends several commands without waiting, refused ones wait no less: what of its
+ * others comes back is no reason to ask anew. */
+static void test_refused_ones_wait_together(void **state)
+{
+    struct request m[3];
+    unsigned lane;
+
+    (void)state;
+    rig_know_views(&rig);
+    for (int i = 0; i < 3; i++)
+        rig_run(&rig, "SET a 1");
+    assert_true(rig_any_request(&rig, &m[0], &lane));
+    assert_true(rig_request(&rig, lane, &m[1]));
+    assert_true(rig_request(&rig, lane, &m[2]));
+    for (int round = 0; round < 8; round++) {
+        for (int i = 0; i < 3; i++)
+            rig_refuse(&rig, lane, m[i].id, REFUSAL_BUSY);
+        assert_int_equal(rig_after(&rig, 0), ROUTER_RETRY_MS);
+        rig_after(&rig, ROUTER_RETRY_MS - 1);
+        assert_false(rig_request(&rig, lane, &m[0]));
+        assert_int_equal(counter_read(&rig.counters.retries), 3 * round);
+        rig_after(&rig, 1);
+        for (int i = 0; i < 3; i++)
+            assert_true(rig_request(&rig, lane, &m[i]));
+    }
+    for (int i = 0; i < 3; i++)
+        rig_ok(&rig, lane, m[i].id);
+    rig_expect(&rig, "+OK\r\n+OK\r\n+OK\r\n");
+}
+
 static void test_new_ring_retries_at_once(void **state)
 {
     struct request m;
@@ -470,6 +500,7 @@ int main(void)
         TEST(test_final_refusals),
         TEST(test_error_of_the_node),
         TEST(test_retries),
+        TEST(test_refused_ones_wait_together),
         TEST(test_new_ring_retries_at_once),
         TEST(test_refused_until_the_end),
         TEST(test_timeouts),
