@@ -44,7 +44,7 @@ void call_under_way(const struct router *r, struct call *c)
         s->views_seen = r->views_learned;
     s->sent++;
     s->writes_sent += c->slot->writes;
-    s->majority_reads += c->way == CALL_TO_MAJORITY;
+    s->reads_apart += c->way != CALL_TO_PRIMARY;
     s->led += c->led;
     if (c->led)
         s->led_lane = c->legs[0].lane;
@@ -59,12 +59,12 @@ void call_came_back(struct router *r, struct call *c)
         return;
     s->sent--;
     s->writes_sent -= c->slot->writes;
-    s->majority_reads -= c->way == CALL_TO_MAJORITY;
+    s->reads_apart -= c->way != CALL_TO_PRIMARY;
     s->led -= c->led;
     if (s->sent == 0)
         s->last_sent = 0;
     /* Somebody may be held for just that. */
-    if (s->waiting && (s->majority_reads == 0 || s->sent == 0))
+    if (s->waiting && (s->reads_apart == 0 || s->sent == 0))
         r->hurry = true;
 }
 
@@ -75,7 +75,7 @@ bool call_must_hold(const struct router *r, const struct call *c)
     if (!s || !s->sent)
         return false;
     return s->last_sent > c->number ||
-           (c->slot->writes && s->majority_reads &&
+           (c->slot->writes && s->reads_apart &&
             (s->views_seen != r->views_learned || ring_replicas(r->ring, c->partition)->count > 1));
 }
 

@@ -5,7 +5,8 @@
  * effect before it, later commands of that client queue up behind it, and when a later one was done
  * on the same partition all the same, the refusal is what the client gets: nothing was done, and
  * nothing can be done in its turn any more. A write waits until the client's earlier reads from
- * majorities are answered, which could see it otherwise; a read behind a write goes to the primary.
+ * majorities, or from any replica, are answered, which could see it otherwise; a read behind a
+ * write goes to the primary.
  */
 #ifndef RINGKV_PROXY_CALLS_H
 #define RINGKV_PROXY_CALLS_H

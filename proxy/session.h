@@ -36,8 +36,8 @@ struct session {
     uint8_t wait_reason;  /* enum failure: why the last of them began to wait */
     uint64_t held_pass;   /* the last pass of retries in which one of them had to go on waiting */
     uint32_t writes_sent; /* of those in flight: writes, */
-    uint32_t majority_reads;     /* and reads from a majority */
-    uint32_t led;                /* and those that another replica than the primary shall relay, */
+    uint32_t reads_apart; /* and reads that do not go where a write goes */
+    uint32_t led;         /* and those that another replica than the primary shall relay, */
     const struct lane *led_lane; /* all on this lane */
     uint64_t views_seen; /* router->views_learned, when all in flight named the newest views */
     uint64_t last_sent;  /* the highest number of a call in flight */

@@ -117,7 +117,7 @@ void rig_finish(struct rig *r)
     assert_int_equal(r->session.pending + r->session.sent + r->session.waiting, 0);
     if (!r->left) {
         assert_int_equal(r->session.kept + r->session.sent_bytes + r->session.holding, 0);
-        assert_int_equal(r->session.writes_sent + r->session.majority_reads + r->session.led, 0);
+        assert_int_equal(r->session.writes_sent + r->session.reads_apart + r->session.led, 0);
     }
     for (unsigned i = 0; i < RIG_LANES; i++) {
         assert_null(r->lanes[i].legs.first);

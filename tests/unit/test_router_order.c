@@ -509,6 +509,25 @@ static void test_write_behind_two_reads(void **state)
     rig_expect(&rig, "$1\r\n1\r\n$1\r\n2\r\n+OK\r\n");
 }
 
+/* A read of any replica may be old, but does not tell of what its client asked for later. */
+static void test_write_behind_any_read(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0), any;
+    struct request read, set;
+
+    (void)state;
+    rig_run(&rig, "LEVELGET a 1");
+    rig_run(&rig, "SET a 1");
+    assert_true(rig_any_request(&rig, &read, &any));
+    assert_int_equal(read.level, LEVEL_ANY);
+    rig_nothing_sent(&rig);
+    rig_bulk(&rig, any, read.id, "0");
+    rig_after(&rig, 0);
+    set = at_primary(lane, OP_SET);
+    rig_ok(&rig, lane, set.id);
+    rig_expect(&rig, "$1\r\n0\r\n+OK\r\n");
+}
+
 /* What waits goes on without its client. */
 static void test_client_leaves_what_waits(void **state)
 {
@@ -590,6 +609,7 @@ int main(void)
         TEST_THREE(test_doubt_is_passed),
         TEST_THREE(test_new_view_of_one_of_two),
         TEST_THREE(test_write_behind_two_reads),
+        TEST_THREE(test_write_behind_any_read),
         TEST(test_client_leaves_what_waits),
         TEST(test_one_replica),
         cmocka_unit_test_setup_teardown(test_one_replica_without_a_view, start_cold, finish),
