@@ -81,6 +81,17 @@ void run_role(struct execution *x)
     reply_array(x, 0);
 }
 
+/* The fewest that a partition has beside its primary for a majority; while their number is changed,
+ * some have as many as before and some as many as after. */
+static uint8_t sure_copies(const struct ring *ring)
+{
+    uint8_t replicas = ring->replicas;
+
+    if (ring->change && ring->change->replicas < replicas)
+        replicas = ring->change->replicas;
+    return replicas / 2;
+}
+
 /* A write is answered when a majority of its replicas have it on stable storage, and this reply
  * comes behind those of the commands before it: there is nothing to be waited for. */
 void run_wait(struct execution *x)
@@ -94,7 +105,7 @@ void run_wait(struct execution *x)
     else if (timeout_ms < 0)
         reply_error(x, "ERR timeout is negative");
     else
-        reply_integer(x, x->router->ring ? x->router->ring->replicas / 2 : 0);
+        reply_integer(x, x->router->ring ? sure_copies(x->router->ring) : 0);
 }
 
 /* --- about the disk, where everything that was acknowledged is already ------------------------

@@ -206,13 +206,43 @@ static void test_in_flight_to_one_that_left(void **state)
     rig_expect(&rig, "+OK\r\n");
 }
 
+static int start_settled(void **state)
+{
+    (void)state;
+    rig_start(&rig, 3);
+    return 0;
+}
+
+/* A partition has as many replicas as before, or as many as after: WAIT counts on the fewer. */
+static void test_wait_while_replicas_go(void **state)
+{
+    struct ring_asked asked = {.what = "set replicas=1", .who = "a test"};
+    struct ring *target = ring_copy(rig.ring), *next = NULL;
+    char why[256] = "";
+
+    (void)state;
+    assert_non_null(target);
+    rig_run(&rig, "WAIT 1 0");
+    rig_expect(&rig, ":1\r\n");
+    target->replicas = 1;
+    assert_int_equal(ring_finish(target, NULL, 0), 0);
+    use_ring(ring_begin(rig.ring, target, &asked, &next, why, sizeof(why)), &next, why);
+    ring_free(target);
+    rig_run(&rig, "WAIT 1 0");
+    rig_expect(&rig, ":0\r\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
     const struct CMUnitTest tests[] = {
-        TEST(test_learning),           TEST(test_joint_read),
-        TEST(test_read_becomes_joint), TEST(test_joint_candidates),
-        TEST(test_moved_primary),      TEST(test_in_flight_to_one_that_left),
+        TEST(test_learning),
+        TEST(test_joint_read),
+        TEST(test_read_becomes_joint),
+        TEST(test_joint_candidates),
+        TEST(test_moved_primary),
+        TEST(test_in_flight_to_one_that_left),
+        cmocka_unit_test_setup_teardown(test_wait_while_replicas_go, start_settled, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
