@@ -40,6 +40,10 @@ void group_disown(struct shard *s, const struct group *g, const struct group_pee
 /* A candidate asks all peers anew for a promise of its view; none that came before counts. */
 void group_ask_promises(struct shard *s, struct group *g);
 
+/* Another node was promised a view a moment ago, and lives: it gets the time to lead it, since two
+ * that take the view from each other are slower than one. */
+bool group_awaits_candidate(const struct shard *s, const struct group *g);
+
 /* Stops leading, or trying to. `above`: the view that ended it; 0: none. */
 void group_step_down(struct shard *s, struct group *g, uint64_t above);
 void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
@@ -47,6 +51,12 @@ void group_promise(struct shard *s, struct group *g, struct group_peer *peer,
 /* A higher view than its own was promised there, or the leader leads no more because of it. */
 void group_refused(struct shard *s, struct group *g, struct group_peer *peer,
                    const struct signal *m);
+
+/* --- group_tick.c --- */
+
+/* The partition is being handed over, and nothing is written any more: asks the other replica to
+ * lead as soon as no write is under way. */
+void group_hand_over(struct shard *s, struct group *g);
 
 /* --- group_primary.c --- */
 

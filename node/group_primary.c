@@ -160,6 +160,7 @@ void group_commit(struct shard *s, struct group *g)
     if (op > 0 && (uint64_t)op > g->committed)
         g->committed = (uint64_t)op;
     group_answer_pending(s, g);
+    group_hand_over(s, g);
 }
 
 void group_self_synced(struct shard *s, struct group *g, uint64_t view, struct version at)

@@ -365,10 +365,7 @@ static void relay_or_lead(struct shard *s, struct group *g, uint64_t client,
             shard_refuse(s, client, m->id, REFUSAL_ELSEWHERE, g->leader, 0);
         return;
     }
-    /* One that has just been promised a view gets the time to lead it: two that take the view from
-     * each other are slower than one. */
-    if (g->role == GROUP_BACKUP &&
-        (!g->promised_ms || s->now_ms - g->promised_ms >= s->options.candidate_ms))
+    if (g->role == GROUP_BACKUP && !group_awaits_candidate(s, g))
         lead_above(s, g, unled ? m->view : 0);
     s->counters.refused_elsewhere++;
     refuse(s, client, m, REFUSAL_ELSEWHERE);

@@ -62,7 +62,8 @@ static bool can_hand_back(struct shard *s, struct group *g)
 }
 
 /* First no writes are taken until none is under way: one that is would have to be asked for again
- * at a primary whose history may begin behind it. Then the preferred primary is asked to lead. */
+ * at a primary whose history may begin behind it. Then the preferred primary is asked to lead, with
+ * the commit of the last one (group_hand_over). */
 static bool hand_back(struct shard *s, struct group *g)
 {
     struct group_peer *peer = heir(s, g);
@@ -81,11 +82,23 @@ static bool hand_back(struct shard *s, struct group *g)
         g->hand_not_before_ms = s->now_ms + s->options.candidate_ms;
         if (peer)
             peer->since_ms = s->now_ms;
-    } else if (!g->pending_writes && !g->handed) {
-        g->handed = true;
-        group_signal_now(s, g, peer->member, SIGNAL_LEAD, g->view, g->last);
+    } else {
+        group_hand_over(s, g);
     }
     return begins;
+}
+
+void group_hand_over(struct shard *s, struct group *g)
+{
+    const struct group_peer *peer;
+
+    if (!g->handing_ms || g->handed || g->pending_writes)
+        return;
+    peer = heir(s, g);
+    if (!peer || peer->state != PEER_FOLLOWING)
+        return;
+    g->handed = true;
+    group_signal_now(s, g, peer->member, SIGNAL_LEAD, g->view, g->last);
 }
 
 /* A replica that did not answer (it could not write), or could not be sent to, is asked again. */
@@ -122,7 +135,7 @@ static void ask_again(struct shard *s, struct group *g)
 static bool lead_in_turn(struct shard *s, struct group *g)
 {
     if (g->leader || !g->votes || !group_turn_is_mine(s, g) || !majority_up(g) ||
-        (g->promised_ms && s->now_ms - g->promised_ms < s->options.candidate_ms) ||
+        group_awaits_candidate(s, g) ||
         (g->since_ms && s->now_ms - g->since_ms < s->options.candidate_ms))
         return false;
     group_lead(s, g);

@@ -22,6 +22,14 @@ void group_disown(struct shard *s, const struct group *g, const struct group_pee
         group_signal_now(s, g, peer->member, SIGNAL_REFUSED, above, g->last);
 }
 
+bool group_awaits_candidate(const struct shard *s, const struct group *g)
+{
+    uint16_t candidate = view_member(g->promised);
+
+    return g->promised_ms && s->now_ms - g->promised_ms < s->options.candidate_ms &&
+           (candidate == s->me || s->host.peer_alive(s->host.arg, candidate, g->partition));
+}
+
 void group_step_down(struct shard *s, struct group *g, uint64_t above)
 {
     if (g->role == GROUP_BACKUP)
@@ -185,6 +193,7 @@ void group_lead(struct shard *s, struct group *g)
     g->role = GROUP_CANDIDATE;
     g->since_ms = s->now_ms;
     g->leader = 0;
+    shard_relays_over(s, g->partition);
     g->self_promised = false;
     transfer_forget(&g->incoming);
     group_ask_promises(s, g);

@@ -81,18 +81,30 @@ static int take_relayed_waits(struct shard *s, struct bytes body)
     return 0;
 }
 
+/* No answer to it comes any more, or it is of no use. */
+static void give_up(struct shard *s, struct relay *r)
+{
+    shard_refuse(s, r->client, r->client_id, r->writes ? REFUSAL_UNCERTAIN : REFUSAL_ELSEWHERE, 0,
+                 0);
+    r->id = 0;
+}
+
 void shard_relays_lost(struct shard *s, uint16_t member, uint16_t shard_of_peer,
                        uint16_t peer_shards)
 {
     for (uint32_t i = 0; s->relays && i < RELAYS_MAX; i++) {
         struct relay *r = &s->relays[i];
 
-        if (!r->id || r->primary != member || r->partition % peer_shards != shard_of_peer)
-            continue;
-        shard_refuse(s, r->client, r->client_id, r->writes ? REFUSAL_UNCERTAIN : REFUSAL_ELSEWHERE,
-                     0, 0);
-        r->id = 0;
+        if (r->id && r->primary == member && r->partition % peer_shards == shard_of_peer)
+            give_up(s, r);
     }
+}
+
+void shard_relays_over(struct shard *s, uint32_t partition)
+{
+    for (uint32_t i = 0; s->relays && i < RELAYS_MAX; i++)
+        if (s->relays[i].id && s->relays[i].partition == partition)
+            give_up(s, &s->relays[i]);
 }
 
 /* The answer to one that was passed on: back to the proxy under its own number. */
