@@ -123,7 +123,8 @@ struct group {
     uint64_t hand_not_before_ms; /* it has not come to it: not at once again */
     struct pending *pending_first, *pending_last;
     uint32_t pending_count, pending_writes;
-    uint32_t in_line; /* requests that wait in the shard's line */
+    size_t pending_bytes; /* of those replies */
+    uint32_t in_line;     /* requests that wait in the shard's line */
 
     uint8_t peer_count; /* the other replicas and learners */
     struct group_peer peers[GROUP_PEERS_MAX];
@@ -132,12 +133,13 @@ struct group {
 };
 
 enum {
-    GROUP_PENDING_MAX = 65536, /* replies waiting in one group */
-    GROUP_DAMAGED_MS = 1000,   /* between requests to repair */
-    GROUP_DAMAGED_TELLS = 3,   /* then it has to be found again */
-    GROUP_ASK_MS = 100,        /* between questions that were not answered */
-    GROUP_SWEEP_RECORDS = 512, /* looked at for tombstones in one step of the sweep */
-    GROUP_DROP_RECORDS = 1024, /* taken away in one step where a partition has left */
+    GROUP_PENDING_MAX = 65536,      /* replies waiting in one group, */
+    GROUP_PENDING_BYTES = 64 << 20, /* and their bytes; the last may go beyond it */
+    GROUP_DAMAGED_MS = 1000,        /* between requests to repair */
+    GROUP_DAMAGED_TELLS = 3,        /* then it has to be found again */
+    GROUP_ASK_MS = 100,             /* between questions that were not answered */
+    GROUP_SWEEP_RECORDS = 512,      /* looked at for tombstones in one step of the sweep */
+    GROUP_DROP_RECORDS = 1024,      /* taken away in one step where a partition has left */
     GROUP_MISSED_PARTS = 5, /* times hand_back_ms: then a dead member is not waited for any more */
 };
 

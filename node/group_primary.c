@@ -17,6 +17,7 @@ static struct pending *pop(struct group *g)
         g->pending_last = NULL;
     g->pending_count--;
     g->pending_writes -= p->writes;
+    g->pending_bytes -= p->size;
     return p;
 }
 
@@ -37,6 +38,7 @@ int group_pend(struct group *g, const struct pending *like, struct bytes frame)
     g->pending_last = p;
     g->pending_count++;
     g->pending_writes += p->writes;
+    g->pending_bytes += p->size;
     return 0;
 }
 

@@ -56,7 +56,7 @@ static bool too_much_held(const struct shard *s)
 /* At the primary, before anything is done: 0; RK_FULL: in line; RK_NOMEM: it is refused. */
 static int find_room(const struct shard *s, const struct group *g, bool writes)
 {
-    if (g->pending_count >= GROUP_PENDING_MAX)
+    if (g->pending_count >= GROUP_PENDING_MAX || g->pending_bytes >= GROUP_PENDING_BYTES)
         return RK_NOMEM;
     return too_much_held(s) || shard_is_in_line(s, g, writes) ? RK_FULL : 0;
 }
@@ -76,11 +76,13 @@ static uint64_t unchanged_since(struct shard *s, struct group *g)
 }
 
 /* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
- * read, until a majority has said after the read came that this is still the primary. */
+ * read, until a majority has said after the read came that this is still the primary. Where there
+ * are no others a delete leaves nothing to be seen, so it waits for all that is under way. */
 static bool must_wait(const struct group *g, const struct execute_seen *seen, struct pending *p)
 {
     p->op = seen->newest.view == g->view ? seen->newest.op : 0;
-    return !g->started || p->op > g->committed || p->round || g->pending_first;
+    return !g->started || p->op > g->committed || p->round ||
+           (g->pending_first && !group_has_others(g));
 }
 
 /* Lets the reply that lies at the end of `out` behind `before` bytes go now or later. */
