@@ -137,6 +137,8 @@ struct judge {
     double weight, replicas;
     double share[MEMBERS_MAX]; /* of replicas */
     uint32_t owned[MEMBERS_MAX], held[MEMBERS_MAX], before[MEMBERS_MAX];
+    uint32_t
+        zone_lacks[MEMBERS_MAX]; /* partitions that are to have a replica there and have none */
 };
 
 static void number_zones(struct judge *j)
@@ -229,6 +231,17 @@ static bool stays(const struct ring *now, uint16_t member, const uint16_t *heirs
            now->members[member].number == next->members[heirs[member]].number;
 }
 
+static void count_lacking(struct judge *j, const uint16_t *kept, uint32_t count)
+{
+    for (uint32_t z = 0; z < j->zones && j->zones <= j->replicas; z++) {
+        bool there = false;
+
+        for (uint32_t i = 0; i < count; i++)
+            there |= j->zone[kept[i]] == z;
+        j->zone_lacks[z] += !there;
+    }
+}
+
 /* Counts one partition of both rings; returns what it must get anew whatever else happens. */
 static uint32_t judge_partition(struct judge *j, const struct ring *now,
                                 const struct ring_replicas *old, const uint16_t *heirs,
@@ -245,6 +258,7 @@ static uint32_t judge_partition(struct judge *j, const struct ring *now,
             kept[kept_count++] = heirs[old->member[i]];
     for (uint32_t i = 0; i < kept_count; i++)
         j->before[kept[i]]++;
+    count_lacking(j, kept, kept_count);
     for (uint16_t i = 0; i < set->count; i++) {
         struct ring_replicas before = {.count = (uint16_t)kept_count};
 
@@ -257,23 +271,61 @@ static uint32_t judge_partition(struct judge *j, const struct ring *now,
     return missing > lacking ? missing : lacking;
 }
 
-/* Gains are at least what members lack; and what others lose, or nobody held, somebody gains. */
-static uint64_t least_by_members(const struct judge *j)
+/* What the members of one zone must gain when it holds `total` replicas. */
+static double zone_gains(const struct judge *j, uint32_t zone, double total)
 {
-    int64_t lacking = 0, growth = (int64_t)(ring_partitions(j->ring) * j->replicas), spare = 0;
+    double gains = 0, held = 0;
 
     for (uint32_t i = 0; i < j->ring->member_count; i++) {
-        int64_t low = (int64_t)ceil(j->share[i] - tolerance(j, i) - 1e-6);
-        int64_t high = (int64_t)floor(j->share[i] + tolerance(j, i) + 1e-6);
+        double before = j->before[i];
+        double low = ceil(j->share[i] - tolerance(j, i) - 1e-6);
+        double high = floor(j->share[i] + tolerance(j, i) + 1e-6);
 
+        if (j->zone[i] != zone)
+            continue;
         /* Owning one partition makes it hold as many as there are replicas. */
-        high = high < j->ring->replicas ? j->ring->replicas : high;
-        lacking += j->before[i] < low ? low - j->before[i] : 0;
-        spare += j->before[i] > high ? j->before[i] - high : 0;
-        growth -= j->before[i];
+        high = fmax(high, j->ring->replicas);
+        gains += fmax(0, low - before);
+        held += fmin(fmax(before, low), high);
     }
-    lacking = lacking > spare + growth ? lacking : spare + growth;
-    return lacking > 0 ? (uint64_t)lacking : 0;
+    return fmax(j->zone_lacks[zone], gains + fmax(0, total - held));
+}
+
+/* How many replicas a zone may hold: its members' bounds, and what the walk gives a zone. */
+static void zone_bounds(const struct judge *j, uint32_t zone, double *least, double *most)
+{
+    double all = ring_partitions(j->ring), low = 0, high = 0;
+    bool everywhere = j->zones <= j->replicas;
+
+    for (uint32_t i = 0; i < j->ring->member_count; i++) {
+        if (j->zone[i] != zone)
+            continue;
+        low += ceil(j->share[i] - tolerance(j, i) - 1e-6);
+        high += fmax(floor(j->share[i] + tolerance(j, i) + 1e-6), j->ring->replicas);
+    }
+    *least = fmax(low, everywhere ? all : 0);
+    *most = fmin(high, everywhere ? all * (j->replicas - j->zones + 1) : all);
+}
+
+/* Hands out all replicas to zones one by one, each where it makes nobody gain if there is such a
+ * zone: what a further one costs never gets less, so nothing is cheaper. */
+static uint64_t least_by_zones(const struct judge *j)
+{
+    double left = (double)ring_partitions(j->ring) * j->replicas, gains = 0;
+    double total[MEMBERS_MAX], most[MEMBERS_MAX];
+
+    for (uint32_t z = 0; z < j->zones; z++) {
+        zone_bounds(j, z, &total[z], &most[z]);
+        gains += zone_gains(j, z, total[z]);
+        left -= total[z];
+    }
+    for (uint32_t z = 0; z < j->zones; z++)
+        while (left > 0 && total[z] < most[z] &&
+               zone_gains(j, z, total[z] + 1) <= zone_gains(j, z, total[z])) {
+            total[z]++;
+            left--;
+        }
+    return (uint64_t)(gains + fmax(0, left));
 }
 
 static void judge_balance(const struct judge *j, struct verdict *v)
@@ -323,7 +375,7 @@ struct verdict rig_judge(const struct ring *now, const uint16_t *heirs, const st
         j->owned[next->owners[p]]++;
         alone += judge_partition(j, now, old, heirs, ring_replicas(next, p), &v);
     }
-    v.least = least_by_members(j);
+    v.least = least_by_zones(j);
     v.least = v.least > alone ? v.least : alone;
     judge_balance(j, &v);
     v.broken_windows = broken_windows(next);
