@@ -5,11 +5,13 @@
 #include "tools/plan_least.h"
 #include "tools/plan_search.h"
 #include "tools/plan_settle.h"
+#include "tools/plan_squeeze.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Moves beyond the least for which the search goes on: one in so many. */
-enum { ENOUGH_PART = 100 };
+/* Moves beyond the least for which the search goes on, and beyond which there is another that takes
+ * longer: one in so many. */
+enum { ENOUGH_PART = 100, SQUEEZE_PART = 10 };
 
 static int refuse(const char *text, char *why, size_t why_size)
 {
@@ -47,16 +49,18 @@ static int improve(struct ring *next, const struct plan_shares *shares,
                    const struct plan_origin *origin)
 {
     struct plan_state s;
-    uint64_t enough = 0;
+    uint64_t least = 0;
     int error = plan_state_init(&s, next, shares, origin);
 
     if (error)
         return error;
     if (origin)
-        enough = plan_least(shares, origin, ring_partitions(next));
+        least = plan_least(shares, origin, ring_partitions(next));
     error = plan_settle(&s);
     if (!error)
-        error = plan_search(&s, enough + enough / ENOUGH_PART, next->owners);
+        error = plan_search(&s, least + least / ENOUGH_PART, next->owners);
+    if (!error)
+        error = plan_squeeze(&s, least + least / SQUEEZE_PART, next->owners);
     plan_state_free(&s);
     return error;
 }

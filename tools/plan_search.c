@@ -1,6 +1,7 @@
 #include "tools/plan_search.h"
 #include "shared/error.h"
 #include "tools/plan_first.h"
+#include "tools/plan_places.h"
 #include <stdlib.h>
 
 /* In partitions looked at, of which a few tens of millions make a second. */
@@ -22,8 +23,7 @@ enum { SLACK_MAX = PLAN_COST_MOVE };
 
 struct search {
     struct plan_state *state;
-    uint32_t *places; /* partitions where something could be better */
-    uint32_t place_count;
+    struct plan_places places;
     uint64_t tries;
     int64_t record, slack; /* the least cost seen, and what may be above it */
     uint16_t *best;        /* the best owners of those that were kept, */
@@ -31,57 +31,6 @@ struct search {
     uint64_t best_work;    /* and when they were found */
     bool mends;            /* only members out of range count */
 };
-
-static bool in_range(const struct plan_range *range, uint32_t count)
-{
-    return count >= range->low && count <= range->high;
-}
-
-static bool member_fits(const struct plan_state *s, uint16_t member)
-{
-    return in_range(&s->shares->primaries[member], s->owned[member]) &&
-           in_range(&s->shares->replica_range[member], s->held[member]);
-}
-
-static bool all_fit(const struct plan_state *s)
-{
-    for (uint32_t i = 0; i < s->shares->member_count; i++)
-        if (!member_fits(s, (uint16_t)i))
-            return false;
-    return true;
-}
-
-/* A replica moves here, or a replica is of a member that has too many or too few. */
-static bool is_place(const struct plan_state *s, uint32_t partition, bool moves)
-{
-    const struct ring_replicas *set = &s->sets[partition];
-
-    for (uint16_t i = 0; i < set->count; i++) {
-        if (!member_fits(s, set->member[i]))
-            return true;
-        if (moves && !ring_replicas_has(&s->origin->sets[partition], set->member[i]))
-            return true;
-    }
-    return false;
-}
-
-static void list_places(struct search *w)
-{
-    const struct plan_state *s = w->state;
-
-    w->place_count = 0;
-    for (uint32_t p = 0; p < s->partitions; p++)
-        if (is_place(s, p, s->origin && !w->mends))
-            w->places[w->place_count++] = p;
-}
-
-/* A partition whose owner may be one of a place's replicas. */
-static uint32_t near_place(const struct search *w, uint64_t random)
-{
-    uint32_t place = w->places[(random >> 8) % w->place_count];
-
-    return (place + (uint32_t)(random & 0xff) % w->state->replicas) & (w->state->partitions - 1);
-}
 
 /* Whether to stay where an exchange has led to. */
 static bool accepted(struct search *w, int64_t cost_before)
@@ -122,7 +71,7 @@ static void try_one(struct search *w)
 {
     struct plan_state *s = w->state;
     uint64_t random = plan_mix(w->tries, 1), other = plan_mix(w->tries, 2);
-    uint32_t a = near_place(w, random), mask = s->partitions - 1;
+    uint32_t a = plan_places_near(&w->places, s, random), mask = s->partitions - 1;
 
     w->tries++;
     s->work++;
@@ -135,13 +84,13 @@ static void try_one(struct search *w)
     case 3:
     case 4:
     case 5:
-        try_swap(w, a, near_place(w, other));
+        try_swap(w, a, plan_places_near(&w->places, s, other));
         break;
     case 6:
         try_swap(w, a, (uint32_t)other & mask);
         break;
     default:
-        try_give(w, a, s->owners[near_place(w, other)]);
+        try_give(w, a, s->owners[plan_places_near(&w->places, s, other)]);
     }
 }
 
@@ -167,7 +116,7 @@ static void run(struct search *w, uint64_t enough)
     uint64_t limit = idle_limit(s->partitions), end = s->work + WORK_MAX;
 
     for (;;) {
-        bool done = (w->mends || s->moved <= enough) && all_fit(s);
+        bool done = (w->mends || s->moved <= enough) && plan_all_fit(s);
         uint64_t idle;
 
         if (done || s->cost < w->best_cost)
@@ -175,21 +124,13 @@ static void run(struct search *w, uint64_t enough)
         idle = s->work - w->best_work;
         if (done || idle >= limit || s->work >= end)
             return;
-        list_places(w);
-        if (w->place_count == 0)
+        plan_places_list(&w->places, s, s->origin && !w->mends);
+        if (w->places.count == 0)
             return;
         w->slack = SLACK_MAX - (int64_t)(SLACK_MAX * idle / limit);
         for (uint32_t i = 0; i < TRIES_A_LIST; i++)
             try_one(w);
-        s->work += s->partitions / 8; /* the list's making */
     }
-}
-
-/* To the best that was seen. */
-static void go_back(struct search *w)
-{
-    for (uint32_t p = 0; p < w->state->partitions; p++)
-        plan_state_assign(w->state, p, w->best[p]);
 }
 
 /* Goes on until all members are within bounds; false: it does not come to that. */
@@ -203,8 +144,8 @@ static bool mend(struct search *w)
         w->best_cost = w->record = s->cost;
         w->best_work = s->work;
         run(w, 0);
-        go_back(w);
-        if (all_fit(s))
+        plan_state_set(s, w->best);
+        if (plan_all_fit(s))
             return true;
     }
     return false;
@@ -217,8 +158,8 @@ static int mend_if_needed(struct search *w)
     size_t size = w->state->partitions * sizeof(*w->best);
     uint16_t *before;
 
-    go_back(w);
-    if (all_fit(w->state))
+    plan_state_set(w->state, w->best);
+    if (plan_all_fit(w->state))
         return 0;
     before = malloc(size);
     if (!before)
@@ -235,11 +176,10 @@ int plan_search(struct plan_state *s, uint64_t enough, uint16_t *owners)
     struct search w = {.state = s, .best = owners, .best_cost = INT64_MAX, .record = s->cost};
     int error;
 
-    w.places = malloc(s->partitions * sizeof(*w.places));
-    if (!w.places)
+    if (plan_places_init(&w.places, s) != 0)
         return RK_NOMEM;
     run(&w, enough);
     error = mend_if_needed(&w);
-    free(w.places);
+    plan_places_free(&w.places);
     return error;
 }

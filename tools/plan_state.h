@@ -48,6 +48,13 @@ void plan_state_set_replica_cost(struct plan_state *s, int64_t cost);
 /* Gives a partition to another member. Assigning back restores the state exactly. */
 void plan_state_assign(struct plan_state *s, uint32_t partition, uint16_t member);
 
+/* All of them. */
+static inline void plan_state_set(struct plan_state *s, const uint16_t *owners)
+{
+    for (uint32_t p = 0; p < s->partitions; p++)
+        plan_state_assign(s, p, owners[p]);
+}
+
 static inline void plan_state_swap(struct plan_state *s, uint32_t a, uint32_t b)
 {
     uint16_t owner = s->owners[a];

@@ -32,9 +32,11 @@ static void *calloc_or_fail(size_t count, size_t size)
 #include "tools/plan_least.c"
 #include "tools/plan_measure.c"
 #include "tools/plan_origin.c"
+#include "tools/plan_places.c"
 #include "tools/plan_search.c"
 #include "tools/plan_settle.c"
 #include "tools/plan_share.c"
+#include "tools/plan_squeeze.c"
 #include "tools/plan_state.c"
 #undef malloc
 #undef calloc
