@@ -1,6 +1,7 @@
 #include "proxy/answer.h"
 #include "proxy/collect.h"
 #include "proxy/command_stats.h"
+#include "proxy/range_answer.h"
 #include "proxy/records.h"
 #include "proxy/walk.h"
 #include "shared/error.h"
@@ -35,36 +36,8 @@ static int put_node_error(struct router *r, struct buf *out, struct bytes text)
     return resp_put_errorf(out, "%.*s", size, (const char *)text.data);
 }
 
-/* A place in a partition to go on at: a store key, or behind one. */
-static bool is_place(struct bytes place)
-{
-    return place.size >= POSITION_SIZE && place.size <= STORE_KEY_SIZE_MAX + 1;
-}
-
-static bool is_store_key(struct bytes key)
-{
-    return key.size > POSITION_SIZE && key.size <= STORE_KEY_SIZE_MAX;
-}
-
-/* Of a range: store keys or a number, then the place to go on at or nil. */
-static bool piece_fits(const struct call *c, const struct reply *reply)
-{
-    struct bytes rest = reply->data, value;
-    bool nil = false;
-
-    if (reply->count == 0 || (c->op != OP_SCAN && reply->count != 2))
-        return false;
-    for (uint32_t i = 0; i + 1 < reply->count; i++) {
-        value = message_next_arg(&rest, NULL);
-        if (c->op == OP_SCAN ? !is_store_key(value) : value.size != sizeof(int64_t))
-            return false;
-    }
-    value = message_next_arg(&rest, &nil);
-    return nil || is_place(value);
-}
-
 /* Whether a node's answer is one that the operation can give. */
-static bool answer_fits(const struct call *c, const struct reply *reply)
+static bool answer_fits(const struct router *r, const struct call *c, const struct reply *reply)
 {
     static const char letters[] = {[REPLY_OK] = 'o',   [REPLY_NIL] = 'n',   [REPLY_INTEGER] = 'i',
                                    [REPLY_BULK] = 'b', [REPLY_ARRAY] = 'a', [REPLY_RESULTS] = 'r'};
@@ -76,11 +49,9 @@ static bool answer_fits(const struct call *c, const struct reply *reply)
         return false;
     if (reply->kind == REPLY_RESULTS)
         return reply->count == c->slot->parts->results;
-    if (reply->kind == REPLY_BULK && operation_is_range(c->op))
-        return is_place(reply->data);
-    if (reply->kind != REPLY_ARRAY)
-        return true;
-    return operation_is_range(c->op) ? piece_fits(c, reply) : reply->count == c->arg_count;
+    if (operation_is_range(c->op))
+        return range_answer_fits(r->ring, c, reply);
+    return reply->kind != REPLY_ARRAY || reply->count == c->arg_count;
 }
 
 static int put_value(struct router *r, struct buf *out, struct bytes *rest, int resp)
@@ -352,7 +323,7 @@ int answer_put_part(struct router *r, struct buf *out, struct slot *slot, struct
     for (struct call *c = slot->first; c; c = c->sibling) {
         struct reply reply = transaction_next_result(results);
 
-        if (!answer_fits(c, &reply))
+        if (!answer_fits(r, c, &reply))
             slot_fail(slot, FAILURE_MISFIT);
         else if (slot->call_count == 1)
             return put_reply(r, out, &reply, c);
@@ -376,7 +347,7 @@ void answer_reply(struct router *r, struct call *c, const struct reply *reply)
 {
     struct slot *slot = c->slot;
 
-    if (!answer_fits(c, reply)) {
+    if (!answer_fits(r, c, reply)) {
         answer_failure(r, c, slot->writes ? FAILURE_DOUBT_ANSWER : FAILURE_MISFIT);
         return;
     }

@@ -228,6 +228,7 @@ static void test_scan_wrong(void **state)
 /* All partitions, whichever is the first. */
 static void test_randomkey(void **state)
 {
+    uint8_t key[POSITION_SIZE + 1] = {[POSITION_SIZE] = 'a'};
     int pieces = 0;
 
     (void)state;
@@ -238,7 +239,8 @@ static void test_randomkey(void **state)
     rig_expect(&rig, "$-1\r\n");
     rig_run(&rig, "RANDOMKEY");
     assert_true(take(OP_SCAN));
-    add(key_there("a"), false);
+    memcpy(key, message_next_arg(&sent.args, NULL).data, POSITION_SIZE);
+    add(bytes_of(key, sizeof(key)), false);
     answer((struct bytes){0});
     rig_expect(&rig, "$1\r\na\r\n");
 }
@@ -328,15 +330,83 @@ static void test_sizes_that_none_has(void **state)
     rig_expect_prefix(&rig, "*2");
 }
 
+/* A node that says again and again to go on at the same place, or leads back: the walk ends with
+ * the second such answer, whichever command it is of. */
+static void test_places_that_lead_nowhere(void **state)
+{
+    static const struct {
+        const char *command;
+        enum operation op;
+    } walks[] = {{"DBSIZE", OP_COUNT}, {"KEYS *", OP_SCAN}, {"SCAN 0 COUNT 100", OP_SCAN}};
+    int answers;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++) {
+        rig_run(&rig, walks[i].command);
+        for (answers = 0; take(walks[i].op); answers++) {
+            assert_true(answers < 3 * PARTITIONS);
+            if (sent.partition == 0 && walks[i].op == OP_COUNT)
+                answer_count(1, key_there("x"));
+            else
+                answer(sent.partition == 0 ? key_there("x") : (struct bytes){0});
+        }
+        rig_expect(&rig, "-ERR the node's answer does not fit the command\r\n");
+    }
+    rig_run(&rig, "FLUSHALL");
+    for (answers = 0; take(OP_FLUSH); answers++) {
+        struct bytes next = key_there("x");
+
+        assert_true(answers < 3 * PARTITIONS);
+        rig_reply(&rig, at,
+                  sent.partition == 0
+                      ? &(struct reply){.id = sent.id, .kind = REPLY_BULK, .data = next}
+                      : &(struct reply){.id = sent.id, .kind = REPLY_NIL});
+    }
+    rig_expect_prefix(&rig, "-UNCERTAIN it was done for some of the keys");
+}
+
+/* Keys that do not ascend, or a place in another partition: a cursor made of them could lead back.
+ */
+static void test_pieces_out_of_order(void **state)
+{
+    static const char *const keys[][3] = {{"b", "a", ""}, {"a", "a", ""}, {"a", "b", "b"}};
+    uint8_t elsewhere[POSITION_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        rig_run(&rig, "SCAN 0 COUNT 1");
+        assert_true(take(OP_SCAN));
+        add(key_there(keys[i][0]), false);
+        add(key_there(keys[i][1]), false);
+        answer(*keys[i][2] ? key_there(keys[i][2]) : (struct bytes){0});
+        rig_expect(&rig, "-ERR the node's answer does not fit the command\r\n");
+    }
+    wire_put_position(elsewhere, ring_first_position(rig.ring, 1));
+    rig_run(&rig, "SCAN 0 COUNT 1");
+    assert_true(take(OP_SCAN));
+    answer(bytes_of(elsewhere, sizeof(elsewhere)));
+    rig_expect(&rig, "-ERR the node's answer does not fit the command\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_dbsize),      TEST(test_keys),      TEST(test_keys_bound),
-        TEST(test_flush),       TEST(test_scan),      TEST(test_scan_count),
-        TEST(test_scan_wrong),  TEST(test_randomkey), TEST(test_time),
-        TEST(test_client_gone), TEST(test_misfits),   TEST(test_sizes_that_none_has),
+        TEST(test_dbsize),
+        TEST(test_keys),
+        TEST(test_keys_bound),
+        TEST(test_flush),
+        TEST(test_scan),
+        TEST(test_scan_count),
+        TEST(test_scan_wrong),
+        TEST(test_randomkey),
+        TEST(test_time),
+        TEST(test_client_gone),
+        TEST(test_misfits),
+        TEST(test_sizes_that_none_has),
+        TEST(test_places_that_lead_nowhere),
+        TEST(test_pieces_out_of_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
