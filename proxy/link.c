@@ -1,10 +1,10 @@
 #include "proxy/link.h"
+#include "proxy/link_report.h"
 #include "proxy/worker.h"
 #include "shared/conn.h"
 #include "shared/crc32c.h"
 #include "shared/error.h"
 #include "shared/frame.h"
-#include "shared/log.h"
 #include "shared/message.h"
 #include <errno.h>
 #include <stdio.h>
@@ -42,8 +42,8 @@ static void link_down(struct link *l, const char *why)
         conn_close(l->conn);
     l->conn = NULL;
     if (was_up || l->failures == 0 || l->told != reason)
-        log_warn("link: %s node=%s shard=%u address=%s:%u why=\"%s\"", was_up ? "lost" : "failed",
-                 l->name, l->shard, l->host, l->port, why);
+        link_report_note(l->worker->proxy->links, l->member, was_up ? LINK_LOST : LINK_FAILED,
+                         l->shard, why);
     l->told = reason;
     if (was_up) {
         l->failures = 0;
@@ -82,7 +82,7 @@ static void take_welcome(struct link *l, const struct frame *f)
         return;
     }
     loop_timer_cancel(l->timer);
-    log_info("link: up node=%s shard=%u address=%s:%u", l->name, l->shard, l->host, l->port);
+    link_report_note(l->worker->proxy->links, l->member, LINK_UP, l->shard, "");
     l->failures = 0;
     if (welcome.epoch > l->epoch)
         worker_want_ring(l->worker);
@@ -222,11 +222,12 @@ struct link *link_new(struct worker *w, const struct ring *ring, const struct ri
     l->epoch = ring->epoch;
     memcpy(l->cluster, ring->cluster, IDENTITY_SIZE);
     memcpy(l->identity, member->identity, IDENTITY_SIZE);
-    memcpy(l->name, member->name, sizeof(l->name));
     memcpy(l->host, member->host, sizeof(l->host));
     l->lane.state = LANE_OPENING;
     l->timer = loop_timer_new(w->loop, on_timer, l);
-    if (!l->timer) {
+    l->member = l->timer ? link_report_join(w->proxy->links, member) : NULL;
+    if (!l->member) {
+        loop_timer_free(l->timer);
         free(l);
         return NULL;
     }
@@ -257,6 +258,7 @@ void link_free(struct link *l)
     if (l->conn)
         conn_close(l->conn);
     l->conn = NULL;
+    link_report_leave(l->worker->proxy->links, l->member, l->lane.state == LANE_UP);
     router_lane_lost(&l->worker->router, &l->lane);
     loop_timer_free(l->timer);
     free(l);

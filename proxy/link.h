@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct conn;
+struct link_member;
 struct worker;
 
 struct link {
@@ -22,10 +23,11 @@ struct link {
     struct link *next;
     uint64_t epoch;    /* of the newest ring that has this link */
     uint32_t failures; /* attempts since it was last up */
-    uint32_t told;     /* checksum of why the last one failed: it is logged when it changes */
+    uint32_t told;     /* checksum of why the last one failed: it is told when it changes */
     uint16_t shard, port;
     uint8_t cluster[IDENTITY_SIZE], identity[IDENTITY_SIZE];
-    char name[NAME_SIZE_MAX + 1], host[HOST_SIZE_MAX + 1];
+    char host[HOST_SIZE_MAX + 1];
+    struct link_member *member; /* the news of all links to it */
     struct handshake handshake;
 };
 

@@ -2,6 +2,7 @@
 #include "proxy/command.h"
 #include "proxy/errands.h"
 #include "proxy/hash_password.h"
+#include "proxy/link_report.h"
 #include "proxy/options.h"
 #include "proxy/process.h"
 #include "proxy/proxy.h"
@@ -170,8 +171,10 @@ static int proxy_prepare(struct main *m, char *why, size_t why_size)
     p->loop = loop_new();
     p->rates = p->loop ? rates_new(p) : NULL;
     p->watch = p->loop ? ring_watch_new(p) : NULL;
+    p->links = p->loop ? link_report_new(p->loop) : NULL;
     p->errands = errands_new(p);
-    if (!p->watch || !p->rates || !p->errands || process_init(p) != 0 || catch_signals(m) != 0)
+    if (!p->watch || !p->rates || !p->links || !p->errands || process_init(p) != 0 ||
+        catch_signals(m) != 0)
         return RK_NOMEM;
     return make_workers(p, why, why_size);
 }
@@ -185,6 +188,7 @@ static void proxy_end(struct main *m)
     for (uint32_t i = 0; i < p->worker_count; i++)
         worker_free(p->workers[i]);
     errands_free(p->errands);
+    link_report_free(p->links);
     slow_log_reset(&p->records.slow);
     free(p->workers);
     for (int i = 0; i < SIGNALS; i++)

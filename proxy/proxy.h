@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct errands;
+struct link_report;
 struct worker;
 struct ring_watch;
 
@@ -23,6 +24,7 @@ struct proxy {
     struct loop *loop; /* the main thread's */
     struct ring_watch *watch;
     struct errands *errands;
+    struct link_report *links;
     struct secret secret; /* of the cluster */
     struct tunables tunables;
     pthread_mutex_t records_lock;
