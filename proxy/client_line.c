@@ -53,12 +53,22 @@ int client_line_put(struct buf *out, const struct client_facts *f)
     return error;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+void client_filter_order(struct client_filter *f)
+{
+    if (f->ids)
+        qsort(f->ids, f->id_count, sizeof(*f->ids), compare_ids);
+}
+
 static bool id_listed(const struct client_filter *f, uint64_t id)
 {
-    for (uint32_t i = 0; i < f->id_count; i++)
-        if (f->ids[i] == id)
-            return true;
-    return !f->ids;
+    return !f->ids || bsearch(&id, f->ids, f->id_count, sizeof(*f->ids), compare_ids);
 }
 
 static bool text_fits(const char *wanted, const char *text)

@@ -30,10 +30,13 @@ enum client_type { CLIENT_ANY, CLIENT_NORMAL, CLIENT_OTHER };
 struct client_filter {
     enum client_type type;
     char *address, *local_address, *user; /* malloced; NULL: any */
-    uint64_t *ids;                        /* malloced; NULL: any */
+    uint64_t *ids;                        /* malloced, ascending; NULL: any */
     uint32_t id_count;
     bool skip_self;
 };
+
+/* Puts the ids in order. There may be a million of them, and each is looked for at every client. */
+void client_filter_order(struct client_filter *f);
 
 bool client_filter_matches(const struct client_filter *f, const struct client_facts *client,
                            uint64_t self);

@@ -183,6 +183,7 @@ static bool read_ids(struct execution *x, uint32_t first, struct client_filter *
         }
         f->ids[f->id_count++] = (uint64_t)id;
     }
+    client_filter_order(f);
     return true;
 }
 
