@@ -64,9 +64,21 @@ static void protocol_error(struct client *c)
     log_warn_few(&c->worker->complaints, loop_now_ms(c->worker->loop),
                  "client: protocol error client=%s why=\"%s\"", conn_peer(c->conn),
                  c->parser.error);
+    c->session.silent |= c->session.skip_next;
     router_complain(&c->worker->router, &c->session, text);
     c->session.ending = true;
     c->violated = true;
+}
+
+/* What a browser sends that a page has made to connect here. Nothing of what follows is run: its
+ * body would be commands. */
+static void refuse_http(struct client *c)
+{
+    counter_add(&c->worker->counters.protocol_errors, 1);
+    log_warn_few(&c->worker->complaints, loop_now_ms(c->worker->loop),
+                 "client: closed, it speaks HTTP, perhaps for somebody who attacks through a "
+                 "browser client=%s",
+                 conn_peer(c->conn));
 }
 
 static struct resp_limits limits_of(const struct client *c)
@@ -107,6 +119,8 @@ static bool run_command(struct client *c, struct resp_limits *limits)
     router_execute(&c->worker->router, s, c->parser.args, c->parser.arg_count);
     if (s->suspended)
         return false;
+    if (s->foreign)
+        refuse_http(c);
     if (s->errand) {
         s->errand = NULL;
         errands_end(c);

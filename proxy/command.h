@@ -32,18 +32,18 @@ struct execution;
 
 /* Categories of access control, likewise. READ, WRITE, ADMIN, FAST and SLOW follow from the flags.
  */
-#define COMMAND_CATEGORIES(X)         \
-    X(KEYSPACE, 0, "@keyspace")       \
-    X(READ, 1, "@read")               \
-    X(WRITE, 2, "@write")             \
-    X(STRING, 3, "@string")           \
-    X(ADMIN, 4, "@admin")             \
-    X(FAST, 5, "@fast")               \
-    X(SLOW, 6, "@slow")               \
-    X(DANGEROUS, 7, "@dangerous")     \
-    X(CONNECTION, 8, "@connection")   \
-    X(TRANSACTION, 9, "@transaction") \
-    X(BITMAP, 10, "@bitmap")
+#define COMMAND_CATEGORIES(X)       \
+    X(KEYSPACE, 0, "@keyspace")     \
+    X(READ, 1, "@read")             \
+    X(WRITE, 2, "@write")           \
+    X(STRING, 3, "@string")         \
+    X(BITMAP, 10, "@bitmap")        \
+    X(ADMIN, 4, "@admin")           \
+    X(FAST, 5, "@fast")             \
+    X(SLOW, 6, "@slow")             \
+    X(DANGEROUS, 7, "@dangerous")   \
+    X(CONNECTION, 8, "@connection") \
+    X(TRANSACTION, 9, "@transaction")
 
 enum command_flag {
 #define X(name, bit, text) COMMAND_##name = 1 << bit,
@@ -78,6 +78,7 @@ struct command {
     uint8_t shape;           /* enum shape_kind, for run_key */
     const char *key_access;  /* COMMAND INFO's flags of the keys, separated by spaces */
     const char *last_access; /* those of the last of two, when they differ; else NULL */
+    const char *key_note;    /* why, where Redis tells it; else NULL */
     const char *tips;        /* likewise; NULL: none */
     const char *group;
     const char *since; /* Redis's version */

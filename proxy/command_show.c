@@ -97,7 +97,11 @@ static void put_number(struct writer *w, const char *name, int64_t value)
 static void put_key_spec(struct writer *w, const struct command *c, const char *access, int first,
                          int last)
 {
-    put_map(w, 3);
+    put_map(w, c->key_note ? 4 : 3);
+    if (c->key_note) {
+        put_text(w, "notes");
+        put_text(w, c->key_note);
+    }
     put_text(w, "flags");
     put_flag_words(w, access);
     put_text(w, "begin_search");

@@ -7,10 +7,10 @@
     "ERR AUTH <password> called without any password configured for the default user. " \
     "Are you sure your configuration is correct?"
 
-#define HELLO_NOAUTH                                                                           \
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "  \
-    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " \
-    "RESP protocol version at the same time"
+#define HELLO_NOAUTH                                                                               \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH " \
+    "<user> <pass> option can be used to authenticate the client and select the RESP protocol "    \
+    "version at the same time"
 
 void run_auth(struct execution *x)
 {

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 /* How a setting's value is written. */
 enum form {
@@ -89,20 +90,37 @@ static int64_t unit_of(const struct setting *s)
 /* --- GET -----------------------------------------------------------------------------------------
  */
 
-static bool setting_asked(const struct execution *x, const struct setting *s)
+static bool is_pattern(struct bytes word)
 {
-    for (uint32_t i = 2; i < x->count; i++)
-        if (glob_match(x->args[i], bytes_from(s->name), true))
+    for (size_t i = 0; i < word.size; i++)
+        if (word.data[i] && strchr("[*?", word.data[i]))
             return true;
     return false;
 }
 
-static void reply_setting(struct execution *x, const struct setting *s, const struct facts *facts)
+/* Whether a word asks for the setting, and as what Redis shows its name then: as it is written in a
+ * word that names it. */
+static bool word_asks(struct bytes word, const struct setting *s, struct bytes *shown)
+{
+    bool pattern = is_pattern(word);
+
+    *shown = pattern ? bytes_from(s->name) : word;
+    return pattern ? glob_match(word, bytes_from(s->name), true) : resp_word_is(word, s->name);
+}
+
+static bool setting_asked(const struct execution *x, const struct setting *s, struct bytes *shown)
+{
+    for (uint32_t i = 2; i < x->count; i++)
+        if (word_asks(x->args[i], s, shown))
+            return true;
+    return false;
+}
+
+static void reply_value(struct execution *x, const struct setting *s, const struct facts *facts)
 {
     const char *fact = (const char *)facts + s->fact;
     char number[24];
 
-    reply_text(x, s->name);
     if (s->text)
         reply_text(x, s->text);
     else if (s->tunable >= 0)
@@ -118,16 +136,23 @@ static void reply_setting(struct execution *x, const struct setting *s, const st
 
 void run_config_get(struct execution *x)
 {
+    struct bytes shown[SETTINGS];
+    bool asked[SETTINGS];
     struct facts facts;
-    size_t asked = 0;
+    size_t count = 0;
 
     x->router->ports.facts(x->router->ports.arg, &facts);
-    for (size_t i = 0; i < SETTINGS; i++)
-        asked += setting_asked(x, &settings[i]);
-    reply_map(x, asked);
-    for (size_t i = 0; i < SETTINGS; i++)
-        if (setting_asked(x, &settings[i]))
-            reply_setting(x, &settings[i], &facts);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        asked[i] = setting_asked(x, &settings[i], &shown[i]);
+        count += asked[i];
+    }
+    reply_map(x, count);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (!asked[i])
+            continue;
+        reply_bulk(x, shown[i]);
+        reply_value(x, &settings[i], &facts);
+    }
 }
 
 /* --- SET -----------------------------------------------------------------------------------------

@@ -48,16 +48,7 @@ void run_readwrite(struct execution *x)
 
 void run_select(struct execution *x)
 {
-    int64_t index;
-
-    if (!execution_integer(x, 1, &index))
-        return;
-    if (index < INT32_MIN || index > INT32_MAX)
-        reply_errorf(x, "ERR value is out of range, value must between %d and %d", INT32_MIN,
-                     INT32_MAX);
-    else if (index != 0)
-        reply_error(x, "ERR DB index is out of range");
-    else
+    if (execution_database(x, 1))
         reply_simple(x, "OK");
 }
 

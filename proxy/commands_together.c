@@ -91,18 +91,14 @@ void run_renamenx(struct execution *x)
 
 void run_copy(struct execution *x)
 {
-    int64_t flag = KEY_UNLESS_THERE, database = 0;
+    int64_t flag = KEY_UNLESS_THERE;
 
     for (uint32_t i = 3; i < x->count; i++) {
         if (resp_word_is(x->args[i], "replace")) {
             flag = 0;
         } else if (resp_word_is(x->args[i], "db") && i + 1 < x->count) {
-            if (!execution_integer(x, ++i, &database))
+            if (!execution_database(x, ++i))
                 return;
-            if (database != 0) {
-                reply_error(x, "ERR DB index is out of range");
-                return;
-            }
         } else {
             reply_error(x, KEYED_SYNTAX_ERROR);
             return;

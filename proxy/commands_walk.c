@@ -74,14 +74,16 @@ struct scan_options {
     bool none; /* no key has the type */
 };
 
-/* As Redis reads it, with C's strtoul: a sign may stand before the digits. */
+/* As Redis reads it, with C's strtoul: a NUL ends it, a sign may stand before the digits, and
+ * nothing at all is 0. */
 static bool parse_cursor(struct bytes text, uint64_t *cursor)
 {
-    bool negative = text.size && text.data[0] == '-';
-    size_t signs = negative || (text.size && text.data[0] == '+');
+    size_t size = text.size ? strnlen((const char *)text.data, text.size) : 0;
+    bool negative = size && text.data[0] == '-';
+    size_t signs = negative || (size && text.data[0] == '+');
 
     *cursor = 0;
-    for (size_t i = signs; i < text.size; i++) {
+    for (size_t i = signs; i < size; i++) {
         uint8_t digit = text.data[i] - '0';
 
         if (digit > 9 || *cursor > (UINT64_MAX - digit) / 10)
@@ -90,7 +92,7 @@ static bool parse_cursor(struct bytes text, uint64_t *cursor)
     }
     if (negative)
         *cursor = -*cursor;
-    return text.size > signs;
+    return size > signs || size == 0;
 }
 
 static bool read_scan_options(struct execution *x, struct scan_options *o)

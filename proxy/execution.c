@@ -108,13 +108,13 @@ void reply_verbatim(struct execution *x, struct bytes text)
     REPLY(x, resp_put_verbatim(out, text, x->session->resp));
 }
 
+/* EXEC that is refused ends the transaction all the same, and Redis says so. */
+#define EXEC_REFUSED "EXECABORT Transaction discarded because of:"
+
 void reply_wrong_arity(struct execution *x)
 {
-    /* EXEC ends the transaction all the same, and Redis says so. */
-    const char *code =
-        x->command->run == run_exec ? "EXECABORT Transaction discarded because of:" : "ERR";
-
-    reply_errorf(x, "%s wrong number of arguments for '%s' command", code, x->command->name);
+    reply_errorf(x, "%s wrong number of arguments for '%s' command",
+                 x->command->run == run_exec ? EXEC_REFUSED : "ERR", x->command->name);
 }
 
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value)
@@ -125,9 +125,31 @@ bool execution_integer(struct execution *x, uint32_t arg, int64_t *value)
     return false;
 }
 
+bool execution_database(struct execution *x, uint32_t arg)
+{
+    int64_t index;
+
+    if (!execution_integer(x, arg, &index))
+        return false;
+    if (index < INT32_MIN || index > INT32_MAX)
+        reply_errorf(x, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+                     INT32_MAX);
+    else if (index != 0)
+        reply_error(x, "ERR DB index is out of range");
+    else
+        return true;
+    return false;
+}
+
 int shown_size(struct bytes text, size_t max)
 {
     return (int)strnlen((const char *)text.data, text.size < max ? text.size : max);
+}
+
+/* The first line of a request that a page in a browser can send anywhere, or one of its headers. */
+static bool is_http(struct bytes name)
+{
+    return resp_word_is(name, "post") || resp_word_is(name, "host:");
 }
 
 static void reply_unknown(struct execution *x)
@@ -163,6 +185,10 @@ void reply_wrong_subcommand(struct execution *x)
 /* Whether the command can be run, or queued; an error is replied when not. */
 static bool is_valid(struct execution *x)
 {
+    if (!x->command && is_http(x->args[0])) {
+        x->session->foreign = x->session->ending = true;
+        return false;
+    }
     if (!x->command) {
         reply_unknown(x);
         return false;
@@ -183,7 +209,8 @@ static bool is_valid(struct execution *x)
     x->session->command = x->command;
     if (!x->session->stranger || x->command->flags & COMMAND_NO_AUTH)
         return true;
-    reply_error(x, "NOAUTH Authentication required.");
+    reply_errorf(x, "%sNOAUTH Authentication required.",
+                 x->command->run == run_exec ? EXEC_REFUSED " " : "");
     return false;
 }
 

@@ -58,4 +58,7 @@ bool execution_set_name(struct execution *x, struct bytes name);
 /* A range of int64: "ERR value is not an integer or out of range" is replied when it is none. */
 bool execution_integer(struct execution *x, uint32_t arg, int64_t *value);
 
+/* Likewise a database's number, of which there is 0 alone. */
+bool execution_database(struct execution *x, uint32_t arg);
+
 #endif

@@ -13,7 +13,9 @@ void session_reset(struct session *s)
     s->texts[SESSION_NAME] = NULL;
     s->resp = 2;
     s->any_replica = s->no_evict = false;
-    s->reply_off = s->skip_next = s->silent = false;
+    /* Its own reply is given, but where CLIENT REPLY SKIP was the command before. */
+    s->silent = s->silent && !s->reply_off;
+    s->reply_off = s->skip_next = false;
 }
 
 void session_destroy(struct session *s)

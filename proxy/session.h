@@ -46,6 +46,7 @@ struct session {
     bool ending;         /* reads no more commands; closed when everything is answered */
     bool broken;         /* out of memory: a reply is lost, so it is closed at once */
     bool stranger;       /* it has to log in first */
+    bool foreign;        /* it speaks HTTP: its replies end here */
     bool suspended;      /* its command comes again when its errand is done */
     bool reply_off;      /* CLIENT REPLY OFF */
     bool skip_next;      /* CLIENT REPLY SKIP: the next command's reply goes nowhere */

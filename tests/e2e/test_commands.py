@@ -57,6 +57,8 @@ BINARY_CASES = {
     "binary": [("SET", "{}", bytes(range(256))), ("GET", "{}"), ("APPEND", "{}", b"\r\n"), ("STRLEN", "{}")],
     "binary_key": [("SET", b"{}\0\r\n\xff", "v"), ("GET", b"{}\0\r\n\xff"), ("MGET", b"{}\0\r\n\xff", b"{}\0")],
     "empty_value": [("SET", "{}", ""), ("GET", "{}"), ("STRLEN", "{}"), ("APPEND", "{}", ""), ("INCR", "{}")],
+    "copy_database": [("COPY", "{}1", "{}1", "DB", number) for number in INTEGERS if number != "0"],
+    "scan_cursor": [("SCAN", cursor, "MATCH", "no such key", "COUNT", "1000000") for cursor in ("", "0\0", "\0a", "+0", "-0", " 0", "-")],
     "append_nothing": [("APPEND", "{}", ""), ("EXISTS", "{}"), ("GET", "{}")],
     "empty_name": [("",), ("", "a")],
     "name_with_binary": [(b"NON\0SENSE", b"\0\xff"), (b"NON\r\nSENSE", b"a\r\nb")],
@@ -237,6 +239,21 @@ def test_resp3(both):
     for client in both:
         assert client.ask("HELLO", "2").startswith(b"*14\r\n")
     compare(both, [("GET", "none"), ("MGET", "none"), ("HELLO", "3", "SETNAME", "a b"), ("GET", "none")])
+
+
+@pytest.mark.parametrize("line", [b"POST / HTTP/1.1", b"post x", b"Host: 127.0.0.1"], ids=str)
+def test_http(both, line):
+    """A page in a browser can send this to any port: the commands in its body are not run."""
+    for client in both:
+        client.send(array("DEL", "http:a"))
+        assert client.reply()[:1] == b":"
+        client.send(line + b"\r\n" + array("SET", "http:a", "1"))
+        assert client.rest() == b""
+
+
+def test_http_leaves_nothing(both):
+    for client in both:
+        assert client.ask("GET", "http:a") == b"$-1\r\n"
 
 
 # What differs, and why

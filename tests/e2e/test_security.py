@@ -83,7 +83,10 @@ def test_nothing_without_a_login(guarded):
             assert client.ask(*command) == NOAUTH
         assert client.ask("NONSENSE").startswith(b"-ERR unknown command")
         assert client.ask("GET").startswith(b"-ERR wrong number of arguments")
-        assert client.ask("HELLO", "3").startswith(b"-NOAUTH HELLO must be called with the client already")
+        assert client.ask("HELLO", "3").startswith(
+            b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option"
+        )
+        assert client.ask("EXEC") == b"-EXECABORT Transaction discarded because of: " + NOAUTH[1:]
         assert client.ask("AUTH", "a", "b", "c") == b"-ERR syntax error\r\n"
         assert client.ask("AUTH", "wrong") == WRONGPASS
         assert client.ask("GET", "a") == NOAUTH
