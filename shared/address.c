@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 
 static const char *port_check(struct bytes text, uint16_t *port)
 {
@@ -186,6 +188,12 @@ static int address_copy(struct bytes address, char **host, uint16_t *port)
         return RK_NOMEM;
     *port = number;
     return 0;
+}
+
+const char *address_text(const char *host, uint16_t port, char to[ADDRESS_TEXT_SIZE])
+{
+    snprintf(to, ADDRESS_TEXT_SIZE, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+    return to;
 }
 
 int address_split(const char *address, char **host, uint16_t *port)

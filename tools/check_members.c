@@ -1,4 +1,5 @@
 /* Of 'ringctl check': the members of a ring, each alone, and what they have in common. */
+#include "shared/address.h"
 #include "shared/error.h"
 #include "tools/check.h"
 #include <inttypes.h>
@@ -46,9 +47,8 @@ static void put_lost(const struct check *k, uint32_t i, bool in_its_place, char 
 {
     const struct ring *ring = k->survey.ring;
     const struct ring_member *m = &ring->members[i];
-    char port[8];
+    char at[ADDRESS_TEXT_SIZE];
 
-    snprintf(port, sizeof(port), "%u", m->port);
     if (takes_majority(k, i))
         snprintf(text, size,
                  "the others are no majority of all that it has: see doc/operations.md, \"The data "
@@ -58,8 +58,8 @@ static void put_lost(const struct check *k, uint32_t i, bool in_its_place, char 
     else if (ring->change && !(m->flags & RING_MEMBER_TARGET))
         snprintf(text, size, "ringctl resume, which goes on without it");
     else
-        snprintf(text, size, "ringctl replace %s NEW=%s:%s%s", m->name,
-                 in_its_place ? m->host : "HOST", in_its_place ? port : "PORT",
+        snprintf(text, size, "ringctl replace %s NEW=%s%s", m->name,
+                 in_its_place ? address_text(m->host, m->port, at) : "HOST:PORT",
                  ring->change ? ", once the change has ended (ringctl resume)" : "");
 }
 
@@ -102,14 +102,13 @@ static void check_down(struct check *k, uint32_t i)
 {
     const struct ring_member *m = &k->survey.ring->members[i];
     struct bytes body;
-    char mend[FINDING_SIZE], lost[FINDING_SIZE / 2], port[8] = "";
+    char mend[FINDING_SIZE], lost[FINDING_SIZE / 2], at[ADDRESS_TEXT_SIZE];
     int error = fleet_answer(k->survey.fleet, k->survey.nodes[i], &body);
     const struct way *way = find_way(error);
 
     put_lost(k, i, error == RK_MEMBER, lost, sizeof(lost));
-    if (error != RK_NOTFOUND)
-        snprintf(port, sizeof(port), ":%u", m->port);
-    snprintf(mend, sizeof(mend), "%s%s%s%s%s%s", way->before, m->host, port, way->behind,
+    snprintf(mend, sizeof(mend), "%s%s%s%s%s", way->before,
+             error == RK_NOTFOUND ? m->host : address_text(m->host, m->port, at), way->behind,
              way->maybe_lost ? "; if its data is lost: " : "", way->maybe_lost ? lost : "");
     check_find(k, mend, "%s is down: %s", m->name, fleet_why(k->survey.fleet, k->survey.nodes[i]));
 }

@@ -1,4 +1,5 @@
 /* ringctl init: makes the first ring of empty nodes. */
+#include "shared/address.h"
 #include "shared/error.h"
 #include "tools/fleet.h"
 #include "tools/member_spec.h"
@@ -65,7 +66,7 @@ static int read_option(struct init *init, const char *name, const char *value)
 static int add_member(struct init *init, const char *text)
 {
     struct ring_member *m = &init->members[init->count];
-    char why[WHY_SIZE];
+    char why[WHY_SIZE], at[ADDRESS_TEXT_SIZE];
 
     if (init->count == MEMBERS_MAX)
         return control_usage(&command_init, "a ring has at most %d members", MEMBERS_MAX);
@@ -75,8 +76,9 @@ static int add_member(struct init *init, const char *text)
         if (strcmp(init->members[i].name, m->name) == 0)
             return control_usage(&command_init, "the name %s is given twice", m->name);
         if (strcmp(init->members[i].host, m->host) == 0 && init->members[i].port == m->port)
-            return control_usage(&command_init, "%s and %s have the same address %s:%u",
-                                 init->members[i].name, m->name, m->host, m->port);
+            return control_usage(&command_init, "%s and %s have the same address %s",
+                                 init->members[i].name, m->name,
+                                 address_text(m->host, m->port, at));
     }
     init->count++;
     return 0;

@@ -1,4 +1,5 @@
 /* ringctl locate KEY */
+#include "shared/address.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
 #include "tools/survey.h"
@@ -105,8 +106,9 @@ static void print_text(const struct place *p)
            p->position, p->partition, ring_partitions(p->ring), p->ring->epoch);
     for (uint16_t i = 0; i < p->set->count; i++) {
         const struct ring_member *m = replica(p, i);
+        char at[ADDRESS_TEXT_SIZE];
 
-        printf("  %u  %s  %s:%u%s%s  ", i + 1, m->name, m->host, m->port,
+        printf("  %u  %s  %s%s%s  ", i + 1, m->name, address_text(m->host, m->port, at),
                m->zone[0] ? "  zone " : "", m->zone);
         if (p->replicas[i].down)
             printf("DOWN");
@@ -132,9 +134,10 @@ static void print_json(const struct place *p)
            p->position, p->partition, ring_partitions(p->ring), p->ring->epoch);
     for (uint16_t i = 0; i < p->set->count; i++) {
         const struct ring_member *m = replica(p, i);
+        char at[ADDRESS_TEXT_SIZE];
 
-        printf("%s{\"name\": \"%s\", \"address\": \"%s:%u\", \"zone\": \"%s\", \"state\": \"%s\"",
-               i ? ", " : "", m->name, m->host, m->port, m->zone,
+        printf("%s{\"name\": \"%s\", \"address\": \"%s\", \"zone\": \"%s\", \"state\": \"%s\"",
+               i ? ", " : "", m->name, address_text(m->host, m->port, at), m->zone,
                p->replicas[i].down        ? "down"
                : leads(p, i)              ? "leads"
                : p->replicas[i].leader[0] ? "follows"

@@ -1,4 +1,5 @@
 /* ringctl metrics: the numbers of ring and nodes in the text form that Prometheus reads. */
+#include "shared/address.h"
 #include "tools/survey.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,10 +38,11 @@ static void print_members(const struct survey *s)
 {
     for (uint32_t i = 0; i < s->ring->member_count; i++) {
         const struct ring_member *m = &s->ring->members[i];
+        char at[ADDRESS_TEXT_SIZE];
 
         printf("ringkv_node_up{");
         print_label("node", bytes_from(m->name));
-        printf(",address=\"%s:%u\",", m->host, m->port);
+        printf(",address=\"%s\",", address_text(m->host, m->port, at));
         print_label("zone", bytes_from(m->zone));
         putchar(',');
         print_label("version", status_text(s->texts[i], "version"));

@@ -1,4 +1,5 @@
 /* ringctl status: the ring's members, and what each tells about itself. */
+#include "shared/address.h"
 #include "tools/change_run.h"
 #include "tools/headway.h"
 #include "tools/human.h"
@@ -26,11 +27,10 @@ static const char *state(const struct survey *s, uint32_t i)
 static void print_member(const struct survey *s, uint32_t i)
 {
     const struct ring_member *m = &s->ring->members[i];
-    char address[HOST_SIZE_MAX + 8], live[HUMAN_SIZE], files[HUMAN_SIZE], log[HUMAN_SIZE];
+    char address[ADDRESS_TEXT_SIZE], live[HUMAN_SIZE], files[HUMAN_SIZE], log[HUMAN_SIZE];
 
-    snprintf(address, sizeof(address), "%s:%u", m->host, m->port);
-    printf("%-12s %-21s %-8s %6u  %-6s", m->name, address, m->zone[0] ? m->zone : "-", m->weight,
-           state(s, i));
+    printf("%-12s %-21s %-8s %6u  %-6s", m->name, address_text(m->host, m->port, address),
+           m->zone[0] ? m->zone : "-", m->weight, state(s, i));
     if (!s->facts[i].up) {
         printf(" %s\n", fleet_why(s->fleet, s->nodes[i]));
         return;
@@ -127,10 +127,11 @@ static void print_json(const struct survey *s)
     printf(", \"members\": [");
     for (uint32_t i = 0; i < ring->member_count; i++) {
         const struct ring_member *m = &ring->members[i];
+        char address[ADDRESS_TEXT_SIZE];
 
-        printf("%s{\"name\": \"%s\", \"address\": \"%s:%u\", \"zone\": \"%s\", \"weight\": %u, "
+        printf("%s{\"name\": \"%s\", \"address\": \"%s\", \"zone\": \"%s\", \"weight\": %u, "
                "\"state\": \"%s\", \"joins\": %s, \"leaves\": %s",
-               i ? ", " : "", m->name, m->host, m->port, m->zone, m->weight,
+               i ? ", " : "", m->name, address_text(m->host, m->port, address), m->zone, m->weight,
                s->facts[i].up ? "up" : "down", m->flags & RING_MEMBER_CURRENT ? "false" : "true",
                m->flags & RING_MEMBER_TARGET ? "false" : "true");
         if (s->facts[i].up) {

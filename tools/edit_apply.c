@@ -1,4 +1,5 @@
 /* Edits on a ring → the members of the ring that would be right. */
+#include "shared/address.h"
 #include "shared/error.h"
 #include "tools/edit.h"
 #include "tools/plan.h"
@@ -52,16 +53,17 @@ static int append_member(struct draft *d, const struct ring_member *m)
                        "this cluster has had as many members as it may ever have");
     for (uint32_t i = 0; i < d->count; i++) {
         const struct ring_member *other = &d->members[i];
+        char at[ADDRESS_TEXT_SIZE];
 
         if (strcmp(other->name, m->name) == 0)
             return why_set(&d->why, RK_INVALID,
-                           "the name %s is taken, by the node at %s:%u; choose another name",
-                           m->name, other->host, other->port);
+                           "the name %s is taken, by the node at %s; choose another name", m->name,
+                           address_text(other->host, other->port, at));
         /* The machine of a dead node with an empty disk, say. */
         if (!d->leaves[i] && other->port == m->port && strcmp(other->host, m->host) == 0)
             return why_set(&d->why, RK_INVALID,
-                           "%s is at %s:%u already; %s needs an address of its own", other->name,
-                           m->host, m->port, m->name);
+                           "%s is at %s already; %s needs an address of its own", other->name,
+                           address_text(m->host, m->port, at), m->name);
     }
     d->members[d->count] = *m;
     d->members[d->count].number =
@@ -237,7 +239,7 @@ int edits_apply(const struct edits *e, const struct ring *now, struct ring **out
 static int edit_text(const struct edit *edit, char *to, size_t size)
 {
     const struct ring_member *m = &edit->node;
-    char weight[32] = "", zone[NAME_SIZE_MAX + 16] = "";
+    char weight[32] = "", zone[NAME_SIZE_MAX + 16] = "", at[ADDRESS_TEXT_SIZE];
 
     if (edit->kind == EDIT_REMOVE)
         return snprintf(to, size, "remove %s", edit->name);
@@ -246,7 +248,8 @@ static int edit_text(const struct edit *edit, char *to, size_t size)
     if (edit->kind == EDIT_REPLICAS)
         return snprintf(to, size, "set replicas=%u", edit->replicas);
     if (edit->kind == EDIT_REPLACE)
-        return snprintf(to, size, "replace %s %s=%s:%u", edit->name, m->name, m->host, m->port);
+        return snprintf(to, size, "replace %s %s=%s", edit->name, m->name,
+                        address_text(m->host, m->port, at));
     if (edit->kind == EDIT_SET) {
         if (edit->has_weight)
             snprintf(weight, sizeof(weight), " weight=%u", m->weight);
@@ -258,7 +261,8 @@ static int edit_text(const struct edit *edit, char *to, size_t size)
         snprintf(weight, sizeof(weight), " --weight %u", m->weight);
     if (m->zone[0])
         snprintf(zone, sizeof(zone), " --zone %s", m->zone);
-    return snprintf(to, size, "add %s=%s:%u%s%s", m->name, m->host, m->port, weight, zone);
+    return snprintf(to, size, "add %s=%s%s%s", m->name, address_text(m->host, m->port, at), weight,
+                    zone);
 }
 
 void edits_text(const struct edits *e, char *text, size_t size)

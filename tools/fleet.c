@@ -1,4 +1,5 @@
 #include "tools/fleet.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include <assert.h>
@@ -24,7 +25,7 @@ struct fleet_node {
     uint8_t identity[IDENTITY_SIZE];
     uint16_t shard;                 /* SHARD_FRONT: the node itself */
     uint8_t cluster[IDENTITY_SIZE]; /* of a shard */
-    char address[HOST_SIZE_MAX + 8];
+    char address[ADDRESS_TEXT_SIZE];
     enum node_state state;
     int fd;
     unsigned turn, addresses; /* which address of the name is tried, of how many */
@@ -152,7 +153,7 @@ static int add(struct fleet *f, const char *host, uint16_t port, const uint8_t *
                              .secret = f->secret,
                              .fd = -1};
     snprintf(n->host, sizeof(n->host), "%s", host);
-    snprintf(n->address, sizeof(n->address), "%s:%u", host, port);
+    address_text(host, port, n->address);
     if (identity)
         memcpy(n->identity, identity, IDENTITY_SIZE);
     return (int)f->count++;

@@ -1,4 +1,5 @@
 #include "tools/joining.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include <inttypes.h>
 #include <string.h>
@@ -22,16 +23,19 @@ static void ask(struct survey *s, uint32_t node)
 static int check_ringless(const struct survey *s, const struct ring_member *m,
                           const struct welcome *w)
 {
+    char at[ADDRESS_TEXT_SIZE];
+
+    address_text(m->host, m->port, at);
     if (w->epoch == 0)
         return EXIT_DONE;
     if (memcmp(w->cluster, s->ring->cluster, IDENTITY_SIZE) != 0)
-        return control_fail("%s: the node at %s:%u belongs to another cluster; start an empty one "
+        return control_fail("%s: the node at %s belongs to another cluster; start an empty one "
                             "there, with a data folder of its own",
-                            m->name, m->host, m->port);
-    return control_fail("%s: the node at %s:%u was in this ring before (it has epoch %" PRIu64
+                            m->name, at);
+    return control_fail("%s: the node at %s was in this ring before (it has epoch %" PRIu64
                         "), and what it has is old; stop it, empty its data folder, start it and "
                         "try again",
-                        m->name, m->host, m->port, w->epoch);
+                        m->name, at, w->epoch);
 }
 
 /* Two versions side by side may not understand each other: the first member that is up sets it. */
@@ -58,10 +62,11 @@ static int check_stranger(const struct survey *s, const struct ring *next, uint3
 {
     const struct ring_member *m = &next->members[index];
     int known = ring_member_by_identity(s->ring, m->identity);
+    char at[ADDRESS_TEXT_SIZE];
 
     if (known >= 0)
-        return control_fail("%s: the node at %s:%u is the ring's member %s", m->name, m->host,
-                            m->port, s->ring->members[known].name);
+        return control_fail("%s: the node at %s is the ring's member %s", m->name,
+                            address_text(m->host, m->port, at), s->ring->members[known].name);
     for (uint32_t i = 0; i < index; i++)
         if (memcmp(next->members[i].identity, m->identity, IDENTITY_SIZE) == 0)
             return control_fail("%s and %s are the same node", next->members[i].name, m->name);

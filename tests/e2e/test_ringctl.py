@@ -332,6 +332,41 @@ def test_cancelled_by_another(ring):
     assert process.returncode == 1 and "cancelled" in output, output
 
 
+def test_cancelled_change_cannot_end(ring):
+    """With one replica a partition goes back to one node: it is said that only that one ends it."""
+    assert ring.ringctl("set", "replicas=1", "--yes").returncode == 0
+    seen = []
+
+    def on(kind):
+        seen.append(kind)
+        return "drop" if kind == PREPARE and seen.count(PREPARE) > 9 else None
+
+    for node in ring.nodes:
+        node.on = on
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    wait_for(lambda: 0 < ring.status().get("change", {}).get("partitions_moved", 0), "some to have moved")
+    wait_for(lambda: seen.count(PREPARE) > 9, "it to stand still")
+    process.kill()
+    process.communicate()
+    for node in ring.nodes:
+        node.on = lambda kind: None
+        node.ready = False
+    process = ring.start("cancel")
+    wait_for(lambda: ring.status()["change"]["cancelled"], "the change to be cancelled")
+    for node in ring.nodes[:3]:
+        node.stop()
+    line = ""
+    while "are no majority; start it with its data" not in line:
+        line = process.stdout.readline()
+        assert line, "it ended"
+    for node in ring.nodes[:3]:
+        node.start()
+    for node in ring.nodes:
+        node.ready = True
+    output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
+    assert process.returncode == 0 and "cancelled" in output, output
+
+
 def test_disk_full(ring):
     """Nodes that cannot write down what they promise: it is said, and that nothing was begun."""
     for node in ring.nodes[1:3]:

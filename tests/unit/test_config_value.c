@@ -352,6 +352,17 @@ static void test_split_and_next(void **state)
     assert_int_equal(address_split("h:0", &host, &port), RK_INVALID);
 }
 
+static void test_address_text(void **state)
+{
+    char text[ADDRESS_TEXT_SIZE], longest[HOST_SIZE_MAX + 1] = "";
+
+    (void)state;
+    assert_string_equal(address_text("10.0.0.1", 7400, text), "10.0.0.1:7400");
+    assert_string_equal(address_text("::1", 1, text), "[::1]:1");
+    memset(longest, ':', HOST_SIZE_MAX);
+    assert_int_equal(strlen(address_text(longest, 65535, text)), sizeof(text) - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_address_host_length),
         cmocka_unit_test(test_address_lists),
+        cmocka_unit_test(test_address_text),
         cmocka_unit_test(test_too_many_addresses),
         cmocka_unit_test(test_split_and_next),
     };

@@ -47,7 +47,7 @@ static void test_words(void **state)
     assert_true(e.list[5].has_weight && e.list[5].has_zone);
     assert_int_equal(e.list[6].replicas, 5);
     edits_text(&e, text, sizeof(text));
-    assert_string_equal(text, "add n4=10.0.0.4:7400 --weight 2 --zone east; add n5=::1:7400 "
+    assert_string_equal(text, "add n4=10.0.0.4:7400 --weight 2 --zone east; add n5=[::1]:7400 "
                               "--weight 3 --zone west; remove n1; remove n2; replace n3 n6=h:1; "
                               "set n7 weight=5 zone=z; set replicas=5; rebalance");
     for (size_t size = 8; size < sizeof(text); size++) {
