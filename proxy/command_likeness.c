@@ -29,7 +29,7 @@ static const struct {
     {"flushdb", "partition by partition; ASYNC has no effect"},
     {"hello", "the proxy's version, id and mode"},
     {"info", "of the proxy that answers; another set of fields"},
-    {"keys", "as many as client_output has room for"},
+    {"keys", "as many as half of client_output has room for"},
     {"lastsave", "the present time"},
     {"latency|doctor", "other words"},
     {"latency|histogram", "of the proxy that answers, nodes included; no steps under 1 ms"},

@@ -1,5 +1,4 @@
 #include "shared/ring_check.h"
-#include "shared/error.h"
 #include "shared/reason.h"
 #include <stdlib.h>
 
