@@ -50,9 +50,10 @@ static void put_lost(const struct check *k, uint32_t i, bool in_its_place, char 
     char at[ADDRESS_TEXT_SIZE];
 
     if (takes_majority(k, i))
-        snprintf(text, size,
-                 "the others are no majority of all that it has: see doc/operations.md, \"The data "
-                 "of a majority are lost\"");
+        snprintf(
+            text, size,
+            "partitions of it have no majority without it, see doc/operations.md, \"The data of "
+            "a majority are lost\"");
     else if (ring->change && !(m->flags & RING_MEMBER_CURRENT))
         snprintf(text, size, "ringctl cancel, and add it anew");
     else if (ring->change && !(m->flags & RING_MEMBER_TARGET))

@@ -187,8 +187,8 @@ static int follow(struct verification *v, struct result *r)
 static int conclude(const struct verification *v, const struct result *r)
 {
     if (v->json) {
-        printf("], \"compared\": %" PRIu64 ", \"left_out\": %" PRIu64 ", \"differ\": %" PRIu64
-               ", \"repaired\": %" PRIu64 "}\n",
+        printf("], \"complete\": true, \"compared\": %" PRIu64 ", \"left_out\": %" PRIu64
+               ", \"differ\": %" PRIu64 ", \"repaired\": %" PRIu64 "}\n",
                r->compared, r->left_out, r->differ, v->repair ? r->differ : 0);
     } else {
         if (r->differ > v->printed)
@@ -223,10 +223,13 @@ static int run(const struct control *c, int argc, char **argv)
         code = ask(&v, VERIFY_BEGIN | (v.repair ? VERIFY_REPAIR : 0), &r);
     if (!code && v.json)
         printf("{\"differences\": [");
-    if (!code)
+    if (!code) {
         code = follow(&v, &r);
-    if (!code)
-        code = conclude(&v, &r);
+        if (!code)
+            code = conclude(&v, &r);
+        else if (v.json)
+            puts("], \"complete\": false}");
+    }
     survey_close(&v.survey);
     return code;
 }

@@ -286,7 +286,10 @@ static enum decision decide(struct decide *d, struct bytes own, char *why, size_
         return conclude(d, why, why_size);
     if (d->propose.state == PROPOSE_STALE && survey_fetch_ring(d->s, d->newer_from) == 0)
         return DECIDED_OTHER;
-    if (d->propose.state == PROPOSE_OVERTAKEN)
+    if (d->propose.state == PROPOSE_STALE)
+        snprintf(why, why_size, "%s has a newer ring, which cannot be fetched from it: %s",
+                 fleet_address(d->s->fleet, d->newer_from), fleet_why(d->s->fleet, d->newer_from));
+    else if (d->propose.state == PROPOSE_OVERTAKEN)
         snprintf(why, why_size,
                  "another ringctl is changing the ring at the same moment: let it end");
     else

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { UNKNOWN_MS = 10000 };
+
 enum node_state { CLOSED, CONNECTING, GREETING, READY };
 
 struct fleet_node {
@@ -29,6 +31,8 @@ struct fleet_node {
     enum node_state state;
     int fd;
     unsigned turn, addresses; /* which address of the name is tried, of how many */
+    int unknown;              /* getaddrinfo's error, while the name is not known, */
+    int64_t unknown_until_ms; /* and when it is looked up again */
     struct buf out, in;
     const struct secret *secret;
     struct handshake handshake;
@@ -198,6 +202,10 @@ __attribute__((format(printf, 3, 4))) static void fail(struct fleet_node *n, int
     va_start(args, format);
     vsnprintf(n->why + size, sizeof(n->why) - (size_t)size, format, args);
     va_end(args);
+    /* What others say goes to a terminal. */
+    for (char *at = n->why; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
     n->error = error;
     n->pending = false;
     disconnect(n);
@@ -240,16 +248,27 @@ static int connect_to(struct fleet_node *n, const struct addrinfo *to)
     return connect(n->fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
+/* A name that is not known is not looked up in every round: each time may take seconds. */
+static int look_up(struct fleet_node *n, struct addrinfo **found)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    char service[8];
+
+    if (n->unknown && fleet_now_ms() < n->unknown_until_ms)
+        return n->unknown;
+    snprintf(service, sizeof(service), "%u", n->port);
+    n->unknown = getaddrinfo(n->host, service, &hints, found);
+    n->unknown_until_ms = fleet_now_ms() + UNKNOWN_MS;
+    return n->unknown;
+}
+
 /* Begins a connection to the address whose turn it is. */
 static void begin_connect(struct fleet_node *n)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
+    struct addrinfo *found;
     const struct addrinfo *to;
-    char service[8];
-    int error;
+    int error = look_up(n, &found);
 
-    snprintf(service, sizeof(service), "%u", n->port);
-    error = getaddrinfo(n->host, service, &hints, &found);
     if (error) {
         fail(n, RK_NOTFOUND, "%s", gai_strerror(error));
         return;
