@@ -455,19 +455,6 @@ void tree_expect(struct tree *t, const struct bytes *keys, size_t count)
         tree_pages_go_ahead(&t->pages, keys, count);
 }
 
-int tree_state(struct tree *t, uint32_t partition, struct bytes *out)
-{
-    uint8_t bytes[TREE_STATE_KEY_SIZE];
-    MDB_val key = {sizeof(bytes), bytes}, value;
-    int result = begin_reading(t);
-
-    tree_state_key(partition, bytes);
-    if (!result)
-        result = mdb_get(t->reader, t->states, &key, &value);
-    return result ? tree_error(result)
-                  : tree_state_read(partition, bytes_of(value.mv_data, value.mv_size), out);
-}
-
 /* Said once: the same page would be met again and again. */
 static void tell_damaged(struct tree *t, uint64_t page, const char *what)
 {
@@ -478,13 +465,11 @@ static void tell_damaged(struct tree *t, uint64_t page, const char *what)
 }
 
 /* Where a table of a read transaction begins. */
-static int find_table(struct tree_cursor *c, MDB_txn *txn, MDB_dbi which, struct tree_table *out)
+static int find_table(struct tree_cursor *c, MDB_txn *txn, const char *table,
+                      struct tree_table *out)
 {
     struct tree *t = c->tree;
-    bool expiry = which == t->expiry;
-    MDB_val name = {expiry ? sizeof(TREE_EXPIRY_NAME) - 1 : sizeof(TREE_RECORDS_NAME) - 1,
-                    expiry ? TREE_EXPIRY_NAME : TREE_RECORDS_NAME};
-    MDB_val row;
+    MDB_val name = {strlen(table), (void *)table}, row;
 
     if (mdb_get(txn, t->tables, &name, &row) != 0 || !tree_file_of(t, &c->file))
         return RK_IO;
@@ -496,11 +481,20 @@ static int find_table(struct tree_cursor *c, MDB_txn *txn, MDB_dbi which, struct
 
 int tree_cursor_open(struct tree_cursor *c, struct tree *t, MDB_txn *txn, MDB_dbi table)
 {
+    const struct {
+        MDB_dbi table;
+        const char *name;
+        size_t key_size_max;
+    } tables[] = {{t->records, TREE_RECORDS_NAME, STORE_KEY_SIZE_MAX},
+                  {t->expiry, TREE_EXPIRY_NAME, EXPIRY_KEY_SIZE_MAX},
+                  {t->states, TREE_STATES_NAME, TREE_STATE_KEY_SIZE}};
+    int error = txn ? 0 : tree_error(begin_reading(t)), i = 0;
     struct tree_table found;
-    int error = txn ? 0 : tree_error(begin_reading(t));
 
+    while (tables[i].table != table)
+        i++;
     c->tree = t;
-    c->key_size_max = table == t->expiry ? EXPIRY_KEY_SIZE_MAX : STORE_KEY_SIZE_MAX;
+    c->key_size_max = tables[i].key_size_max;
     c->lmdb = NULL;
     if (error)
         return RK_IO;
@@ -508,7 +502,7 @@ int tree_cursor_open(struct tree_cursor *c, struct tree *t, MDB_txn *txn, MDB_db
         txn = t->reader;
     if (!t->pages_known)
         return mdb_cursor_open(txn, table, &c->lmdb) == 0 ? 0 : RK_IO;
-    error = find_table(c, txn, table, &found);
+    error = find_table(c, txn, tables[i].name, &found);
     if (!error)
         tree_scan_begin(&c->scan, &c->file, found, c->key_size_max);
     return error;
@@ -556,6 +550,22 @@ int tree_cursor_move(struct tree_cursor *c, const struct bytes *from, struct byt
         return error;
     tell_damaged(c->tree, c->scan.damaged_page, c->scan.damage);
     return RK_IO;
+}
+
+int tree_state(struct tree *t, uint32_t partition, struct bytes *out)
+{
+    uint8_t bytes[TREE_STATE_KEY_SIZE];
+    struct bytes wanted = bytes_of(bytes, sizeof(bytes)), key, row;
+    struct tree_cursor cursor;
+    int error = tree_cursor_open(&cursor, t, NULL, t->states);
+
+    tree_state_key(partition, bytes);
+    if (!error)
+        error = tree_cursor_move(&cursor, &wanted, &key, &row);
+    tree_cursor_close(&cursor);
+    if (error)
+        return error;
+    return bytes_equal(key, wanted) ? tree_state_read(partition, row, out) : RK_NOTFOUND;
 }
 
 uint64_t tree_file_bytes(const struct tree *t)

@@ -52,6 +52,8 @@ int tree_get(struct tree *t, struct bytes key, struct store_record *out);
 
 /* Whether there is one that can be read, without a look at its checksum: for what is not told. */
 bool tree_peek(struct tree *t, struct bytes key, struct store_record *out);
+
+/* The state row of a partition. 0, RK_NOTFOUND, RK_CORRUPT, RK_IO. */
 int tree_state(struct tree *t, uint32_t partition, struct bytes *out);
 
 /* Says that these keys, at most STORE_EXPECTED_MAX, will be read in a moment. */
@@ -70,8 +72,8 @@ struct tree_cursor {
     MDB_cursor *lmdb; /* instead, where the format of the pages is not known */
 };
 
-/* In records or expiry; `txn` NULL: in the shard's read transaction, which is begun. 0 or RK_IO; to
- * be closed in any case, before the transaction ends. */
+/* In records, expiry or states; `txn` NULL: in the shard's read transaction, which is begun. 0 or
+ * RK_IO; to be closed in any case, before the transaction ends. */
 int tree_cursor_open(struct tree_cursor *c, struct tree *t, MDB_txn *txn, MDB_dbi table);
 void tree_cursor_close(struct tree_cursor *c);
 
