@@ -84,7 +84,7 @@ static int run(const struct control *c, int argc, char **argv)
 }
 
 const struct control_command command_cancel = {
-    "cancel", "[--rate MB/s]", "Takes the change that is under way back, to the ring as it was.",
+    "cancel", "[--rate MB/S]", "Takes the change that is under way back, to the ring as it was.",
     "Partitions that have moved move back, as safely as they came; the others stay. A dead member\n"
     "is waited for ten seconds, and can be replaced when that is done. Interrupted, 'ringctl\n"
     "resume' goes on with it. A node that was to be added needs an empty data folder before it "

@@ -50,7 +50,7 @@ static int run(const struct control *c, int argc, char **argv)
 }
 
 const struct control_command command_resume = {
-    "resume", "[--rate MB/s]", "Goes on with a change that was paused or interrupted.",
+    "resume", "[--rate MB/S]", "Goes on with a change that was paused or interrupted.",
     "What was done stays done. It runs on any machine that reaches the nodes, and does no harm\n"
     "while another ringctl is at the same change. When nothing is being changed, it only gives "
     "the\n"

@@ -51,8 +51,9 @@ static void print_help(FILE *to)
 
 static void print_command_help(const struct control_command *command, FILE *to)
 {
-    fprintf(to, "Usage: ringctl [--nodes HOST:PORT,...] [--json] %s %s\n\n%s\n\n%s", command->name,
-            command->arguments, command->summary, command->details);
+    fprintf(to, "Usage: ringctl [--nodes HOST:PORT,...] [--json] %s%s%s\n\n%s\n\n%s", command->name,
+            command->arguments[0] ? " " : "", command->arguments, command->summary,
+            command->details);
 }
 
 int control_usage(const struct control_command *command, const char *format, ...)

@@ -3,12 +3,13 @@
 import itertools
 import random
 import shutil
+import signal
 import socketserver
 import subprocess
 import threading
 
 import pytest
-from harness import HOST, ROOT, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
+from harness import HOST, ROOT, PortBlock, RawClient, SANITIZE, array, bulk, elements, patiently, run, wait_for
 from test_failover import behind
 
 KEYS = 300 if SANITIZE else 3000
@@ -167,6 +168,20 @@ def test_a_key_that_never_rests():
     assert (done.returncode, done.stderr) == (0, "1 keys saved\n")
     words = done.stdout.split()
     assert words[words.index("key") + 2] == words[words.index("PXAT") + 2]
+
+
+def test_nobody_there(tmp_path):
+    """It is said for whom it waits, before it gives up; interrupted, it says what became of the file."""
+    ports = PortBlock()
+    path = tmp_path / "dump"
+    process = subprocess.Popen([str(ROOT / "tools/ringdump"), "save", str(path), "--port", str(ports.base)],
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert "Connection refused; trying on for" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=patiently(30))
+    ports.release()
+    assert (process.returncode, errors) == (1, "ringdump: interrupted; nothing was saved\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 2000, -1])

@@ -486,6 +486,24 @@ def test_watch(ring):
     process.stdout.close()
 
 
+def test_watch_of_what_nobody_drives(ring):
+    """Whoever watches is told after a while that nothing moves, and what goes on with it."""
+    for node in ring.nodes:
+        node.ready = False
+    process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
+    wait_for(lambda: "change" in ring.status(), "the change to begin")
+    process.kill()
+    process.communicate()
+    watcher = ring.start("--json", "status", "--watch")
+    line = ""
+    while "'ringctl resume' goes on with it" not in line:
+        line = watcher.stdout.readline()
+        assert line, "it ended"
+    assert json.loads(line)["waiting"].startswith("does not move")
+    watcher.kill()
+    watcher.communicate()
+
+
 def test_waits_for_the_new_node(ring):
     """The node that joins dies: the line says so; it comes back, and all goes on."""
     for node in ring.nodes:
