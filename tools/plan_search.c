@@ -1,5 +1,6 @@
 #include "tools/plan_search.h"
 #include "shared/error.h"
+#include "tools/plan_exchange.h"
 #include "tools/plan_first.h"
 #include "tools/plan_places.h"
 #include <stdlib.h>
@@ -33,38 +34,14 @@ struct search {
 };
 
 /* Whether to stay where an exchange has led to. */
-static bool accepted(struct search *w, int64_t cost_before)
+static bool accepted(void *search, int64_t cost_before)
 {
+    struct search *w = search;
     int64_t cost = w->state->cost;
 
     if (cost < w->record)
         w->record = cost;
     return cost <= cost_before || cost <= w->record + w->slack;
-}
-
-static void try_swap(struct search *w, uint32_t a, uint32_t b)
-{
-    struct plan_state *s = w->state;
-    int64_t cost = s->cost;
-
-    if (s->owners[a] == s->owners[b])
-        return;
-    plan_state_swap(s, a, b);
-    if (!accepted(w, cost))
-        plan_state_swap(s, a, b);
-}
-
-static void try_give(struct search *w, uint32_t partition, uint16_t taker)
-{
-    struct plan_state *s = w->state;
-    uint16_t owner = s->owners[partition];
-    int64_t cost = s->cost;
-
-    if (owner == taker || s->owned[owner] <= s->shares->primaries[owner].low)
-        return;
-    plan_state_assign(s, partition, taker);
-    if (!accepted(w, cost))
-        plan_state_assign(s, partition, owner);
 }
 
 static void try_one(struct search *w)
@@ -79,18 +56,18 @@ static void try_one(struct search *w)
     case 0:
     case 1:
     case 2:
-        try_swap(w, a, (a + 1 + (uint32_t)(other % (2u * s->replicas))) & mask);
+        plan_try_swap(s, a, (a + 1 + (uint32_t)(other % (2u * s->replicas))) & mask, accepted, w);
         break;
     case 3:
     case 4:
     case 5:
-        try_swap(w, a, plan_places_near(&w->places, s, other));
+        plan_try_swap(s, a, plan_places_near(&w->places, s, other), accepted, w);
         break;
     case 6:
-        try_swap(w, a, (uint32_t)other & mask);
+        plan_try_swap(s, a, (uint32_t)other & mask, accepted, w);
         break;
     default:
-        try_give(w, a, s->owners[plan_places_near(&w->places, s, other)]);
+        plan_try_give(s, a, s->owners[plan_places_near(&w->places, s, other)], accepted, w);
     }
 }
 

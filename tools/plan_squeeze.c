@@ -1,5 +1,6 @@
 #include "tools/plan_squeeze.h"
 #include "shared/error.h"
+#include "tools/plan_exchange.h"
 #include "tools/plan_first.h"
 #include "tools/plan_places.h"
 
@@ -31,42 +32,18 @@ struct squeeze {
     struct plan_places places;
     uint64_t tries;
     int64_t heat;
-    uint16_t *best; /* the owners with the fewest moves, and of those with the least cost */
+    uint64_t chance; /* the present step's, in 2^-CHANCE_BITS */
+    uint16_t *best;  /* the owners with the fewest moves, and of those with the least cost */
     uint64_t best_moved;
     int64_t best_cost;
 };
 
-static bool heat_accepts(const struct squeeze *w, int64_t cost_before, uint64_t random)
+static bool heat_accepts(void *search, int64_t cost_before)
 {
+    const struct squeeze *w = search;
     int64_t more = w->state->cost - cost_before;
-    uint64_t chance = random >> (64 - CHANCE_BITS);
 
-    return more <= 0 || (more << 2 * UNIT_BITS) <= w->heat * minus_ln[chance];
-}
-
-static void squeeze_swap(struct squeeze *w, uint32_t a, uint32_t b, uint64_t random)
-{
-    struct plan_state *s = w->state;
-    int64_t cost = s->cost;
-
-    if (s->owners[a] == s->owners[b])
-        return;
-    plan_state_swap(s, a, b);
-    if (!heat_accepts(w, cost, random))
-        plan_state_swap(s, a, b);
-}
-
-static void squeeze_give(struct squeeze *w, uint32_t partition, uint16_t taker, uint64_t random)
-{
-    struct plan_state *s = w->state;
-    uint16_t owner = s->owners[partition];
-    int64_t cost = s->cost;
-
-    if (owner == taker || s->owned[owner] <= s->shares->primaries[owner].low)
-        return;
-    plan_state_assign(s, partition, taker);
-    if (!heat_accepts(w, cost, random))
-        plan_state_assign(s, partition, owner);
+    return more <= 0 || (more << 2 * UNIT_BITS) <= w->heat * minus_ln[w->chance];
 }
 
 /* Anywhere too: where nothing moves yet, one move may make one unnecessary that leads elsewhere. */
@@ -74,30 +51,31 @@ static void squeeze_once(struct squeeze *w)
 {
     struct plan_state *s = w->state;
     uint64_t random = plan_mix(w->tries, 1), other = plan_mix(w->tries, 2);
-    uint64_t chance = plan_mix(w->tries, 3);
     uint32_t mask = s->partitions - 1, a = plan_places_near(&w->places, s, random);
     uint32_t step = 1 + (uint32_t)(other % (2u * s->replicas));
 
+    w->chance = plan_mix(w->tries, 3) >> (64 - CHANCE_BITS);
     w->tries++;
     s->work++;
     switch (other >> 61) {
     case 0:
     case 1:
-        squeeze_swap(w, a, (a + step) & mask, chance);
+        plan_try_swap(s, a, (a + step) & mask, heat_accepts, w);
         break;
     case 2:
     case 3:
     case 4:
-        squeeze_swap(w, a, plan_places_near(&w->places, s, other), chance);
+        plan_try_swap(s, a, plan_places_near(&w->places, s, other), heat_accepts, w);
         break;
     case 5:
-        squeeze_swap(w, (uint32_t)random & mask, ((uint32_t)random + step) & mask, chance);
+        plan_try_swap(s, (uint32_t)random & mask, ((uint32_t)random + step) & mask, heat_accepts,
+                      w);
         break;
     case 6:
-        squeeze_swap(w, a, (uint32_t)other & mask, chance);
+        plan_try_swap(s, a, (uint32_t)other & mask, heat_accepts, w);
         break;
     default:
-        squeeze_give(w, a, s->owners[plan_places_near(&w->places, s, other)], chance);
+        plan_try_give(s, a, s->owners[plan_places_near(&w->places, s, other)], heat_accepts, w);
     }
 }
 

@@ -28,6 +28,7 @@ static void *calloc_or_fail(size_t count, size_t size)
 #define malloc malloc_or_fail
 #define calloc calloc_or_fail
 #include "tools/plan.c"
+#include "tools/plan_exchange.c"
 #include "tools/plan_first.c"
 #include "tools/plan_least.c"
 #include "tools/plan_measure.c"
