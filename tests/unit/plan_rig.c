@@ -134,11 +134,11 @@ struct ring *rig_change(struct plan_rig *rig, const struct ring *now, enum chang
 struct judge {
     const struct ring *ring;
     uint32_t zones, zone[MEMBERS_MAX];
-    double weight, replicas;
-    double share[MEMBERS_MAX]; /* of replicas */
+    double weight, lightest, replicas; /* the lightest member's share, in partitions */
+    double share[MEMBERS_MAX];         /* of replicas */
     uint32_t owned[MEMBERS_MAX], held[MEMBERS_MAX], before[MEMBERS_MAX];
-    uint32_t
-        zone_lacks[MEMBERS_MAX]; /* partitions that are to have a replica there and have none */
+    uint32_t zone_lacks[MEMBERS_MAX]; /* partitions that must have a replica there, and have none */
+    double zone_mends[MEMBERS_MAX];   /* and those that must have another */
 };
 
 static void number_zones(struct judge *j)
@@ -152,7 +152,9 @@ static void number_zones(struct judge *j)
             same++;
         j->zone[i] = same < i ? j->zone[same] : j->zones++;
         j->weight += m[i].weight;
+        j->lightest = i == 0 ? m[i].weight : fmin(j->lightest, m[i].weight);
     }
+    j->lightest *= ring_partitions(j->ring) / j->weight;
 }
 
 /* The shares at a level of replicas a weight: nobody more than every partition, no zone more than
@@ -194,11 +196,25 @@ static void share_replicas(struct judge *j)
     share_at(j, high);
 }
 
+/* With one replica, what is held is what is owned: the share rounded up or down, unless others
+ * whose share is less than one get a whole one of it. */
 static double tolerance(const struct judge *j, uint32_t i)
 {
     if (j->ring->replicas == 1)
-        return 1; /* a replica is a partition owned then */
+        return j->lightest >= 1 ? 1 - 5e-6 : 1;
     return fmax(2, 0.02 * j->share[i]);
+}
+
+/* The fewest and most replicas that a member may hold. */
+static double lowest(const struct judge *j, uint32_t i)
+{
+    return ceil(j->share[i] - tolerance(j, i) - 1e-6);
+}
+
+/* Owning one partition makes it hold as many as there are replicas. */
+static double highest(const struct judge *j, uint32_t i)
+{
+    return fmax(floor(j->share[i] + tolerance(j, i) + 1e-6), j->ring->replicas);
 }
 
 static bool has(const struct ring_replicas *set, uint32_t member)
@@ -278,17 +294,13 @@ static double zone_gains(const struct judge *j, uint32_t zone, double total)
 
     for (uint32_t i = 0; i < j->ring->member_count; i++) {
         double before = j->before[i];
-        double low = ceil(j->share[i] - tolerance(j, i) - 1e-6);
-        double high = floor(j->share[i] + tolerance(j, i) + 1e-6);
 
         if (j->zone[i] != zone)
             continue;
-        /* Owning one partition makes it hold as many as there are replicas. */
-        high = fmax(high, j->ring->replicas);
-        gains += fmax(0, low - before);
-        held += fmin(fmax(before, low), high);
+        gains += fmax(0, lowest(j, i) - before);
+        held += fmin(fmax(before, lowest(j, i)), highest(j, i));
     }
-    return fmax(j->zone_lacks[zone], gains + fmax(0, total - held));
+    return fmax(j->zone_lacks[zone] + j->zone_mends[zone], gains + fmax(0, total - held));
 }
 
 /* How many replicas a zone may hold: its members' bounds, and what the walk gives a zone. */
@@ -300,11 +312,55 @@ static void zone_bounds(const struct judge *j, uint32_t zone, double *least, dou
     for (uint32_t i = 0; i < j->ring->member_count; i++) {
         if (j->zone[i] != zone)
             continue;
-        low += ceil(j->share[i] - tolerance(j, i) - 1e-6);
-        high += fmax(floor(j->share[i] + tolerance(j, i) + 1e-6), j->ring->replicas);
+        low += lowest(j, i);
+        high += highest(j, i);
     }
     *least = fmax(low, everywhere ? all : 0);
     *most = fmin(high, everywhere ? all * (j->replicas - j->zones + 1) : all);
+}
+
+/* The members of a zone that hold a partition of `now`, as members of the next ring, at its index.
+ */
+static void zone_holders(const struct judge *j, const struct ring *now, const uint16_t *heirs,
+                         uint32_t zone, uint32_t partition, bool holds[MEMBERS_MAX])
+{
+    const struct ring_replicas *old = ring_replicas(now, partition >> (j->ring->bits - now->bits));
+
+    memset(holds, 0, MEMBERS_MAX * sizeof(*holds));
+    for (uint16_t i = 0; i < old->count; i++)
+        if (stays(now, old->member[i], heirs, j->ring) && j->zone[heirs[old->member[i]]] == zone)
+            holds[heirs[old->member[i]]] = true;
+}
+
+/* With as many zones as replicas, a zone's one holder of a partition changes from one partition to
+ * the next only where the zone owns the first of them. Where it does so more often now than the
+ * zone can own, partitions get another holder, each of which mends two such places at most. */
+static double zone_mends(const struct judge *j, const struct ring *now, const uint16_t *heirs,
+                         uint32_t zone)
+{
+    uint32_t count = ring_partitions(j->ring);
+    bool here[MEMBERS_MAX], next[MEMBERS_MAX];
+    double places = 0, own = 0, others = 0;
+
+    for (uint32_t p = 0; p < count; p++) {
+        bool any_here = false, any_next = false, both = false;
+
+        zone_holders(j, now, heirs, zone, p, here);
+        zone_holders(j, now, heirs, zone, (p + 1) % count, next);
+        for (uint32_t i = 0; i < j->ring->member_count; i++) {
+            any_here |= here[i];
+            any_next |= next[i];
+            both |= here[i] && next[i];
+        }
+        places += any_here && any_next && !both;
+    }
+    for (uint32_t i = 0; i < j->ring->member_count; i++) {
+        double share = count * (j->ring->members[i].weight / j->weight);
+
+        own += j->zone[i] == zone ? ceil(share - 1e-9) : 0;
+        others += j->zone[i] != zone ? floor(share + 1e-9) : 0;
+    }
+    return fmax(0, ceil((places - fmin(own, count - others)) / 2));
 }
 
 /* Hands out all replicas to zones one by one, each where it makes nobody gain if there is such a
@@ -330,12 +386,11 @@ static uint64_t least_by_zones(const struct judge *j)
 
 static void judge_balance(const struct judge *j, struct verdict *v)
 {
-    v->lightest = ring_partitions(j->ring);
+    v->lightest = j->lightest;
     for (uint32_t i = 0; i < j->ring->member_count; i++) {
         double share = ring_partitions(j->ring) * (j->ring->members[i].weight / j->weight);
         double over = fabs(j->held[i] - j->share[i]) - tolerance(j, i);
 
-        v->lightest = fmin(v->lightest, share);
         v->primary_off = fmax(v->primary_off, fabs(j->owned[i] - share));
         v->replica_over = fmax(v->replica_over, over);
     }
@@ -375,6 +430,8 @@ struct verdict rig_judge(const struct ring *now, const uint16_t *heirs, const st
         j->owned[next->owners[p]]++;
         alone += judge_partition(j, now, old, heirs, ring_replicas(next, p), &v);
     }
+    for (uint32_t z = 0; now && j->lightest >= 1 && j->zones == j->replicas && z < j->zones; z++)
+        j->zone_mends[z] = zone_mends(j, now, heirs, z);
     v.least = least_by_zones(j);
     v.least = v.least > alone ? v.least : alone;
     judge_balance(j, &v);
