@@ -16,6 +16,7 @@
 #include "tests/unit/plan_rig.h"
 #include "tools/plan.h"
 #include "tools/plan_state.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -336,41 +337,65 @@ static void test_large(void **state)
     ring_free(next);
 }
 
+/* A tenth over the least, and as a tenth of a few replicas is less than one: some more. From ROOMY
+ * partitions a member on every change keeps to that: there the bounds, of 2 %, have room for one
+ * partition more or less, which is as many replicas as each has. Below, many members may have to
+ * change place at once; so much of the ring's replicas may that be. */
+enum { SPARE_REPLICAS = 2, ROOMY = 50, CROWDED_PERCENT = 4, FEW_PERCENT = 15 };
+
 struct tally {
-    uint64_t changes, over, out, moved, least;
+    uint64_t changes, over, beyond, out, moved, least;
     double worst;        /* moved / least */
-    double worst_excess; /* (moved - least) / replicas of the ring */
+    double worst_excess; /* (moved - 1.1 least) / replicas of the ring */
     double worst_out;    /* replicas beyond the bound */
 };
 
-enum kind { PLAIN, ZONES, FEW, KIND_COUNT };
+enum kind { ENOUGH, PLAIN, ZONES, FEW, KIND_COUNT };
 
 static const char *const kind_names[KIND_COUNT] = {
-    "8 partitions or more a member, no zones",
-    "8 partitions or more a member, zones of uneven weight",
+    "50 partitions or more a member",
+    "8 to 50 partitions a member, no zones",
+    "8 to 50 partitions a member, zones of uneven weight",
     "fewer than 8 partitions for the lightest member",
 };
 
 static struct tally tallies[KIND_COUNT][CHANGE_COUNT];
 
+static double ratio(uint64_t moved, uint64_t least)
+{
+    return least ? (double)moved / (double)least : 1;
+}
+
+static enum kind kind_of(const struct ring *r, const struct verdict *v)
+{
+    if (v->lightest < 8)
+        return FEW;
+    if (v->lightest >= ROOMY)
+        return ENOUGH;
+    return r->members[0].zone[0] ? ZONES : PLAIN;
+}
+
 static void count(const struct ring *r, enum change change, const struct verdict *v)
 {
-    enum kind kind = v->lightest < 8 ? FEW : r->members[0].zone[0] ? ZONES : PLAIN;
+    enum kind kind = kind_of(r, v);
     struct tally *t = &tallies[kind][change];
     double pairs = (double)ring_partitions(r) * r->replicas;
-    double excess = v->moved > v->least ? (double)(v->moved - v->least) : 0;
+    double excess = (double)v->moved - 1.1 * (double)v->least;
+    bool out = v->replica_over > 1e-6;
 
     t->changes++;
     t->moved += v->moved;
     t->least += v->least;
-    t->out += v->replica_over > 1e-6;
-    t->over += (double)v->moved > 1.1 * (double)v->least;
-    if (v->least && (double)v->moved / (double)v->least > t->worst)
-        t->worst = (double)v->moved / (double)v->least;
-    if (excess / pairs > t->worst_excess)
-        t->worst_excess = excess / pairs;
-    if (v->replica_over > t->worst_out)
-        t->worst_out = v->replica_over;
+    t->out += out;
+    t->over += v->moved * 10 > v->least * 11;
+    t->beyond += v->moved * 10 > v->least * 11 + SPARE_REPLICAS * 10;
+    t->worst = fmax(t->worst, ratio(v->moved, v->least));
+    t->worst_excess = fmax(t->worst_excess, excess / pairs);
+    t->worst_out = fmax(t->worst_out, v->replica_over);
+    /* Who takes over all that another held gets no more. Where that was out of bounds, it stays so,
+     * and the least, which is for rings within them, may be more. */
+    if (change == REPLACE && !out)
+        assert_int_equal(v->moved, v->least);
 }
 
 static void random_round(uint64_t seed_of_it, uint64_t number)
@@ -412,27 +437,21 @@ static void random_round(uint64_t seed_of_it, uint64_t number)
     ring_free(now);
 }
 
-static double ratio(uint64_t moved, uint64_t least)
-{
-    return least ? (double)moved / (double)least : 1;
-}
-
 static void print_tallies(enum kind kind)
 {
     print_message("%s:\n", kind_names[kind]);
     for (int i = 0; i < CHANGE_COUNT; i++) {
         const struct tally *t = &tallies[kind][i];
 
-        print_message("  %-12s %5u, moved/least %.3f in all, %.2f worst; %u over 1.1, by up to "
-                      "%.2f %% of the ring; %u unbalanced, by up to %.1f\n",
+        print_message("  %-12s %5u, moved/least %.3f in all, %.2f worst; %u over 1.1, %u by more "
+                      "than %d, the worst by %.2f %% of the ring; %u unbalanced, by up to %.1f\n",
                       change_names[i], (unsigned)t->changes, ratio(t->moved, t->least), t->worst,
-                      (unsigned)t->over, 100 * t->worst_excess, (unsigned)t->out, t->worst_out);
+                      (unsigned)t->over, (unsigned)t->beyond, SPARE_REPLICAS, 100 * t->worst_excess,
+                      (unsigned)t->out, t->worst_out);
     }
 }
 
-/* The least is a bound that some changes cannot reach, so one change may be over it by more than a
- * tenth; all of a kind together are not. A split has next to nothing to move: its ratio says
- * little. With few partitions a replica is more than 2 %, and there may be no balance to be had. */
+/* With few partitions a replica is more than 2 %, and there may be no balance to be had. */
 static void expect_tallies(enum kind kind)
 {
     uint64_t moved = 0, least = 0;
@@ -440,10 +459,9 @@ static void expect_tallies(enum kind kind)
     for (int i = 0; i < CHANGE_COUNT; i++) {
         const struct tally *t = &tallies[kind][i];
 
-        assert_true(t->worst_excess <= 0.15);
+        assert_true(t->beyond == 0 || kind != ENOUGH);
+        assert_true(t->worst_excess * 100 <= (kind == FEW ? FEW_PERCENT : CROWDED_PERCENT));
         assert_true(t->out == 0 || kind == FEW);
-        if (i == REPLACE)
-            assert_true(t->moved == t->least);
         moved += t->moved;
         least += t->least;
     }
@@ -454,8 +472,8 @@ static void expect_tallies(enum kind kind)
 static void test_random_changes(void **state)
 {
     (void)state;
-    random_round(
-        9, 652); /* a ring of it was out of bounds, with walks so long that few exchanges help */
+    if (!SANITIZED)
+        random_round(9, 652); /* with walks so long that few exchanges help */
     for (unsigned long i = 0; i < rounds; i++)
         random_round(seed, i);
     for (int kind = 0; kind < KIND_COUNT; kind++)
