@@ -287,7 +287,9 @@ static void print_end(const struct run *r, const struct ring_event *event)
            human_count(r->reports->keys, keys), human_bytes(r->reports->bytes, bytes),
            human_seconds(seconds, time));
     if (r->leavers[0])
-        printf("%s: out of the ring; stop it, and delete its data folder\n", r->leavers);
+        printf("%s: out of the ring; %s\n", r->leavers,
+               strchr(r->leavers, ',') ? "stop them, and delete their data folders"
+                                       : "stop it, and delete its data folder");
 }
 
 static int end(struct run *r)

@@ -439,13 +439,14 @@ def test_pause_resume_cancel(ring):
     assert json.loads(ring.ringctl("--json", "history").stdout)["changes"][-1]["outcome"] == "cancelled"
 
 
-def test_interrupted(ring):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE])
+def test_interrupted(ring, number):
     for node in ring.nodes:
         node.ready = False
     process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
     wait_for(lambda: "change" in ring.status(), "the change to begin")
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 1 and "resume" in output, output
 
