@@ -224,7 +224,7 @@ static void count_end(struct router *r, const struct slot *slot, bool failed)
     if (!r->stats || !slot->command)
         return;
     row = command_stats_row(r->stats, slot->command);
-    command_stats_answered(row, r->now_ms - slot->start_ms);
+    command_stats_answered(row, r->now_us - slot->begun_us);
     counter_add(&row->failed, failed);
 }
 

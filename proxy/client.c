@@ -173,7 +173,8 @@ static size_t on_data(void *owner, struct conn *conn, struct bytes in)
     (void)conn;
     if (c->session.ending || c->closing)
         return in.size;
-    c->worker->router.now_ms = c->active_ms = loop_now_ms(c->worker->loop);
+    worker_look_at_clock(c->worker);
+    c->active_ms = c->worker->router.now_ms;
     c->trimmed = c->more = false;
     used = run_commands(c, in);
     if (c->ended && !c->more)

@@ -32,7 +32,7 @@ static const struct {
     {"keys", "as many as half of client_output has room for"},
     {"lastsave", "the present time"},
     {"latency|doctor", "other words"},
-    {"latency|histogram", "of the proxy that answers, nodes included; no steps under 1 ms"},
+    {"latency|histogram", "of the proxy that answers, nodes included; times to an eighth"},
     {"latency|history", "of the proxy that answers"},
     {"latency|latest", "of the proxy that answers"},
     {"latency|reset", "of the proxy that answers"},

@@ -30,52 +30,20 @@ struct command_stat *command_stats_row(struct command_stats *s, const struct com
     return NULL;
 }
 
-void command_stats_answered(struct command_stat *row, uint64_t took_ms)
+void command_stats_answered(struct command_stat *row, uint64_t took_us)
 {
-    unsigned step = took_ms ? 64 - (unsigned)__builtin_clzll(took_ms) : 0;
-
-    counter_add(&row->took_ms, took_ms);
-    counter_add(&row->steps[step < COMMAND_STATS_STEPS ? step : COMMAND_STATS_STEPS - 1], 1);
-}
-
-uint64_t command_stats_answers(const struct command_stat *row)
-{
-    uint64_t sum = 0;
-
-    for (unsigned step = 0; step < COMMAND_STATS_STEPS; step++)
-        sum += counter_read(&row->steps[step]);
-    return sum;
-}
-
-/* Redis's steps double from 1024 ns on, and it names each by the largest time that it cannot tell
- * from that: in microseconds 1, 2, 4, 8, 16, 33 and so on. Those from its eleventh on are ours. */
-static int64_t step_us(unsigned step)
-{
-    return ((INT64_C(1032) << (10 + step)) - 1) / 1000;
+    counter_add(&row->took_us, took_us);
+    histogram_add(&row->answered, took_us);
 }
 
 int command_stats_put_histogram(const struct command_stat *row, struct buf *out, int version)
 {
-    uint64_t so_far = 0;
-    size_t used = 0;
     int error = resp_put_map(out, 2, version);
 
-    for (unsigned step = 0; step < COMMAND_STATS_STEPS; step++)
-        used += counter_read(&row->steps[step]) > 0;
     error = error ? error : resp_put_bulk(out, bytes_from("calls"));
-    error = error ? error : resp_put_integer(out, (int64_t)command_stats_answers(row));
+    error = error ? error : resp_put_integer(out, (int64_t)histogram_count(&row->answered));
     error = error ? error : resp_put_bulk(out, bytes_from("histogram_usec"));
-    error = error ? error : resp_put_map(out, used, version);
-    for (unsigned step = 0; step < COMMAND_STATS_STEPS && !error; step++) {
-        uint64_t calls = counter_read(&row->steps[step]);
-
-        if (!calls)
-            continue;
-        so_far += calls;
-        error = resp_put_integer(out, step_us(step));
-        error = error ? error : resp_put_integer(out, (int64_t)so_far);
-    }
-    return error;
+    return error ? error : histogram_put(&row->answered, out, version);
 }
 
 static void change(_Atomic uint64_t *to, const _Atomic uint64_t *by, bool add)
@@ -97,9 +65,8 @@ static void combine(struct command_stats *sum, const struct command_stats *other
             continue;
         to = command_stats_row(sum, c);
         change(&to->calls, &from->calls, add);
-        change(&to->took_ms, &from->took_ms, add);
-        for (unsigned step = 0; step < COMMAND_STATS_STEPS; step++)
-            change(&to->steps[step], &from->steps[step], add);
+        change(&to->took_us, &from->took_us, add);
+        histogram_combine(&to->answered, &from->answered, add);
         change(&to->failed, &from->failed, add);
         change(&to->rejected, &from->rejected, add);
     }

@@ -1,4 +1,5 @@
-/* How often each command was run, and how long it took: INFO commandstats, LATENCY HISTOGRAM.
+/* How often each command was run, and how long it took: INFO commandstats and latencystats, LATENCY
+ * HISTOGRAM.
  *
  * Each thread has a table of its own, keyed by the commands' rows, which only that thread writes
  * and any thread may read.
@@ -7,23 +8,22 @@
 #define RINGKV_PROXY_COMMAND_STATS_H
 
 #include "proxy/command.h"
+#include "proxy/histogram.h"
 #include "shared/buf.h"
 #include <stdatomic.h>
 #include <stdint.h>
 
 enum {
     COMMAND_STATS_SIZE = 512, /* more than twice the rows and subcommands that there are */
-    COMMAND_STATS_STEPS =
-        18, /* of time: under 1 ms, under 2, under 4…; the last has what is over */
 };
 
 struct command_stat {
     const struct command *_Atomic command; /* NULL: free */
     _Atomic uint64_t calls;
-    _Atomic uint64_t took_ms;                    /* of all calls together, until their answers */
-    _Atomic uint64_t steps[COMMAND_STATS_STEPS]; /* calls that were answered, by how long it took */
-    _Atomic uint64_t failed;                     /* calls that were answered with an error */
-    _Atomic uint64_t rejected;                   /* never run: wrong arity, not logged in */
+    _Atomic uint64_t took_us;  /* of all calls together, until their answers */
+    _Atomic uint64_t failed;   /* calls that were answered with an error */
+    _Atomic uint64_t rejected; /* never run: wrong arity, not logged in */
+    struct histogram answered; /* calls that were, by how long it took */
 };
 
 struct command_stats {
@@ -34,10 +34,7 @@ struct command_stats {
 struct command_stat *command_stats_row(struct command_stats *s, const struct command *c);
 
 /* A call was answered after so long. */
-void command_stats_answered(struct command_stat *row, uint64_t took_ms);
-
-/* How many calls were answered. */
-uint64_t command_stats_answers(const struct command_stat *row);
+void command_stats_answered(struct command_stat *row, uint64_t took_us);
 
 /* Appends a command's map of LATENCY HISTOGRAM: its calls, and how many of them took up to so many
  * microseconds. `version` is that of RESP. 0 or RK_NOMEM. */

@@ -53,6 +53,8 @@ static const struct setting settings[] = {
     TEXT("databases", "1"),
     FACT("io-threads", threads, FORM_NUMBER),
     TUNABLE("latency-monitor-threshold", latency_ms, FORM_NUMBER, 0, INT64_MAX),
+    TEXT("latency-tracking", "yes"),
+    TEXT("latency-tracking-info-percentiles", "50 99 99.9"),
     TUNABLE("maxclients", max_clients, FORM_NUMBER, 1, 1000000),
     TEXT("maxmemory", "0"),
     TEXT("maxmemory-policy", "noeviction"),

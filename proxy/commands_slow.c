@@ -101,7 +101,7 @@ static void take_histogram(struct histograms *h, const struct command *c)
     const struct command_stat *row = command_stats_row(h->sum, c);
     struct buf *out;
 
-    if (!command_stats_answers(row))
+    if (!histogram_count(&row->answered))
         return;
     h->count++;
     out = h->putting ? execution_out(h->x) : NULL;

@@ -242,7 +242,7 @@ static void errorstats(struct report *r)
 static void put_stat(struct report *r, struct command_stats *sum, const struct command *c)
 {
     const struct command_stat *row = command_stats_row(sum, c);
-    uint64_t calls = counter_read(&row->calls), us = counter_read(&row->took_ms) * 1000;
+    uint64_t calls = counter_read(&row->calls), us = counter_read(&row->took_us);
     uint64_t rejected = counter_read(&row->rejected);
 
     if (calls || rejected)
@@ -253,7 +253,22 @@ static void put_stat(struct report *r, struct command_stats *sum, const struct c
              counter_read(&row->failed));
 }
 
-static void commandstats(struct report *r)
+static void put_latency(struct report *r, struct command_stats *sum, const struct command *c)
+{
+    const struct histogram *h = &command_stats_row(sum, c)->answered;
+
+    if (histogram_count(h))
+        line(r,
+             "latency_percentiles_usec_%s:p50=%" PRIu64 ".000,p99=%" PRIu64 ".000,p99.9=%" PRIu64
+             ".000",
+             c->name, histogram_quantile(h, 500), histogram_quantile(h, 990),
+             histogram_quantile(h, 999));
+}
+
+typedef void stat_writer(struct report *r, struct command_stats *sum, const struct command *c);
+
+/* Of all threads together, command by command. */
+static void write_stats(struct report *r, stat_writer *put)
 {
     const struct command_index *index = &r->router->commands;
     struct command_stats *sum = calloc(1, sizeof(*sum));
@@ -264,11 +279,21 @@ static void commandstats(struct report *r)
     }
     r->router->ports.command_stats(r->router->ports.arg, sum);
     for (uint32_t i = 0; i < index->count; i++) {
-        put_stat(r, sum, index->all[i]);
+        put(r, sum, index->all[i]);
         for (const struct command *sub = index->all[i]->subcommands; sub && sub->name; sub++)
-            put_stat(r, sum, sub);
+            put(r, sum, sub);
     }
     free(sum);
+}
+
+static void commandstats(struct report *r)
+{
+    write_stats(r, put_stat);
+}
+
+static void latencystats(struct report *r)
+{
+    write_stats(r, put_latency);
 }
 
 static const struct section {
@@ -286,6 +311,7 @@ static const struct section {
     {"cpu", "CPU", cpu, false},
     {"commandstats", "Commandstats", commandstats, true},
     {"errorstats", "Errorstats", errorstats, false},
+    {"latencystats", "Latencystats", latencystats, true},
     {"cluster", "Cluster", cluster, false},
     {"keyspace", "Keyspace", keyspace, false},
     {"ringkv", "Ringkv", ringkv, false},

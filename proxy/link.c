@@ -137,7 +137,8 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     struct link *l = owner;
     size_t used = 0;
 
-    l->lane.heard_ms = l->worker->router.now_ms = loop_now_ms(l->worker->loop);
+    worker_look_at_clock(l->worker);
+    l->lane.heard_ms = l->worker->router.now_ms;
     while (l->conn == c) {
         struct frame frame;
         int64_t size =
@@ -161,7 +162,7 @@ static void on_end(void *owner, struct conn *c, int error)
     struct link *l = owner;
 
     (void)c;
-    l->worker->router.now_ms = loop_now_ms(l->worker->loop);
+    worker_look_at_clock(l->worker);
     link_down(l, error ? strerror(error) : "closed by the node");
 }
 
@@ -202,7 +203,7 @@ static void on_timer(void *arg)
 {
     struct link *l = arg;
 
-    l->worker->router.now_ms = loop_now_ms(l->worker->loop);
+    worker_look_at_clock(l->worker);
     if (l->conn)
         link_down(l, "no answer to the handshake");
     else

@@ -189,6 +189,7 @@ static void proxy_end(struct main *m)
         worker_free(p->workers[i]);
     errands_free(p->errands);
     link_report_free(p->links);
+    free(p->stats_base);
     slow_log_reset(&p->records.slow);
     free(p->workers);
     for (int i = 0; i < SIGNALS; i++)

@@ -97,7 +97,8 @@ int process_init(struct proxy *p)
     for (size_t i = 0; i < sizeof(id); i++)
         snprintf(p->run_id + 2 * i, 3, "%02x", id[i]);
     p->started_ms = loop_now_ms(p->loop);
-    return 0;
+    p->stats_base = calloc(1, sizeof(*p->stats_base));
+    return p->stats_base ? 0 : RK_NOMEM;
 }
 
 static uint64_t microseconds(struct timeval t)
@@ -161,9 +162,9 @@ void process_reset(struct proxy *p)
     add_counters(p, &now);
     pthread_mutex_lock(&p->base_lock);
     p->base = now;
-    memset(&p->stats_base, 0, sizeof(p->stats_base));
+    command_stats_subtract(p->stats_base, p->stats_base);
     for (uint32_t i = 0; i < p->worker_count; i++)
-        command_stats_add(&p->stats_base, &p->workers[i]->stats);
+        command_stats_add(p->stats_base, p->workers[i]->stats);
     pthread_mutex_unlock(&p->base_lock);
 }
 
@@ -171,8 +172,8 @@ void process_command_stats(struct proxy *p, struct command_stats *sum)
 {
     pthread_mutex_lock(&p->base_lock);
     for (uint32_t i = 0; i < p->worker_count; i++)
-        command_stats_add(sum, &p->workers[i]->stats);
-    command_stats_subtract(sum, &p->stats_base);
+        command_stats_add(sum, p->workers[i]->stats);
+    command_stats_subtract(sum, p->stats_base);
     pthread_mutex_unlock(&p->base_lock);
 }
 

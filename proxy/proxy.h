@@ -30,8 +30,8 @@ struct proxy {
     pthread_mutex_t records_lock;
     struct records records;
     pthread_mutex_t base_lock;
-    struct facts base;               /* the counters when they began anew, */
-    struct command_stats stats_base; /* and these */
+    struct facts base;                /* the counters when they began anew, */
+    struct command_stats *stats_base; /* and these */
     struct worker **workers;
     uint32_t worker_count;
     uint32_t workers_running;

@@ -76,7 +76,7 @@ static void show_slot(struct shown *s, const struct slot *slot)
 }
 
 static void note(struct router *r, struct session *session, const struct command *command,
-                 const struct shown *shown, uint64_t took_ms)
+                 const struct shown *shown, uint64_t took_us)
 {
     const struct router_ports *ports = &r->ports;
     int64_t slow_us = tunable_read(&r->tunables->slow_us);
@@ -87,7 +87,7 @@ static void note(struct router *r, struct session *session, const struct command
 
     ports->client(ports->arg, session, &client);
     records = ports->records(ports->arg);
-    if (slow_us >= 0 && took_ms * 1000 >= (uint64_t)slow_us)
+    if (slow_us >= 0 && took_us >= (uint64_t)slow_us)
         slow_log_add(&records->slow,
                      &(struct slow_command){.args = shown->args,
                                             .arg_count = shown->count,
@@ -95,28 +95,28 @@ static void note(struct router *r, struct session *session, const struct command
                                             .address = client.address,
                                             .name = session_text(session, SESSION_NAME),
                                             .unix_s = now_s,
-                                            .took_us = took_ms * 1000},
+                                            .took_us = took_us},
                      (uint64_t)tunable_read(&r->tunables->slow_entries));
-    if (latency_ms && took_ms >= (uint64_t)latency_ms)
+    if (latency_ms && took_us / 1000 >= (uint64_t)latency_ms)
         latency_add(&records->latency,
                     command && command->flags & COMMAND_FAST ? LATENCY_FAST_COMMAND
                                                              : LATENCY_COMMAND,
-                    now_s, took_ms);
+                    now_s, took_us / 1000);
     ports->records_done(ports->arg);
 }
 
 void records_note_slot(struct router *r, const struct slot *slot)
 {
-    uint64_t took_ms = r->now_ms - slot->start_ms;
+    uint64_t took_us = r->now_us - slot->begun_us;
     int64_t slow_us = tunable_read(&r->tunables->slow_us);
     int64_t latency_ms = tunable_read(&r->tunables->latency_ms);
     struct shown shown;
 
-    if (!(slow_us >= 0 && took_ms * 1000 >= (uint64_t)slow_us) &&
-        !(latency_ms && took_ms >= (uint64_t)latency_ms))
+    if (!(slow_us >= 0 && took_us >= (uint64_t)slow_us) &&
+        !(latency_ms && took_us / 1000 >= (uint64_t)latency_ms))
         return;
     show_slot(&shown, slot);
-    note(r, slot->session, slot->command, &shown, took_ms);
+    note(r, slot->session, slot->command, &shown, took_us);
 }
 
 void records_note_local(struct execution *x)

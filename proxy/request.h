@@ -107,7 +107,8 @@ struct slot {
     struct call *first, *last;  /* its calls, through call->sibling */
     uint32_t *order;            /* GATHER_ARRAY: for each key the index of its call */
     const struct command *command;
-    uint64_t start_ms;
+    uint64_t start_ms; /* from which request_timeout counts: of a walk the newest piece */
+    uint64_t begun_us; /* when the command was given */
     int64_t sum;
     uint32_t call_count;
     uint32_t open;      /* calls not answered yet */

@@ -78,6 +78,7 @@ struct slot *router_begin(struct router *r, struct session *s, bool writes, enum
     slot->silent = s->silent;
     slot->command = s->command;
     slot->start_ms = r->now_ms;
+    slot->begun_us = r->now_us;
     if (s->last)
         s->last->next = slot;
     else

@@ -68,6 +68,7 @@ struct router {
     size_t lane_output_max;   /* bytes waiting on a lane; beyond it requests wait here */
     uint64_t session;         /* random, names this thread's writes */
     uint64_t now_ms;          /* as of the last call that brought the time */
+    uint64_t now_us;          /* finer, of another clock, for figures alone; set by the edge */
     struct command_index commands;
     struct logins *logins;       /* NULL: nobody has to log in */
     struct command_stats *stats; /* NULL: not counted */

@@ -34,7 +34,8 @@ static void on_tick(void *arg)
     struct worker *w = arg;
 
     w->tick_at_ms = UINT64_MAX;
-    tick_at(w, router_tick(&w->router, loop_now_ms(w->loop)));
+    worker_look_at_clock(w);
+    tick_at(w, router_tick(&w->router, w->router.now_ms));
 }
 
 static void flush_lanes(struct worker *w)
@@ -124,7 +125,7 @@ static void on_sweep(void *arg)
 {
     struct worker *w = arg;
 
-    w->router.now_ms = loop_now_ms(w->loop);
+    worker_look_at_clock(w);
     atomic_store(&w->counters.accept_pauses, listener_pauses(w->listener));
     worker_take_ring(w); /* for which there was no memory */
     sweep_clients(w, w->router.now_ms);
@@ -192,7 +193,7 @@ static int use_ring(struct worker *w, const struct ring *ring)
     struct link *before = w->links;
     int failed;
 
-    w->router.now_ms = loop_now_ms(w->loop);
+    worker_look_at_clock(w);
     failed = lanes && lane_first ? lanes_for(w, ring, lanes, lane_first) : RK_NOMEM;
     if (failed) {
         free(lanes);
@@ -333,7 +334,10 @@ static int worker_init(struct worker *w, struct proxy *p)
         return RK_NOMEM;
     w->router.logins = &w->logins;
     w->router.tunables = &p->tunables;
-    w->router.stats = &w->stats;
+    w->stats = calloc(1, sizeof(*w->stats));
+    if (!w->stats)
+        return RK_NOMEM;
+    w->router.stats = w->stats;
     if (getrandom(w->logins.key, sizeof(w->logins.key), 0) != sizeof(w->logins.key))
         return RK_IO;
     w->router.request_timeout_ms = (uint64_t)p->options->request_timeout_ms;
@@ -417,6 +421,7 @@ void worker_free(struct worker *w)
     }
     router_destroy(&w->router);
     logins_destroy(&w->logins);
+    free(w->stats);
     listener_free(w->listener);
     loop_timer_free(w->tick_timer);
     loop_timer_free(w->sweep_timer);

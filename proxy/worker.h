@@ -26,7 +26,7 @@ struct worker {
     struct router router;
     struct counters counters;
     struct logins logins;
-    struct command_stats stats;
+    struct command_stats *stats;
 
     struct ring_ref *ring;              /* what the router routes by */
     struct ring_ref *_Atomic ring_next; /* left here by the main thread */
@@ -45,6 +45,13 @@ struct worker {
  * running. NULL with the reason in `why`. */
 struct worker *worker_new(struct proxy *p, const char *host, uint16_t port, char *why,
                           size_t why_size);
+
+/* The router's time is the present one. */
+static inline void worker_look_at_clock(struct worker *w)
+{
+    w->router.now_ms = loop_now_ms(w->loop);
+    w->router.now_us = loop_now_us(w->loop);
+}
 
 /* Starts the thread. 0 or RK_NOMEM. */
 int worker_start(struct worker *w);

@@ -173,6 +173,15 @@ uint64_t loop_now_ms(const struct loop *l)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+uint64_t loop_now_us(const struct loop *l)
+{
+    struct timespec t;
+
+    (void)l;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 int loop_at_turn_end(struct loop *l, void (*fn)(void *arg), void *arg)
 {
     if (l->hook_count == TURN_END_MAX)

@@ -29,6 +29,9 @@ int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 /* Milliseconds of the monotonic clock, as coarse as the kernel's tick (1 to 4 ms); cheap. */
 uint64_t loop_now_ms(const struct loop *l);
 
+/* Microseconds of it, exact. They may be ahead of the milliseconds by a tick. */
+uint64_t loop_now_us(const struct loop *l);
+
 /* fn runs at the end of every turn, hooks in the order in which they were added. 0 or RK_FULL. */
 int loop_at_turn_end(struct loop *l, void (*fn)(void *arg), void *arg);
 

@@ -141,6 +141,7 @@ void rig_know_views(struct rig *r)
 
 uint64_t rig_after(struct rig *r, uint64_t ms)
 {
+    r->router.now_us += ms * 1000;
     return router_tick(&r->router, r->router.now_ms + ms);
 }
 
