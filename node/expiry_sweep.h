@@ -16,8 +16,8 @@ struct shard;
 
 enum {
     EXPIRY_MARGIN_MS = 2 * EXECUTE_CLOCK_MS, /* expired for so long */
-    EXPIRY_LOOKS = 1280,   /* entries of the order of expiry looked at in one tick */
-    EXPIRY_DELETES = 320,  /* records taken in one tick */
+    EXPIRY_LOOKS = 576,    /* entries of the order of expiry looked at in one tick */
+    EXPIRY_DELETES = 144,  /* records taken in one tick */
     EXPIRY_PASS_MS = 1000, /* from the beginning of a pass to that of the next, at least */
 };
 

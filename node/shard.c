@@ -531,6 +531,11 @@ void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
     expiry_sweep_tick(s);
 }
 
+bool shard_is_sweeping(const struct shard *s)
+{
+    return s->ring && !s->expiry.resting;
+}
+
 void shard_summary(const struct shard *s, struct shard_summary *out)
 {
     *out = (struct shard_summary){0};

@@ -175,9 +175,12 @@ int shard_peer_message(struct shard *s, uint16_t member, uint8_t type, struct by
 /* The store's synced position has moved: lets go what waited for it. */
 void shard_synced(struct shard *s, uint64_t position);
 
-/* The clocks, and all that goes on by itself; to be called about every 25 ms (options.tick_ms).
- * s->wall_ms has to be set besides before the requests of a turn. */
+/* The clocks, and all that goes on by itself; to be called about every 25 ms (options.tick_ms), or
+ * twice as often. s->wall_ms has to be set besides before the requests of a turn. */
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms);
+
+/* Whether there may be more expired records than a tick takes away. */
+bool shard_is_sweeping(const struct shard *s);
 
 /* Takes the steps and requests that wait for the store, in turns and as far as it has room; a
  * bounded part of them, so that the loop goes on. Returns whether any was taken: then there is

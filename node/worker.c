@@ -14,6 +14,7 @@
 
 enum {
     TICK_MS = 25,
+    SWEEP_TICK_MS = 12, /* while expired records go: less at once, so that requests wait less */
     STOP_CHECK_MS = 5,
     HELD_MAX = 64 << 20,
     HAND_BACK_MS = 2000,
@@ -523,7 +524,7 @@ static void tick(void *arg)
     links_tick(w->links);
     shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
     worker_make_reports(w);
-    loop_timer_set(w->tick, TICK_MS);
+    loop_timer_set(w->tick, shard_is_sweeping(w->shard) ? SWEEP_TICK_MS : TICK_MS);
 }
 
 /* --- start and stop ------------------------------------------------------------------------- */
