@@ -30,7 +30,7 @@ static int collect(struct execution *x, struct parts *parts, struct part *part,
                    const struct queued *q)
 {
     struct router *r = x->router;
-    struct execution inner = {r, x->session, q->command, q->args, q->count, &part->reply, 0};
+    struct execution inner = {r, x->session, q->command, q->args, q->count, &part->reply, 0, 0};
 
     if (is_local(q->command)) {
         parts->local = true;
@@ -194,9 +194,11 @@ void collect_and_send(struct execution *x)
 
 /* --- the reply ------------------------------------------------------------------------------ */
 
-static void run_local(struct router *r, struct session *s, struct buf *out, const struct queued *q)
+/* `start` is where the reply of EXEC begins. */
+static void run_local(struct router *r, struct session *s, struct buf *out, size_t start,
+                      const struct queued *q)
 {
-    struct execution x = {r, s, q->command, q->args, q->count, out, 0};
+    struct execution x = {r, s, q->command, q->args, q->count, out, buf_len(out), start};
 
     q->command->run(&x);
 }
@@ -206,6 +208,7 @@ int parts_put_reply(struct router *r, struct session *s, struct buf *out, struct
 {
     struct bytes results = reply->data;
     const struct queued *q = parts->commands;
+    size_t start = buf_len(out);
     int error = resp_put_array(out, parts->count);
 
     for (uint32_t i = 0; i < parts->count && !error; i++, q = q->next) {
@@ -217,7 +220,7 @@ int parts_put_reply(struct router *r, struct session *s, struct buf *out, struct
         else if (own.size)
             error = buf_append(out, own.data, own.size);
         else
-            run_local(r, s, out, q);
+            run_local(r, s, out, start, q);
     }
     return error;
 }

@@ -12,18 +12,37 @@ static void put_command(struct execution *x, command_writer *write, const struct
         x->session->broken = true;
 }
 
-static void reply_all_info(struct execution *x)
+/* Of one that is named. False: there is no room, and an error in place of all of them. */
+static bool put_named(struct execution *x, command_writer *write, const struct command *c)
+{
+    bool room = execution_has_room(x);
+
+    if (room)
+        put_command(x, write, c);
+    else
+        reply_too_large(x);
+    return room;
+}
+
+/* Of all commands, in an array or a map. They are not that many, but EXEC may ask for them often.
+ */
+static void reply_all(struct execution *x, command_writer *write,
+                      void (*begin)(struct execution *x, size_t count))
 {
     const struct command_index *index = &x->router->commands;
 
-    reply_array(x, index->count);
+    if (!execution_has_room(x)) {
+        reply_too_large(x);
+        return;
+    }
+    begin(x, index->count);
     for (uint32_t i = 0; i < index->count; i++)
-        put_command(x, command_put_info, index->all[i]);
+        put_command(x, write, index->all[i]);
 }
 
 void run_command(struct execution *x)
 {
-    reply_all_info(x);
+    reply_all(x, command_put_info, reply_array);
 }
 
 void run_command_count(struct execution *x)
@@ -34,29 +53,26 @@ void run_command_count(struct execution *x)
 void run_command_info(struct execution *x)
 {
     if (x->count == 2) {
-        reply_all_info(x);
+        reply_all(x, command_put_info, reply_array);
         return;
     }
     reply_array(x, x->count - 2);
     for (uint32_t i = 2; i < x->count; i++) {
         const struct command *c = command_find_full(&x->router->commands, x->args[i]);
 
-        if (c)
-            put_command(x, command_put_info, c);
-        else
+        if (!c)
             reply_null(x);
+        else if (!put_named(x, command_put_info, c))
+            return;
     }
 }
 
 void run_command_docs(struct execution *x)
 {
-    const struct command_index *index = &x->router->commands;
     uint32_t found = 0;
 
     if (x->count == 2) {
-        reply_map(x, index->count);
-        for (uint32_t i = 0; i < index->count; i++)
-            put_command(x, command_put_docs, index->all[i]);
+        reply_all(x, command_put_docs, reply_map);
         return;
     }
     for (uint32_t i = 2; i < x->count; i++)
@@ -65,8 +81,8 @@ void run_command_docs(struct execution *x)
     for (uint32_t i = 2; i < x->count; i++) {
         const struct command *c = command_find_full(&x->router->commands, x->args[i]);
 
-        if (c)
-            put_command(x, command_put_docs, c);
+        if (c && !put_named(x, command_put_docs, c))
+            return;
     }
 }
 

@@ -93,6 +93,7 @@ struct histograms {
     struct execution *x;
     struct command_stats *sum;
     bool putting;
+    bool full;
     size_t count;
 };
 
@@ -105,7 +106,8 @@ static void take_histogram(struct histograms *h, const struct command *c)
         return;
     h->count++;
     out = h->putting ? execution_out(h->x) : NULL;
-    if (!out)
+    h->full = out && !execution_has_room(h->x);
+    if (!out || h->full)
         return;
     check(h->x, resp_put_bulk(out, bytes_from(c->name)));
     check(h->x, command_stats_put_histogram(row, out, h->x->session->resp));
@@ -127,7 +129,7 @@ static void take_all_histograms(struct histograms *h)
     if (h->x->count == 2)
         for (uint32_t i = 0; i < index->count; i++)
             take_histograms(h, index->all[i]);
-    for (uint32_t i = 2; i < h->x->count; i++)
+    for (uint32_t i = 2; i < h->x->count && !h->full; i++)
         take_histograms(h, command_find_full(index, h->x->args[i]));
 }
 
@@ -144,6 +146,8 @@ void run_latency_histogram(struct execution *x)
     reply_map(x, h.count);
     h.putting = true;
     take_all_histograms(&h);
+    if (h.full)
+        reply_too_large(x);
     free(h.sum);
 }
 

@@ -26,9 +26,25 @@ const struct errand *execution_outcome(const struct execution *x)
 
 struct buf *execution_out(struct execution *x)
 {
-    if (!x->out)
+    if (!x->out) {
         x->out = router_reply_begin(x->router, x->session, &x->before);
+        x->start = x->before;
+    }
     return x->out;
+}
+
+bool execution_has_room(struct execution *x)
+{
+    const struct buf *out = execution_out(x);
+
+    return !out || buf_len(out) - x->start <= x->router->reply_max;
+}
+
+void reply_too_large(struct execution *x)
+{
+    if (x->out)
+        buf_truncate(x->out, x->before);
+    reply_error(x, "ERR the reply would be more than half of client_output; ask for less at once");
 }
 
 static void check(struct execution *x, int error)

@@ -15,7 +15,8 @@ struct execution {
     const struct bytes *args;
     uint32_t count;
     struct buf *out; /* of a command that needs no node, after its first reply call */
-    size_t before;
+    size_t before;   /* what `out` had before the reply, */
+    size_t start;    /* and before that of EXEC, which it may be a part of */
 };
 
 /* Sends the edge on an errand, and suspends the session: the command will be run once more. 0;
@@ -28,6 +29,11 @@ const struct errand *execution_outcome(const struct execution *x);
 /* Where such a command's reply is appended. When there is no room the reply goes nowhere, and the
  * session is broken. */
 struct buf *execution_out(struct execution *x);
+
+/* Whether a reply with a piece for each argument may have one more: a million short arguments could
+ * ask for gigabytes. Else reply_too_large takes its place. */
+bool execution_has_room(struct execution *x);
+void reply_too_large(struct execution *x);
 
 /* Each appends a piece of the reply. */
 void reply_simple(struct execution *x, const char *text);

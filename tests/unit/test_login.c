@@ -300,6 +300,60 @@ static uint64_t slow_entries(const char *part)
     return found ? records.slow.count : 0;
 }
 
+/* Short arguments that ask for long pieces: there is an end to the reply. */
+static void test_large_replies(void **state)
+{
+    static const char *const commands[] = {"COMMAND INFO client client client client",
+                                           "COMMAND DOCS client client client client"};
+
+    (void)state;
+    rig.router.reply_max = 4000;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        rig_run(&rig, commands[i]);
+        rig_expect(&rig, "-ERR the reply would be more than half of client_output; ask for less at "
+                         "once\r\n");
+        rig_run(&rig, "MULTI");
+        rig_run(&rig, "PING");
+        rig_run(&rig, commands[i]);
+        rig_run(&rig, "PING");
+        rig_run(&rig, "EXEC");
+        rig_expect(&rig, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+PONG\r\n"
+                         "-ERR the reply would be more than half of client_output; ask for less at "
+                         "once\r\n+PONG\r\n");
+    }
+    rig_run(&rig, "COMMAND INFO get");
+    rig_expect_prefix(&rig, "*1\r\n*10\r\n$3\r\nget");
+    rig_run(&rig, "COMMAND");
+    rig_expect_prefix(&rig, "*");
+    rig_run(&rig, "MULTI");
+    rig_run(&rig, "COMMAND DOCS");
+    rig_run(&rig, "COMMAND");
+    rig_expect(&rig, "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    rig_run(&rig, "EXEC");
+    assert_non_null(memmem(buf_head(&rig.out), buf_len(&rig.out), "\r\n-ERR the reply would", 22));
+    rig_expect_prefix(&rig, "*2\r\n*");
+}
+
+/* A walk over all partitions whose pieces are quick, all together are not. */
+static void slow_walk(void)
+{
+    static const uint8_t nil[4] = {0xff, 0xff, 0xff, 0xff}; /* the partition has ended */
+    struct request m;
+    unsigned lane;
+
+    rig_run(&rig, "SCAN 0 COUNT 100000");
+    rig_after(&rig, 4);
+    while (rig_any_request(&rig, &m, &lane)) {
+        rig_after(&rig, 4);
+        rig_reply(
+            &rig, lane,
+            &(struct reply){
+                .id = m.id, .kind = REPLY_ARRAY, .count = 1, .data = bytes_of(nil, sizeof(nil))});
+    }
+    rig_expect(&rig, "*2\r\n$1\r\n0\r\n*0\r\n");
+    assert_int_equal(slow_entries("*1\r\n$4\r\nscan\r\n"), 2);
+}
+
 static void test_slow_commands(void **state)
 {
     struct request m;
@@ -324,10 +378,11 @@ static void test_slow_commands(void **state)
         1);
     assert_int_equal(records.latency.series[LATENCY_FAST_COMMAND].count, 1);
     assert_int_equal(records.latency.series[LATENCY_COMMAND].count, 0);
+    slow_walk();
     tunables.slow_us = 0;
     rig_run(&rig, "PING hello");
     rig_expect(&rig, "$5\r\nhello\r\n");
-    assert_int_equal(slow_entries("*2\r\n$4\r\nPING\r\n$5\r\nhello\r\n"), 2);
+    assert_int_equal(slow_entries("*2\r\n$4\r\nPING\r\n$5\r\nhello\r\n"), 3);
     rig_run(&rig, "AUTH default password");
     rig_expect(&rig, "+OK\r\n");
     assert_int_equal(slow_entries("password"), 0);
@@ -348,6 +403,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_users, start_open, finish),
         cmocka_unit_test_setup_teardown(test_silent_replies, start_open, finish),
         cmocka_unit_test_setup_teardown(test_slow_commands, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_large_replies, start_open, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
