@@ -146,10 +146,11 @@ struct shard *shard_new(const struct shard_options *options, const struct shard_
 void shard_free(struct shard *s);
 
 /* Takes a ring (kept by the caller until the next one was taken) and this node's number in it; 0:
- * it has no place there any more. With the first ring the partitions' states are read from the
- * store. A later one must be of the same cluster, with as many partitions; what does not change,
- * goes on as it was: links, roles, requests under way. 0, RK_NOMEM (nothing was changed),
- * RK_CORRUPT (a state row cannot be read). */
+ * it has no place there any more. Before the first one shard_tick has told the time, since which
+ * the others are away then; and with it the partitions' states are read from the store. A later one
+ * must be of the same cluster, with as many partitions; what does not change, goes on as it was:
+ * links, roles, requests under way. 0, RK_NOMEM (nothing was changed), RK_CORRUPT (a state row
+ * cannot be read). */
 int shard_set_ring(struct shard *s, const struct ring *ring, uint16_t me);
 
 /* Says that these requests, at most STORE_EXPECTED_MAX, come next: what they need first comes from

@@ -419,6 +419,10 @@ static void take_ring(void *arg)
         return;
     ring = next->ring;
     me = ring_member_by_identity(ring, w->node->folder.identity);
+    /* From the first one on the shard notes since when somebody is away, so it has to know the
+     * time. */
+    if (!w->ring)
+        shard_tick(w->shard, loop_now_ms(w->loop), wall_ms());
     /* The shard first: what it still has to say by the old ring goes out on the links of that. */
     if (shard_set_ring(w->shard, ring, me < 0 ? 0 : ring->members[me].number) != 0 ||
         links_set_ring(w->links, ring, me) != 0) {
