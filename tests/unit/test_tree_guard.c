@@ -431,6 +431,45 @@ static void test_the_place_of_the_map_is_no_pages_word(void **state)
     free(m.bytes);
 }
 
+static void get_all(int found[KEYS])
+{
+    struct tree t;
+
+    open_tree(&t);
+    for (unsigned i = 0; i < KEYS; i++) {
+        uint8_t key[STORE_KEY_SIZE_MAX];
+        struct store_record record;
+
+        found[i] = tree_get(&t, bytes_of(key, key_write(i, key)), &record);
+    }
+    tree_close(&t);
+}
+
+/* A way that leads to another leaf must not make keys absent. */
+static void test_a_wrong_leaf_does_not_say_that_keys_are_absent(void **state)
+{
+    static struct tree_guard guard;
+    static int before[KEYS], after[KEYS];
+    unsigned damaged = 0;
+    struct image m;
+    uint64_t branch;
+
+    (void)state;
+    image_make(&m);
+    image_look(&m, &guard);
+    get_all(before);
+    branch = child_of(&m, guard.walks[TREE_RECORDS].table.root, 1);
+    set_child(&m, branch, 1, child_of(&m, branch, 4));
+    test_file_write(m.path, m.bytes, m.size);
+    get_all(after);
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_true(after[i] == before[i] || after[i] == RK_CORRUPT);
+        damaged += after[i] == RK_CORRUPT;
+    }
+    assert_true(damaged > 1 && damaged < 100);
+    free(m.bytes);
+}
+
 /* LMDB would look for more values of the key, and follow a pointer that it has not set. */
 static void test_states_are_read_with_care(void **state)
 {
@@ -516,7 +555,7 @@ static size_t place_in(const struct image *m, uint64_t page, uint64_t *random)
  * no crash, and what is written stays good but for the page that was damaged. */
 static void test_bits_that_flip(void **state)
 {
-    enum { ROUNDS = 1500 };
+    enum { ROUNDS = 600 };
     struct round r = {.random = 5};
     uint64_t random = 11;
     unsigned told = 0;
@@ -664,6 +703,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_lmdb_writes_is_good, start, finish),
         cmocka_unit_test_setup_teardown(test_damage_is_told_before_it_does_harm, start, finish),
         cmocka_unit_test_setup_teardown(test_the_place_of_the_map_is_no_pages_word, start, finish),
+        cmocka_unit_test_setup_teardown(test_a_wrong_leaf_does_not_say_that_keys_are_absent, start,
+                                        finish),
         cmocka_unit_test_setup_teardown(test_states_are_read_with_care, start, finish),
         cmocka_unit_test_setup_teardown(test_pages_of_large_values, start, finish),
         cmocka_unit_test_setup_teardown(test_bits_that_flip, start, finish),
