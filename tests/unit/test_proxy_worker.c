@@ -1,0 +1,180 @@
+/* A thread of the proxy that has no memory for a ring: it keeps the one that it has, and nothing of
+ * what it gave up, and takes the new one when there is memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "proxy/link.h"
+#include "proxy/link_report.h"
+#include "proxy/worker.h"
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BITS = 2, SHARDS = 3 };
+
+static unsigned allocations_until_failure = UINT32_MAX;
+static bool one_failed;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static bool allocation_fails(void)
+{
+    bool fails = --allocations_until_failure == 0;
+
+    one_failed = one_failed || fails;
+    errno = fails ? ENOMEM : errno;
+    return fails;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return allocation_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return allocation_fails() ? NULL : __real_calloc(count, size);
+}
+
+static void fail_allocation(unsigned n)
+{
+    allocations_until_failure = n;
+    one_failed = false;
+}
+
+/* Of main.c. */
+void proxy_worker_ended(void *proxy)
+{
+    (void)proxy;
+}
+
+static struct proxy_options options;
+static struct proxy proxy = {.options = &options};
+static struct worker *worker;
+
+static int start(void **state)
+{
+    static char set[] = "cluster.nodes=127.0.0.1:1";
+    char *sets[] = {set};
+    char why[CONFIG_WHY_SIZE];
+
+    (void)state;
+    assert_int_equal(proxy_options_load(&options, NULL, sets, 1, why, sizeof(why)), 0);
+    proxy.loop = loop_new();
+    assert_non_null(proxy.loop);
+    proxy.links = link_report_new(proxy.loop);
+    assert_non_null(proxy.links);
+    worker = worker_new(&proxy, "127.0.0.1", 0, why, sizeof(why));
+    assert_non_null(worker);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    worker_free(worker);
+    link_report_free(proxy.links);
+    loop_free(proxy.loop);
+    proxy_options_free(&options);
+    return 0;
+}
+
+/* Of one member, at which nobody listens; it moves with each epoch, so that its links are new. */
+static struct ring_ref *make_ring(uint64_t epoch)
+{
+    struct ring *ring = ring_new(1, BITS);
+    struct ring_member *m = &ring->members[0];
+    struct ring_ref *ref;
+
+    ring->cluster[0] = 1;
+    ring->epoch = epoch;
+    ring->hash = POSITION_MD5;
+    ring->replicas = 1;
+    ring->next_number = 2;
+    m->identity[0] = 1;
+    m->number = m->weight = 1;
+    m->port = (uint16_t)epoch;
+    m->shards = SHARDS;
+    strcpy(m->name, "n1");
+    strcpy(m->host, "127.0.0.1");
+    assert_int_equal(ring_finish(ring, NULL, 0), 0);
+    ref = ring_ref_new(ring);
+    assert_non_null(ref);
+    return ref;
+}
+
+static unsigned count_links(void)
+{
+    unsigned count = 0;
+
+    for (const struct link *l = worker->links; l; l = l->next)
+        count++;
+    return count;
+}
+
+/* With every allocation failing once. */
+static void take_ring(uint64_t epoch)
+{
+    struct ring_ref *before = worker->ring, *next = make_ring(epoch);
+    unsigned links = count_links(), n;
+
+    atomic_store(&worker->ring_next, next);
+    for (n = 1; worker->ring != next; n++) {
+        fail_allocation(n);
+        worker_take_ring(worker);
+
+        bool failed = one_failed;
+
+        fail_allocation(UINT32_MAX);
+        if (worker->ring == next)
+            break;
+        assert_true(failed);
+        assert_ptr_equal(worker->ring, before);
+        assert_ptr_equal(atomic_load(&worker->ring_next), next);
+        assert_int_equal(count_links(), links);
+    }
+    assert_true(n > SHARDS);
+    assert_null(atomic_load(&worker->ring_next));
+    assert_int_equal(count_links(), links + SHARDS);
+}
+
+static void test_rings(void **state)
+{
+    (void)state;
+    take_ring(1);
+    take_ring(2);
+}
+
+/* One that came meanwhile takes the place of the one for which there was no memory. */
+static void test_newer_ring(void **state)
+{
+    struct ring_ref *next = make_ring(3);
+
+    (void)state;
+    atomic_store(&worker->ring_next, next);
+    fail_allocation(1);
+    worker_take_ring(worker);
+    fail_allocation(UINT32_MAX);
+    assert_null(worker->ring);
+    ring_ref_put(atomic_exchange(&worker->ring_next, make_ring(4)));
+    worker_take_ring(worker);
+    assert_int_equal(worker->ring->ring->epoch, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_rings, start, finish),
+        cmocka_unit_test_setup_teardown(test_newer_ring, start, finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
