@@ -27,13 +27,20 @@ static bool has_kept_up(const struct shard *s, const struct group *g, const stru
            s->now_ms - g->since_ms >= s->options.hand_back_ms;
 }
 
-/* The first that follows and has one of these votes. */
-static struct group_peer *follower(struct group *g, uint8_t votes)
+/* The next one that follows and has one of these votes, around the members by number: two that
+ * cannot read the same record do not hand the partition to each other for ever. */
+static struct group_peer *follower(const struct shard *s, struct group *g, uint8_t votes)
 {
-    for (uint8_t i = 0; i < g->peer_count; i++)
-        if ((g->peers[i].votes & votes) && g->peers[i].state == PEER_FOLLOWING && g->peers[i].acked)
-            return &g->peers[i];
-    return NULL;
+    struct group_peer *next = NULL;
+
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        if ((peer->votes & votes) && peer->state == PEER_FOLLOWING && peer->acked &&
+            (!next || (uint16_t)(peer->member - s->me) < (uint16_t)(next->member - s->me)))
+            next = peer;
+    }
+    return next;
 }
 
 /* To whom a primary hands its partition: to the preferred one; when a record here cannot be read,
@@ -44,9 +51,9 @@ static struct group_peer *heir(struct shard *s, struct group *g)
     struct group_peer *preferred = group_peer(g, group_preferred(s, g)), *other = NULL;
 
     if (g->damaged_tells)
-        other = follower(g, VOTE_CURRENT | VOTE_TARGET);
+        other = follower(s, g, VOTE_CURRENT | VOTE_TARGET);
     else if (is_leaving(g) && (!preferred || preferred->state == PEER_DOWN))
-        other = follower(g, VOTE_TARGET);
+        other = follower(s, g, VOTE_TARGET);
     return other ? other : preferred;
 }
 

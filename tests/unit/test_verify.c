@@ -152,6 +152,29 @@ static void test_damaged_primary(void **state)
                 rig.nodes[2].shard->counters.records_repaired == 1);
 }
 
+/* Neither the primary nor `backup` can read the record: the third one is asked in the end. */
+static void check_damaged_twice(int backup)
+{
+    const int at[] = {0, backup};
+    uint8_t room[STORE_KEY_SIZE_MAX];
+    struct reply reply;
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(store_memory_damage(rig.nodes[at[i]].store, rig_key(42, room)), 0);
+        reply = rig_request(&rig, at[i], OP_GET, LEVEL_ANY, 42, (struct bytes){0});
+        assert_int_equal(reply.refusal, REFUSAL_DAMAGED);
+    }
+    rig_settle(&rig);
+    rig_check_equal(&rig);
+}
+
+static void test_damaged_twice(void **state)
+{
+    (void)state;
+    check_damaged_twice(1);
+    check_damaged_twice(2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_there, start, finish),
         cmocka_unit_test_setup_teardown(test_damaged_backup, start, finish),
         cmocka_unit_test_setup_teardown(test_damaged_primary, start, finish),
+        cmocka_unit_test_setup_teardown(test_damaged_twice, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
