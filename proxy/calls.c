@@ -1,6 +1,11 @@
 #include "proxy/calls.h"
 #include "proxy/attempt.h"
 
+/* So many attempts of a call may follow each other as fast as the answers to its client's others
+ * come: enough for a new leader to be found, for each command of a pipeline in its turn; few enough
+ * that where there is none nodes are not asked in a tight circle. */
+enum { ATTEMPTS_IN_HURRY = 64 };
+
 static void enqueue(struct router *r, struct call *c, enum failure reason, bool held)
 {
     struct session *s = c->slot->session;
@@ -123,7 +128,7 @@ void call_begin(struct router *r, struct call *c)
         attempt_next(r, c);
 }
 
-/* Tries those that are held, or all. */
+/* Tries those that are held, or were not refused often yet, or all. */
 static void retry(struct router *r, bool all)
 {
     struct call *next;
@@ -140,7 +145,7 @@ static void retry(struct router *r, bool all)
             c->reason = s->wait_reason;
             continue;
         }
-        if ((all || c->held) && !call_must_hold(r, c)) {
+        if ((all || c->held || c->attempts < ATTEMPTS_IN_HURRY) && !call_must_hold(r, c)) {
             uint32_t waiting = s ? --s->waiting : 0;
 
             call_list_remove(&r->waiting, c);
@@ -159,7 +164,7 @@ void calls_retry(struct router *r)
     retry(r, true);
 }
 
-void calls_retry_held(struct router *r)
+void calls_retry_in_hurry(struct router *r)
 {
     retry(r, false);
 }

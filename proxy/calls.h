@@ -19,8 +19,8 @@
 void call_begin(struct router *r, struct call *c);
 
 /* A call, in no list, was refused, or there is nobody to take it: it goes once more with the next
- * round (ROUTER_RETRY_MS), and not before, whatever of its client comes back meanwhile. If that
- * does not help in time, it ends with `reason`. */
+ * round (ROUTER_RETRY_MS), or, as long as that did not come to nothing too often, when an answer to
+ * another call of its client comes. If that does not help in time, it ends with `reason`. */
 void call_wait(struct router *r, struct call *c, enum failure reason);
 
 /* Likewise, but it waits for other calls of its client alone, and goes as soon as these let it. */
@@ -52,8 +52,9 @@ void call_came_back(struct router *r, struct call *c);
 /* A round: tries all calls that wait. */
 void calls_retry(struct router *r);
 
-/* Between rounds: those that are held, unless one that was refused waits in front of them. */
-void calls_retry_held(struct router *r);
+/* Between rounds: those that are held or were not refused often yet, unless another one waits in
+ * front of them. */
+void calls_retry_in_hurry(struct router *r);
 
 /* Ends a slot that took too long. */
 void calls_time_out(struct router *r, struct slot *slot);

@@ -229,7 +229,7 @@ uint64_t router_tick(struct router *r, uint64_t now_ms)
     if (r->waiting.first && r->retry_ms <= now_ms)
         calls_retry(r);
     else if (r->waiting.first && r->hurry)
-        calls_retry_held(r);
+        calls_retry_in_hurry(r);
     return router_next_ms(r);
 }
 

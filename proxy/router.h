@@ -96,8 +96,8 @@ struct router {
     struct slot *oldest, *newest;
     struct call_list waiting; /* calls, in the order of their numbers */
     uint64_t retry_ms;        /* when all of those are tried again */
-    bool hurry;               /* and at once those that are held (call->held) */
-    uint64_t retry_pass;      /* of retries so far, of all or of the held ones */
+    bool hurry;               /* and at once some of them (calls_retry_in_hurry) */
+    uint64_t retry_pass;      /* of retries so far, of all or of some */
 #ifdef RINGKV_MUTANTS
     uint64_t mutants; /* proxy/mutant.h */
 #endif
