@@ -146,18 +146,19 @@ static void request_read(struct shard *s, struct group *g, uint64_t client, cons
 
 /* Queues the answer of an operation until it is committed. */
 static int answer_when_committed(struct shard *s, struct group *g, uint64_t client,
-                                 struct reply *reply, struct version at)
+                                 const struct reply *reply, struct version at)
 {
     struct pending p = {
         .op = at.view == g->view ? at.op : 0, .client = client, .id = reply->id, .writes = true};
     uint8_t proof[PROOF_VERSION_SIZE];
+    struct reply with = *reply;
     int error;
 
     wire_put_u64(proof, at.view);
     wire_put_u64(proof + 8, at.op);
-    reply->proof = bytes_of(proof, sizeof(proof));
+    with.proof = bytes_of(proof, sizeof(proof));
     buf_truncate(&s->proof, 0);
-    error = message_put_reply(&s->proof, reply);
+    error = message_put_reply(&s->proof, &with);
     if (!error)
         error = group_pend(g, &p, buf_bytes(&s->proof));
     /* It may be committed already, and then nothing else would come to release it. */
