@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -17,6 +18,7 @@ enum {
     ROOM_WAIT_MS = 250,   /* between looks at a full disk */
     SCRUB_STEP_MS = 100,  /* between steps of the scrub, each of that part of the rate */
     SCRUB_REST_MS = 1000, /* after it came to the end, or failed */
+    NICE = 5,             /* a third of what the threads that serve get, when they want it too */
 };
 
 struct store_worker {
@@ -190,10 +192,18 @@ static uint64_t next_ms(const struct store_worker *w)
     return next;
 }
 
+/* Requests do not wait for a turn of the processor behind a checkpoint. Of this thread alone, as
+ * Linux has it; where it cannot be had, they do. */
+static void give_way(void)
+{
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
+}
+
 static void *worker_thread(void *arg)
 {
     struct store_worker *w = arg;
 
+    give_way();
     pthread_mutex_lock(&w->lock);
     while (!w->stop) {
         const struct memory_table *table = w->table;
