@@ -10,15 +10,18 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 
 enum {
     WHY_SIZE = 512,
-    ROOM_WAIT_MS = 250,   /* between looks at a full disk */
-    SCRUB_STEP_MS = 100,  /* between steps of the scrub, each of that part of the rate */
-    SCRUB_REST_MS = 1000, /* after it came to the end, or failed */
-    NICE = 5,             /* a third of what the threads that serve get, when they want it too */
+    ROOM_WAIT_MS = 250,    /* between looks at a full disk */
+    SCRUB_STEP_MS = 100,   /* between steps of the scrub, each of that part of the rate */
+    SCRUB_REST_MS = 1000,  /* after it came to the end, or failed */
+    SPREAD_PARTS = 4,      /* a checkpoint is due up to so many parts of its time sooner, */
+    SPREAD_MS_MAX = 60000, /* and no more than that */
+    NICE = 5,              /* a third of what the threads that serve get, when they want it too */
 };
 
 struct store_worker {
@@ -51,6 +54,20 @@ static uint64_t now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* When the next checkpoint is due. At another moment in each node: a write needs a majority of
+ * them, and would wait for their checkpoints only if they came together. */
+static uint64_t next_due_ms(const struct store_worker *w)
+{
+    uint64_t spread = w->options.checkpoint_ms / SPREAD_PARTS;
+    uint16_t chance;
+
+    if (spread > SPREAD_MS_MAX)
+        spread = SPREAD_MS_MAX;
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        chance = 0;
+    return now_ms() + w->options.checkpoint_ms - spread * chance / UINT16_MAX;
 }
 
 static void wait_until(struct store_worker *w, uint64_t until_ms)
@@ -151,7 +168,7 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
         w->checkpoints++;
         w->written_down = table->last_position;
         w->complete = true;
-        w->due_ms = now_ms() + w->options.checkpoint_ms;
+        w->due_ms = next_due_ms(w);
     } else if (error != RK_CLOSED) {
         /* When the map cannot grow, that was said already. */
         if (!w->why[0])
@@ -247,7 +264,7 @@ void store_worker_write(struct store_worker *w, const struct memory_table *table
     w->table = table;
     atomic_store(&w->written, 0);
     atomic_store(&w->to_write, table->count);
-    w->due_ms = now_ms() + w->options.checkpoint_ms;
+    w->due_ms = next_due_ms(w);
     atomic_store(&w->due, false);
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
@@ -375,7 +392,7 @@ int store_worker_start(const struct store_worker_options *options, struct store_
     w->options = *options;
     w->counts = options->tree->counts;
     w->written_down = options->tree->position;
-    w->due_ms = now_ms() + options->checkpoint_ms;
+    w->due_ms = next_due_ms(w);
     w->checkpoint = (struct checkpoint){.tree = options->tree,
                                         .arg = w,
                                         .grow = worker_grow,
