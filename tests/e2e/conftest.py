@@ -1,6 +1,8 @@
 """Fixtures. A test that only talks to a cluster shares one with its module; a test that kills or
 configures makes its own."""
 
+import signal
+
 import pytest
 from harness import Cluster, RedisServer
 
@@ -8,6 +10,12 @@ LOG_TAIL_LINES = 25
 
 # More than one of each even where the defaults say one, so that what goes between threads is tested.
 THREADS = ["--node", "shards=2", "--proxy", "threads=2"]
+
+# In the background, or below nohup, tests are run with these ignored. Programs would inherit that, and keep
+# to it, as they should.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.hookimpl(hookwrapper=True)
