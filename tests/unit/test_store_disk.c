@@ -486,7 +486,7 @@ static uint64_t now_us(void)
 
 /* Writers that do not wait as they are told to fill the tables in some 0.1 s. Where they take much
  * longer by themselves, they are hardly told to: the arithmetic is tested by test_write_pace. */
-enum { QUICK_US = 250000 };
+enum { QUICK_US = 150000 };
 
 static void test_writers_are_slowed_down_before_they_are_refused(void **state)
 {
