@@ -445,7 +445,6 @@ def test_interrupted(ring, number):
         node.ready = False
     process = ring.start("add", f"n4={ring.spare.address()}", "--yes")
     wait_for(lambda: "change" in ring.status(), "the change to begin")
-    time.sleep(0.2)
     process.send_signal(number)
     output, _ = process.communicate(timeout=patiently(SECONDS_MAX))
     assert process.returncode == 1 and "resume" in output, output
