@@ -10,6 +10,7 @@
 #include "proxy/link.h"
 #include "proxy/link_report.h"
 #include "proxy/worker.h"
+#include "tests/unit/lone_ring.h"
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
@@ -90,23 +91,15 @@ static int finish(void **state)
 /* Of one member, at which nobody listens; it moves with each epoch, so that its links are new. */
 static struct ring_ref *make_ring(uint64_t epoch)
 {
-    struct ring *ring = ring_new(1, BITS);
-    struct ring_member *m = &ring->members[0];
-    struct ring_ref *ref;
+    struct ring_ref *ref = lone_ring(epoch, BITS,
+                                     &(struct ring_member){.identity = {1},
+                                                           .number = 1,
+                                                           .weight = 1,
+                                                           .port = (uint16_t)epoch,
+                                                           .shards = SHARDS,
+                                                           .name = "n1",
+                                                           .host = "127.0.0.1"});
 
-    ring->cluster[0] = 1;
-    ring->epoch = epoch;
-    ring->hash = POSITION_MD5;
-    ring->replicas = 1;
-    ring->next_number = 2;
-    m->identity[0] = 1;
-    m->number = m->weight = 1;
-    m->port = (uint16_t)epoch;
-    m->shards = SHARDS;
-    strcpy(m->name, "n1");
-    strcpy(m->host, "127.0.0.1");
-    assert_int_equal(ring_finish(ring, NULL, 0), 0);
-    ref = ring_ref_new(ring);
     assert_non_null(ref);
     return ref;
 }

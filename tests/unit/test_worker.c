@@ -12,6 +12,7 @@
 #include "shared/frame.h"
 #include "shared/operation.h"
 #include "shared/wire.h"
+#include "tests/unit/lone_ring.h"
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,21 +67,12 @@ static int finish(void **state)
 
 static struct ring_ref *make_ring(uint64_t epoch)
 {
-    struct ring *ring = ring_new(1, BITS);
-    struct ring_member *m = &ring->members[0];
+    struct ring_member m = {
+        .number = 1, .port = 1, .shards = 1, .weight = 1, .name = "n1", .host = "h1"};
     struct ring_ref *ref;
 
-    ring->cluster[0] = 1;
-    ring->epoch = epoch;
-    ring->hash = POSITION_MD5;
-    ring->replicas = 1;
-    ring->next_number = 2;
-    memcpy(m->identity, node.folder.identity, IDENTITY_SIZE);
-    m->number = m->port = m->shards = m->weight = 1;
-    strcpy(m->name, "n1");
-    strcpy(m->host, "h1");
-    assert_int_equal(ring_finish(ring, NULL, 0), 0);
-    ref = ring_ref_new(ring);
+    memcpy(m.identity, node.folder.identity, IDENTITY_SIZE);
+    ref = lone_ring(epoch, BITS, &m);
     assert_non_null(ref);
     return ref;
 }
