@@ -57,6 +57,19 @@ int frame_end(struct buf *out, size_t begun)
     return 0;
 }
 
+int frame_put(struct buf *out, uint8_t type, struct bytes head, struct bytes rest)
+{
+    size_t begun = frame_begin(out, type);
+
+    if (begun == SIZE_MAX)
+        return RK_NOMEM;
+    if (buf_append(out, head.data, head.size) != 0 || buf_append(out, rest.data, rest.size) != 0) {
+        buf_truncate(out, begun);
+        return RK_NOMEM;
+    }
+    return frame_end(out, begun);
+}
+
 void frame_restamp(uint8_t *frame, size_t body_offset, uint64_t value)
 {
     uint32_t size = wire_get_u32(frame);

@@ -38,6 +38,10 @@ size_t frame_begin(struct buf *out, uint8_t type);
  * FRAME_BODY_MAX, or empty (RK_INVALID): the frame is then removed again. */
 int frame_end(struct buf *out, size_t begun);
 
+/* Appends a whole frame, whose body is a head and what follows it. 0, RK_NOMEM, RK_TOOBIG,
+ * RK_INVALID (an empty body); on failure `out` is unchanged. */
+int frame_put(struct buf *out, uint8_t type, struct bytes head, struct bytes rest);
+
 /* Replaces 8 bytes of a finished frame's body and mends the checksum. */
 void frame_restamp(uint8_t *frame, size_t body_offset, uint64_t value);
 

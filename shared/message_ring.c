@@ -4,20 +4,6 @@
 #include "shared/reader.h"
 #include "shared/wire.h"
 
-/* A frame of a fixed head and what follows it. */
-static int put(struct buf *out, uint8_t type, const uint8_t *head, size_t size, struct bytes rest)
-{
-    size_t begun = frame_begin(out, type);
-
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
-    if (buf_append(out, head, size) != 0 || buf_append(out, rest.data, rest.size) != 0) {
-        buf_truncate(out, begun);
-        return RK_NOMEM;
-    }
-    return frame_end(out, begun);
-}
-
 static void put_ballot(uint8_t *at, struct ballot b)
 {
     wire_put_u64(at, b.number);
@@ -40,7 +26,7 @@ int message_put_ring_prepare(struct buf *out, const struct ring_prepare *m)
     wire_put_u64(head, m->tag);
     wire_put_u64(head + 8, m->epoch);
     put_ballot(head + 16, m->ballot);
-    return put(out, MESSAGE_RING_PREPARE, head, sizeof(head), (struct bytes){0});
+    return frame_put(out, MESSAGE_RING_PREPARE, bytes_of(head, sizeof(head)), (struct bytes){0});
 }
 
 int message_get_ring_prepare(struct bytes body, struct ring_prepare *m)
@@ -62,7 +48,7 @@ int message_put_ring_promise(struct buf *out, const struct ring_promise *m)
     wire_put_u64(head + 9, m->epoch);
     put_ballot(head + 17, m->promised);
     put_ballot(head + 33, m->accepted);
-    return put(out, MESSAGE_RING_PROMISE, head, sizeof(head), m->ring);
+    return frame_put(out, MESSAGE_RING_PROMISE, bytes_of(head, sizeof(head)), m->ring);
 }
 
 int message_get_ring_promise(struct bytes body, struct ring_promise *m)
@@ -84,7 +70,7 @@ int message_put_ring_accept(struct buf *out, const struct ring_accept *m)
 
     wire_put_u64(head, m->tag);
     put_ballot(head + 8, m->ballot);
-    return put(out, MESSAGE_RING_ACCEPT, head, sizeof(head), m->ring);
+    return frame_put(out, MESSAGE_RING_ACCEPT, bytes_of(head, sizeof(head)), m->ring);
 }
 
 int message_get_ring_accept(struct bytes body, struct ring_accept *m)
@@ -102,7 +88,7 @@ int message_put_progress_get(struct buf *out, uint64_t tag)
     uint8_t head[8];
 
     wire_put_u64(head, tag);
-    return put(out, MESSAGE_PROGRESS_GET, head, sizeof(head), (struct bytes){0});
+    return frame_put(out, MESSAGE_PROGRESS_GET, bytes_of(head, sizeof(head)), (struct bytes){0});
 }
 
 int message_put_progress(struct buf *out, const struct progress *m)
@@ -114,7 +100,7 @@ int message_put_progress(struct buf *out, const struct progress *m)
     wire_put_u64(head + 16, m->records_copied);
     wire_put_u64(head + 24, m->bytes_copied);
     wire_put_u32(head + 32, m->count);
-    return put(out, MESSAGE_PROGRESS, head, sizeof(head), m->entries);
+    return frame_put(out, MESSAGE_PROGRESS, bytes_of(head, sizeof(head)), m->entries);
 }
 
 int message_get_progress(struct bytes body, struct progress *m)

@@ -9,36 +9,21 @@ enum { GET_SIZE = 16, HEAD_SIZE = 24, ENTRY_SIZE = 4 };
 int message_put_touched_get(struct buf *out, const struct touched_get *m)
 {
     uint8_t body[GET_SIZE];
-    size_t begun = frame_begin(out, MESSAGE_TOUCHED_GET);
 
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
     wire_put_u64(body, m->tag);
     wire_put_u64(body + 8, m->since);
-    if (buf_append(out, body, sizeof(body)) != 0) {
-        buf_truncate(out, begun);
-        return RK_NOMEM;
-    }
-    return frame_end(out, begun);
+    return frame_put(out, MESSAGE_TOUCHED_GET, bytes_of(body, sizeof(body)), (struct bytes){0});
 }
 
 int message_put_touched(struct buf *out, const struct touched *m)
 {
-    uint8_t head[HEAD_SIZE] = {0};
-    size_t begun = frame_begin(out, MESSAGE_TOUCHED);
+    uint8_t head[HEAD_SIZE];
 
-    if (begun == SIZE_MAX)
-        return RK_NOMEM;
     wire_put_u64(head, m->tag);
     wire_put_u64(head + 8, m->touches);
     wire_put_u32(head + 16, m->any);
     wire_put_u32(head + 20, m->count);
-    if (buf_append(out, head, sizeof(head)) != 0 ||
-        buf_append(out, m->partitions.data, m->partitions.size) != 0) {
-        buf_truncate(out, begun);
-        return RK_NOMEM;
-    }
-    return frame_end(out, begun);
+    return frame_put(out, MESSAGE_TOUCHED, bytes_of(head, sizeof(head)), m->partitions);
 }
 
 int message_get_touched_get(struct bytes body, struct touched_get *m)

@@ -54,6 +54,7 @@ static void *calloc_or_fail(size_t count, size_t size)
 #include "shared/buf.c"
 #include "shared/frame.c"
 #include "shared/message.c"
+#include "shared/message_request.c"
 #include "shared/transaction.c"
 #undef calloc
 #undef malloc
