@@ -380,6 +380,9 @@ static void close_outbox(struct shard *s, struct outbox *box)
     buf_truncate(&box->frame, 0);
     buf_trim(&box->frame, OUTBOX_KEEP);
     box->count = 0;
+    /* From here on they may leave, and a round of confirmations among them was asked too early for
+     * a read that comes now. */
+    s->turn++;
 }
 
 static void close_outbox_early(struct shard *s, struct outbox *box)
@@ -390,9 +393,6 @@ static void close_outbox_early(struct shard *s, struct outbox *box)
         at = &(*at)->next_open;
     *at = box->next_open;
     close_outbox(s, box);
-    /* From here on they may leave, and a round of confirmations among them was asked too early for
-     * a read that comes now. */
-    s->turn++;
 }
 
 struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)

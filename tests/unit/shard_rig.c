@@ -197,11 +197,11 @@ bool rig_deliver_once(struct shard_rig *r)
     bool moved = false;
 
     for (int i = 0; i < r->count; i++)
-        if (r->nodes[i].shard)
+        if (r->nodes[i].shard && !r->nodes[i].stopped)
             end_turn(&r->nodes[i]);
     for (int from = 0; from < r->count; from++)
         for (int to = 0; to < r->count; to++)
-            if (buf_len(&r->nodes[from].out[to])) {
+            if (!r->nodes[to].stopped && buf_len(&r->nodes[from].out[to])) {
                 deliver_link(r, from, to);
                 moved = true;
             }
@@ -218,7 +218,7 @@ void rig_tick(struct shard_rig *r)
 {
     r->now_ms += TICK_MS;
     for (int n = 0; n < r->count; n++)
-        if (r->nodes[n].shard)
+        if (r->nodes[n].shard && !r->nodes[n].stopped)
             shard_tick(r->nodes[n].shard, r->now_ms, (int64_t)r->now_ms);
 }
 

@@ -17,6 +17,7 @@ struct rig_node {
     struct shard_rig *rig;
     struct store *store;
     struct shard *shard; /* NULL: the process is dead */
+    bool stopped;        /* it stands still in the middle of a turn; what it has sent arrives */
     struct buf out[RIG_NODES_MAX];
     struct buf replies;             /* to its client */
     uint64_t sent[RIG_NODES_MAX];   /* bytes that went over the link */

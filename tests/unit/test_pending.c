@@ -93,6 +93,31 @@ static void test_bytes_are_bounded(void **state)
     assert_int_equal(g->pending_bytes, 0);
 }
 
+/* A ring is taken in the middle of a turn, and what was to be asked by then is asked. Then the
+ * process stands still; another one leads and writes. A read that comes behind that, in the same
+ * turn, is not proven by the answers to what was asked before. */
+static void test_ring_within_a_turn(void **state)
+{
+    int all;
+
+    (void)state;
+    rig_set(&rig, OLD_KEY, bytes_from("old"));
+    rig_forget_replies(&rig, 0);
+    rig_send(&rig, 0, OP_GET, LEVEL_LINEAR, OLD_KEY, bytes_from(""), 0);
+    assert_int_equal(shard_set_ring(rig_shard(&rig, 0), rig.ring, 1), 0);
+    rig.nodes[0].stopped = true;
+    rig_deliver(&rig);
+    group_lead(rig_shard(&rig, 1), &rig_shard(&rig, 1)->groups[0]);
+    rig_deliver(&rig);
+    assert_int_equal(rig_request(&rig, 1, OP_SET, LEVEL_LINEAR, OLD_KEY, bytes_from("new")).kind,
+                     REPLY_OK);
+    rig_send(&rig, 0, OP_GET, LEVEL_LINEAR, OLD_KEY, bytes_from(""), 0);
+    rig.nodes[0].stopped = false;
+    rig_deliver(&rig);
+    assert_int_equal(count_replies(REPLY_BULK, &all), 1);
+    assert_int_equal(all, 2);
+}
+
 static int start_alone(void **state)
 {
     (void)state;
@@ -122,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_primary_alone, start, finish),
         cmocka_unit_test_setup_teardown(test_bytes_are_bounded, start, finish),
+        cmocka_unit_test_setup_teardown(test_ring_within_a_turn, start, finish),
         cmocka_unit_test_setup_teardown(test_delete_without_a_trace, start_alone, finish),
     };
 
