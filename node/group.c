@@ -197,14 +197,17 @@ static void on_gap(struct shard *s, struct group *g, struct group_peer *peer,
 }
 
 /* The answer to a chunk of a transfer that was given up: for an earlier message of the replica, by
- * which the history was enough. But that chunk has made a mixture of it. */
+ * which the history was enough. That chunk may have made a mixture of it. In any case it waits for
+ * the next one, and would take steps for those beside them: until it is asked where it stands. */
 static void on_chunk_answer(struct shard *s, struct group *g, struct group_peer *peer,
                             const struct signal *m)
 {
-    if (peer->transfer)
+    if (peer->transfer && peer->transfer->id == m->last.view)
         transfer_answered(s, g, peer, m);
-    else if (m->flags & SIGNAL_PARTIAL && peer->state == PEER_FOLLOWING)
+    else if (peer->state == PEER_FOLLOWING && m->flags & SIGNAL_PARTIAL)
         group_catch_up(s, g, peer, (struct version){0}, m->flags);
+    else if (peer->state == PEER_FOLLOWING)
+        group_signal_now(s, g, peer->member, SIGNAL_LEADING, g->view, g->last);
 }
 
 /* From a candidate that is less advanced, or from a primary that is not the preferred one. */

@@ -9,7 +9,7 @@
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
-enum { HISTORY_STEPS = 16, SETS = 100, TICKS = 200, LARGE = 1 << 20, KEYS = 5000 };
+enum { HISTORY_STEPS = 16, SETS = 100, TICKS = 200, LARGE = 1 << 20, SHARE = 1 << 16, KEYS = 5000 };
 
 static struct shard_rig rig;
 static uint8_t large[LARGE];
@@ -187,6 +187,48 @@ static void test_full_in_transfer(void **state)
     assert_int_equal(rig_shard(&rig, 0)->counters.transfers, 1);
 }
 
+/* The link has room again for what the primary has to say to the last node. */
+static void ask_last_where(void)
+{
+    struct group_peer *peer = group_peer(&rig_shard(&rig, 0)->groups[0], 3);
+
+    peer->state = PEER_LAGGING;
+    shard_peer_room(rig_shard(&rig, 0), 3, 0, 1);
+    rig_deliver(&rig);
+}
+
+/* The first chunk of a transfer waits behind steps. Meanwhile some of these are taken, and the
+ * primary, asking where the replica stands, finds that its history is enough after all. Then the
+ * chunk comes, and shows nothing that differs: the replica must not go on waiting for the next one,
+ * and take the steps for its beside. */
+static void test_chunk_comes_too_late(void **state)
+{
+    struct group *leader = &rig_shard(&rig, 0)->groups[0], *backup = &rig_shard(&rig, 2)->groups[0];
+    struct version before = backup->last;
+
+    (void)state;
+    rig_set_full(&rig, 2, true);
+    for (int i = 0; i < 3 * HISTORY_STEPS / 2; i++)
+        rig_set(&rig, 1, bytes_of(large, SHARE));
+    ask_last_where();
+    assert_int_equal(rig_shard(&rig, 0)->counters.transfers, 1);
+    rig_set_full(&rig, 2, false);
+    shard_take_waiting(rig_shard(&rig, 2));
+    rig_set_full(&rig, 2, true);
+    rig_deliver(&rig);
+    assert_true(version_compare(backup->last, before) > 0);
+    assert_true(version_compare(backup->last, leader->last) < 0);
+    ask_last_where();
+    check_all_follow();
+    rig_set_full(&rig, 2, false);
+    rig_settle(&rig);
+    rig_set(&rig, 2, bytes_from("value"));
+    rig_settle(&rig);
+    check_all_follow();
+    assert_false(backup->partial);
+    rig_check_equal(&rig);
+}
+
 /* Replicas that are there and being brought up are worth waiting for at this primary. */
 static void test_refusals(void **state)
 {
@@ -218,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_view_ends_meanwhile, start, finish),
         cmocka_unit_test_setup_teardown(test_late_gap_of_a_view_before, start, finish),
         cmocka_unit_test_setup_teardown(test_full_in_transfer, start, finish),
+        cmocka_unit_test_setup_teardown(test_chunk_comes_too_late, start, finish),
         cmocka_unit_test_setup_teardown(test_refusals, start, finish),
     };
 
