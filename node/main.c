@@ -156,7 +156,7 @@ static int run(struct daemon *d)
     } else {
         log_info("start: version=%s listen=%s data=%s shards=%u", PACKAGE_VERSION, o->listen,
                  o->data, d->node.folder.shards);
-        loop_run(d->loop);
+        loop_serve(d->loop, "main");
     }
     stop(d);
     if (!failed)

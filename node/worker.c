@@ -617,7 +617,7 @@ static void *run(void *arg)
 
     snprintf(name, sizeof(name), "shard-%u", w->index);
     pthread_setname_np(pthread_self(), name);
-    loop_run(w->loop);
+    loop_serve(w->loop, name);
     return NULL;
 }
 

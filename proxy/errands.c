@@ -16,7 +16,8 @@ struct job {
     struct errands *errands;
     struct client *client;
     struct worker *home;
-    uint32_t visited; /* workers */
+    struct loop_note note; /* it is always on its way to one thread at most */
+    uint32_t visited;      /* workers */
     bool back;
     struct job *previous, *next; /* all of them; under the lock */
     struct job *next_check;      /* passwords, in their turn; under the lock */
@@ -65,13 +66,6 @@ static void come_back(void *job)
         job_free(j);
 }
 
-static void post(struct worker *to, void (*fn)(void *), struct job *j)
-{
-    /* Without memory for the message the client would wait for ever. */
-    if (loop_post(to->loop, fn, j) != 0)
-        abort();
-}
-
 /* --- visiting all workers ------------------------------------------------------------------------
  */
 
@@ -108,9 +102,9 @@ static void visit(void *job)
         meet(j, w, c);
     }
     if (++j->visited < p->worker_count)
-        post(p->workers[j->visited], visit, j);
+        loop_post_note(p->workers[j->visited]->loop, &j->note, visit, j);
     else
-        post(j->home, come_back, j);
+        loop_post_note(j->home->loop, &j->note, come_back, j);
 }
 
 /* --- passwords -----------------------------------------------------------------------------------
@@ -141,7 +135,7 @@ static void *check_passwords(void *arg)
 
     while ((j = next_check(e)) != NULL) {
         j->errand.matches = password_matches(j->errand.hash, j->errand.password);
-        post(j->home, come_back, j);
+        loop_post_note(j->home->loop, &j->note, come_back, j);
     }
     return NULL;
 }
@@ -184,7 +178,7 @@ int errands_begin(struct errands *e, struct client *c, const struct errand *erra
     e->jobs = j;
     pthread_mutex_unlock(&e->lock);
     if (errand->kind != ERRAND_PASSWORD) {
-        post(e->proxy->workers[0], visit, j);
+        loop_post_note(e->proxy->workers[0]->loop, &j->note, visit, j);
     } else {
         assert(errand->password.size <= sizeof(j->password));
         if (errand->password.size)

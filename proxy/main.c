@@ -49,9 +49,11 @@ static const struct program_description description = {
 
 static void drain_workers(struct proxy *p)
 {
-    for (uint32_t i = 0; i < p->worker_count; i++)
-        if (loop_post(p->workers[i]->loop, worker_drain, p->workers[i]) != 0)
-            abort(); /* without it the process would never end */
+    for (uint32_t i = 0; i < p->worker_count; i++) {
+        struct worker *w = p->workers[i];
+
+        loop_post_note(w->loop, &w->drain_note, worker_drain, w);
+    }
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -224,8 +226,8 @@ static int proxy_run(struct main *m)
         log_info("main: serving listen=%s port=%u threads=%u max_clients=%lld", p->options->listen,
                  p->port, p->worker_count, (long long)p->options->max_clients);
     }
-    if (p->workers_running && loop_run(p->loop) != 0)
-        log_error("main: the event loop failed: %s", strerror(errno));
+    if (p->workers_running)
+        loop_serve(p->loop, "main");
     for (uint32_t i = 0; i < p->worker_count; i++)
         if (p->workers[i]->thread)
             pthread_join(p->workers[i]->thread, NULL);

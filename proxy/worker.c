@@ -6,7 +6,6 @@
 #include "proxy/ring_watch.h"
 #include "shared/error.h"
 #include "shared/log.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -390,11 +389,8 @@ static void *worker_run(void *arg)
 {
     struct worker *w = arg;
 
-    if (loop_run(w->loop) != 0)
-        log_error("worker: the event loop failed: %s", strerror(errno));
-    /* Without memory for the message the main thread would wait for ever. */
-    if (loop_post(w->proxy->loop, proxy_worker_ended, w->proxy) != 0)
-        abort();
+    loop_serve(w->loop, "worker");
+    loop_post_note(w->proxy->loop, &w->ended_note, proxy_worker_ended, w->proxy);
     return NULL;
 }
 

@@ -38,6 +38,8 @@ struct worker {
     struct loop_timer *linger_timer; /* clients told that they broke the protocol */
     uint64_t tick_at_ms;             /* when tick_timer fires; UINT64_MAX: not set */
     bool draining;
+    struct loop_note drain_note; /* to its loop, */
+    struct loop_note ended_note; /* and to the main thread's */
     pthread_t thread;
 };
 

@@ -1,21 +1,17 @@
 #include "shared/loop.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { TURN_END_MAX = 8, SCRATCH_SIZE = 256 << 10 };
-
-struct posted {
-    void (*fn)(void *arg);
-    void *arg;
-    struct posted *next;
-};
 
 struct loop_timer {
     struct loop *loop;
@@ -38,8 +34,20 @@ struct loop {
     uint8_t *scratch;
 
     pthread_mutex_t lock; /* guards the posted list, the only thing other threads touch */
-    struct posted *posted_first, **posted_last;
+    struct loop_note *posted_first, **posted_last;
 };
+
+/* From here on it may be posted again, or be gone. */
+static void let_go(struct loop *l, struct loop_note *n)
+{
+    if (n->allocated) {
+        free(n);
+        return;
+    }
+    pthread_mutex_lock(&l->lock);
+    n->on_its_way = false;
+    pthread_mutex_unlock(&l->lock);
+}
 
 static void run_posted(evutil_socket_t fd, short what, void *arg)
 {
@@ -50,16 +58,16 @@ static void run_posted(evutil_socket_t fd, short what, void *arg)
     if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
         return;
     pthread_mutex_lock(&l->lock);
-    struct posted *list = l->posted_first;
+    struct loop_note *list = l->posted_first;
     l->posted_first = NULL;
     l->posted_last = &l->posted_first;
     pthread_mutex_unlock(&l->lock);
     while (list) {
-        struct posted *next = list->next;
+        struct loop_note note = *list;
 
-        list->fn(list->arg);
-        free(list);
-        list = next;
+        let_go(l, list);
+        note.fn(note.arg);
+        list = note.next;
     }
 }
 
@@ -107,9 +115,9 @@ void loop_free(struct loop *l)
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     while (l->posted_first) {
-        struct posted *next = l->posted_first->next;
+        struct loop_note *next = l->posted_first->next;
 
-        free(l->posted_first);
+        let_go(l, l->posted_first);
         l->posted_first = next;
     }
     pthread_mutex_destroy(&l->lock);
@@ -140,27 +148,48 @@ int loop_run(struct loop *l)
     return 0;
 }
 
+void loop_serve(struct loop *l, const char *thread)
+{
+    if (loop_run(l) == 0)
+        return;
+    log_error("loop: the event loop of thread=%s failed: %s; the process ends", thread,
+              strerror(errno));
+    _exit(1);
+}
+
 void loop_stop(struct loop *l)
 {
     l->stopping = true;
 }
 
-int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+void loop_post_note(struct loop *l, struct loop_note *n, void (*fn)(void *arg), void *arg)
 {
-    struct posted *p = malloc(sizeof(*p));
     uint64_t one = 1;
 
-    if (!p)
-        return RK_NOMEM;
-    *p = (struct posted){fn, arg, NULL};
     pthread_mutex_lock(&l->lock);
-    *l->posted_last = p;
-    l->posted_last = &p->next;
+    if (!n->on_its_way) {
+        n->fn = fn;
+        n->arg = arg;
+        n->next = NULL;
+        n->on_its_way = true;
+        *l->posted_last = n;
+        l->posted_last = &n->next;
+    }
     pthread_mutex_unlock(&l->lock);
     /* Can fail only when the counter is at its maximum, and then the loop is awake anyway. */
     ssize_t written = write(l->wake_fd, &one, sizeof(one));
 
     (void)written;
+}
+
+int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    struct loop_note *n = malloc(sizeof(*n));
+
+    if (!n)
+        return RK_NOMEM;
+    *n = (struct loop_note){.allocated = true};
+    loop_post_note(l, n, fn, arg);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef RINGKV_SHARED_LOOP_H
 #define RINGKV_SHARED_LOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +21,27 @@ struct event_base *loop_base(struct loop *l);
 
 /* Runs until loop_stop. 0 or RK_IO. */
 int loop_run(struct loop *l);
+
+/* Likewise for a thread of a daemon. Should the event loop itself fail, the log says so and the
+ * process ends with exit code 1: a thread that is gone would leave its connections hanging, and its
+ * share of new ones. */
+void loop_serve(struct loop *l, const char *thread);
 void loop_stop(struct loop *l); /* after this turn; on the loop's own thread */
 
 /* Runs fn(arg) on the loop's thread at its next turn. Callable from any thread. 0, RK_NOMEM (not
  * posted). */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* Likewise with memory that the caller keeps until fn is called, so that it cannot fail: for what
+ * somebody waits for. Zeros before the first time; nothing happens while it is still on its way. */
+struct loop_note {
+    void (*fn)(void *arg);
+    void *arg;
+    struct loop_note *next;
+    bool on_its_way;
+    bool allocated; /* by loop_post */
+};
+void loop_post_note(struct loop *l, struct loop_note *n, void (*fn)(void *arg), void *arg);
 
 /* Milliseconds of the monotonic clock, as coarse as the kernel's tick (1 to 4 ms); cheap. */
 uint64_t loop_now_ms(const struct loop *l);

@@ -14,11 +14,22 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { THREADS = 4, POSTS = 2000 };
 
 static struct loop *loop;
+
+static bool failing; /* the event loop does */
+
+int __real_event_base_loop(struct event_base *base, int flags);
+int __wrap_event_base_loop(struct event_base *base, int flags);
+
+int __wrap_event_base_loop(struct event_base *base, int flags)
+{
+    return failing ? -1 : __real_event_base_loop(base, flags);
+}
 
 static int start(void **state)
 {
@@ -281,6 +292,76 @@ static void test_post_without_run(void **state)
     assert_int_equal(loop_run(loop), 0);
 }
 
+static struct loop_note stop_note, count_note;
+static int noted;
+
+static void count_and_post_again(void *arg)
+{
+    (void)arg;
+    /* Not on its way any more, so it may be posted from its own function. */
+    if (++noted < 3)
+        loop_post_note(loop, &count_note, count_and_post_again, NULL);
+    else
+        loop_post_note(loop, &stop_note, stop, NULL);
+}
+
+static void *post_note(void *arg)
+{
+    (void)arg;
+    loop_post_note(loop, &count_note, count_and_post_again, NULL);
+    return NULL;
+}
+
+/* A message of the caller's memory is on its way once at a time, whoever posts it. */
+static void test_notes(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    noted = 0;
+    count_note = stop_note = (struct loop_note){0};
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, post_note, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(loop_run(loop), 0);
+    assert_int_equal(noted, 3);
+    assert_false(count_note.on_its_way);
+}
+
+/* It stays its owner's when the loop ends without it. */
+static void test_note_without_run(void **state)
+{
+    struct loop_note *note = calloc(1, sizeof(*note));
+
+    (void)state;
+    assert_non_null(note);
+    loop_post_note(loop, note, stop, NULL);
+    loop_free(loop);
+    assert_false(note->on_its_way);
+    free(note);
+    loop = loop_new();
+    assert_non_null(loop);
+}
+
+/* A process whose event loop fails ends, rather than one of its threads. */
+static void test_failed_loop(void **state)
+{
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        failing = true;
+        loop_serve(loop, "test");
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 static void test_now(void **state)
 {
     uint64_t before = loop_now_ms(loop);
@@ -339,6 +420,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_post_from_threads, start, finish),
         cmocka_unit_test_setup_teardown(test_post_wakes, start, finish),
         cmocka_unit_test_setup_teardown(test_post_without_run, start, finish),
+        cmocka_unit_test_setup_teardown(test_notes, start, finish),
+        cmocka_unit_test_setup_teardown(test_note_without_run, start, finish),
+        cmocka_unit_test_setup_teardown(test_failed_loop, start, finish),
         cmocka_unit_test_setup_teardown(test_now, start, finish),
         cmocka_unit_test(test_ring_ref),
     };

@@ -1,5 +1,6 @@
-/* A thread of the proxy that has no memory for a ring: it keeps the one that it has, and nothing of
- * what it gave up, and takes the new one when there is memory. */
+/* A thread of the proxy that has no memory. For a ring: it keeps the one that it has, and nothing
+ * of what it gave up, and takes the new one when there is memory. For a client's errand: the client
+ * is told, or at worst closed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -7,16 +8,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "proxy/client.h"
+#include "proxy/errands.h"
 #include "proxy/link.h"
 #include "proxy/link_report.h"
 #include "proxy/worker.h"
 #include "tests/unit/lone_ring.h"
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { BITS = 2, SHARDS = 3 };
+enum { BITS = 2, SHARDS = 3, REPLY_MAX = 4096, PATIENCE_MS = 20000 };
 
 static unsigned allocations_until_failure = UINT32_MAX;
 static bool one_failed;
@@ -75,6 +81,12 @@ static int start(void **state)
     assert_non_null(proxy.links);
     worker = worker_new(&proxy, "127.0.0.1", 0, why, sizeof(why));
     assert_non_null(worker);
+    proxy.workers = &worker;
+    proxy.worker_count = 1;
+    proxy.tunables = (struct tunables){.max_clients = 100, .query_size = 1 << 20, .slow_us = -1};
+    proxy.last_client_id = 0;
+    proxy.errands = errands_new(&proxy);
+    assert_non_null(proxy.errands);
     return 0;
 }
 
@@ -82,6 +94,7 @@ static int finish(void **state)
 {
     (void)state;
     worker_free(worker);
+    errands_free(proxy.errands);
     link_report_free(proxy.links);
     loop_free(proxy.loop);
     proxy_options_free(&options);
@@ -162,11 +175,77 @@ static void test_newer_ring(void **state)
     assert_int_equal(worker->ring->ring->epoch, 4);
 }
 
+/* --- errands -------------------------------------------------------------------------------- */
+
+/* A client's other side, and what it has heard. */
+static struct {
+    int fd;
+    char heard[REPLY_MAX + 1];
+    size_t size;
+    bool closed;
+    uint64_t until_ms;
+} peer;
+
+static void connect_client(void)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    client_accept(worker, fds[0]);
+    peer.fd = fds[1];
+    peer.size = 0;
+    peer.closed = false;
+}
+
+/* Until the reply to a PING has come, or the end. */
+static void listen_in(void *arg)
+{
+    ssize_t n = read(peer.fd, peer.heard + peer.size, REPLY_MAX - peer.size);
+
+    (void)arg;
+    peer.closed = n == 0;
+    peer.size += n > 0 ? (size_t)n : 0;
+    peer.heard[peer.size] = '\0';
+    assert_true(loop_now_ms(worker->loop) < peer.until_ms);
+    if (peer.closed || strstr(peer.heard, "+PONG"))
+        loop_stop(worker->loop);
+    loop_work(worker->loop)->again = 1;
+}
+
+static void ask(const char *commands, unsigned failing)
+{
+    assert_int_equal(loop_at_turn_end(worker->loop, listen_in, NULL), 0);
+    assert_int_equal(write(peer.fd, commands, strlen(commands)), strlen(commands));
+    peer.until_ms = loop_now_ms(worker->loop) + PATIENCE_MS;
+    fail_allocation(failing);
+    assert_int_equal(loop_run(worker->loop), 0);
+}
+
+static void test_errand_without_memory(void **state)
+{
+    bool failed = true;
+
+    for (unsigned n = 1; failed; n++) {
+        start(state);
+        connect_client();
+        ask("CLIENT LIST\r\nPING\r\n", n);
+        failed = one_failed;
+        fail_allocation(UINT32_MAX);
+        if (!peer.closed && *peer.heard != '$')
+            assert_memory_equal(peer.heard, "-ERR the proxy is out of memory", 31);
+        close(peer.fd);
+        finish(state);
+    }
+    assert_non_null(strstr(peer.heard, "id=1 addr="));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rings, start, finish),
         cmocka_unit_test_setup_teardown(test_newer_ring, start, finish),
+        cmocka_unit_test(test_errand_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
