@@ -27,8 +27,20 @@ void run_acl_whoami(struct execution *x)
     reply_text(x, user_at(x, x->session->user)->name);
 }
 
+/* There may be a thousand users, and EXEC may ask for them two thousand times. */
+static bool has_room(struct execution *x)
+{
+    bool room = execution_has_room(x);
+
+    if (!room)
+        reply_too_large(x);
+    return room;
+}
+
 void run_acl_users(struct execution *x)
 {
+    if (!has_room(x))
+        return;
     reply_array(x, count_users(x));
     for (uint32_t i = 0; i < count_users(x); i++)
         reply_text(x, user_at(x, i)->name);
@@ -37,6 +49,8 @@ void run_acl_users(struct execution *x)
 /* As lines of Redis's ACL file, but for the passwords. */
 void run_acl_list(struct execution *x)
 {
+    if (!has_room(x))
+        return;
     reply_array(x, count_users(x));
     for (uint32_t i = 0; i < count_users(x); i++) {
         const struct user *user = user_at(x, i);

@@ -143,7 +143,8 @@ void run_client_info(struct execution *x)
 /* Sends the errand; what the filter holds goes with it, or is freed. */
 static void send_errand(struct execution *x, enum errand_kind kind, struct client_filter *filter)
 {
-    struct errand errand = {.kind = kind, .filter = *filter, .self = x->session->id};
+    struct errand errand = {
+        .kind = kind, .filter = *filter, .self = x->session->id, .lines_max = x->router->reply_max};
 
     if (execution_ask(x, &errand) == 0)
         return;
@@ -196,6 +197,8 @@ void run_client_list(struct execution *x)
     if (outcome) {
         if (outcome->failed)
             reply_error(x, failure_text(FAILURE_NO_MEMORY));
+        else if (outcome->too_many)
+            reply_too_large(x);
         else
             reply_verbatim(x, buf_bytes(&outcome->lines));
         return;

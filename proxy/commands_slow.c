@@ -28,10 +28,27 @@ void run_slowlog(struct execution *x)
     reply_wrong_arity(x);
 }
 
+static void put_slowlog(struct execution *x, uint64_t count)
+{
+    struct buf *out = execution_out(x);
+    const struct slow_log *log;
+    bool room;
+
+    if (!out)
+        return;
+    log = &take_records(x)->slow;
+    /* EXEC may ask for them often. */
+    room = execution_has_room(x) && slow_log_size(log, count) <= x->router->reply_max;
+    if (room)
+        check(x, slow_log_put(log, out, count));
+    give_records(x);
+    if (!room)
+        reply_too_large(x);
+}
+
 void run_slowlog_get(struct execution *x)
 {
     int64_t count = 10;
-    struct buf *out;
 
     if (x->count > 3) {
         reply_wrong_subcommand(x);
@@ -41,11 +58,7 @@ void run_slowlog_get(struct execution *x)
         reply_error(x, "ERR count should be greater than or equal to -1");
         return;
     }
-    out = execution_out(x);
-    if (!out)
-        return;
-    check(x, slow_log_put(&take_records(x)->slow, out, count < 0 ? UINT64_MAX : (uint64_t)count));
-    give_records(x);
+    put_slowlog(x, count < 0 ? UINT64_MAX : (uint64_t)count);
 }
 
 void run_slowlog_len(struct execution *x)

@@ -31,8 +31,10 @@ struct errand {
     /* Of the others: what is asked, */
     struct client_filter filter; /* its list of ids passes to the errand */
     uint64_t self;               /* the client that asks */
+    size_t lines_max;            /* bytes of lines, beyond which there are no more */
     /* and the outcome. */
     struct buf lines;
+    bool too_many; /* lines: they are not all there */
     uint64_t killed;
     bool killed_self; /* left to the command: the reply comes first */
     bool failed;      /* out of memory */

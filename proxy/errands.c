@@ -69,6 +69,13 @@ static void come_back(void *job)
 /* --- visiting all workers ------------------------------------------------------------------------
  */
 
+static void list(struct errand *d, const struct client_facts *facts)
+{
+    d->too_many |= buf_len(&d->lines) > d->lines_max;
+    if (!d->too_many)
+        d->failed |= client_line_put(&d->lines, facts) != 0;
+}
+
 static void meet(struct job *j, struct worker *w, struct client *c)
 {
     struct errand *d = &j->errand;
@@ -78,7 +85,7 @@ static void meet(struct job *j, struct worker *w, struct client *c)
     if (!client_filter_matches(&d->filter, &facts, d->self))
         return;
     if (d->kind == ERRAND_LIST) {
-        d->failed |= client_line_put(&d->lines, &facts) != 0;
+        list(d, &facts);
         return;
     }
     d->killed++;

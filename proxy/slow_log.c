@@ -99,6 +99,15 @@ int slow_log_put(const struct slow_log *l, struct buf *out, uint64_t count)
     return error;
 }
 
+size_t slow_log_size(const struct slow_log *l, uint64_t count)
+{
+    size_t size = 0;
+
+    for (const struct slow_entry *e = l->newest; e && count; count--, e = e->older)
+        size += buf_len(&e->text);
+    return size;
+}
+
 void slow_log_reset(struct slow_log *l)
 {
     while (l->oldest)

@@ -35,6 +35,9 @@ void slow_log_add(struct slow_log *l, const struct slow_command *c, uint64_t ent
 
 /* Appends the newest `count` entries as a RESP array. 0 or RK_NOMEM. */
 int slow_log_put(const struct slow_log *l, struct buf *out, uint64_t count);
+
+/* The bytes of these entries. */
+size_t slow_log_size(const struct slow_log *l, uint64_t count);
 void slow_log_reset(struct slow_log *l); /* the numbers of entries go on */
 
 #endif

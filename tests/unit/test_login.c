@@ -334,6 +334,53 @@ static void test_large_replies(void **state)
     rig_expect_prefix(&rig, "*2\r\n*");
 }
 
+#define TOO_LARGE \
+    "-ERR the reply would be more than half of client_output; ask for less at once\r\n"
+
+/* Likewise for the entries of the slow log, of which there may be a hundred thousand. */
+static void test_large_slowlog(void **state)
+{
+    (void)state;
+    tunables.slow_us = 0;
+    for (int i = 0; i < 10; i++)
+        rig_run(&rig,
+                "PING aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    tunables.slow_us = -1;
+    buf_truncate(&rig.out, 0);
+    assert_true(slow_log_size(&records.slow, 4) > 500);
+    assert_true(slow_log_size(&records.slow, 5) < 1000);
+    rig.router.reply_max = 1000;
+    rig_run(&rig, "SLOWLOG GET -1");
+    rig_expect(&rig, TOO_LARGE);
+    rig_run(&rig, "SLOWLOG GET 5");
+    rig_expect_prefix(&rig, "*5\r\n");
+    rig_run(&rig, "MULTI");
+    for (int i = 0; i < 4; i++)
+        rig_run(&rig, "SLOWLOG GET 4");
+    buf_truncate(&rig.out, 0);
+    rig_run(&rig, "EXEC");
+    assert_in_range(buf_len(&rig.out), 2 * slow_log_size(&records.slow, 4), 2000);
+    assert_memory_equal(buf_head(&rig.out) + buf_len(&rig.out) - strlen(TOO_LARGE TOO_LARGE),
+                        TOO_LARGE TOO_LARGE, strlen(TOO_LARGE TOO_LARGE));
+    rig_expect_prefix(&rig, "*4\r\n*4\r\n");
+}
+
+static void test_many_users(void **state)
+{
+    static const char *const commands[] = {"ACL USERS", "ACL LIST"};
+
+    (void)state;
+    rig.router.reply_max = 3;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        rig_run(&rig, "MULTI");
+        rig_run(&rig, commands[i]);
+        rig_run(&rig, commands[i]);
+        buf_truncate(&rig.out, 0);
+        rig_run(&rig, "EXEC");
+        rig_expect(&rig, "*2\r\n" TOO_LARGE TOO_LARGE);
+    }
+}
+
 /* A walk over all partitions whose pieces are quick, all together are not. */
 static void slow_walk(void)
 {
@@ -404,6 +451,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silent_replies, start_open, finish),
         cmocka_unit_test_setup_teardown(test_slow_commands, start_open, finish),
         cmocka_unit_test_setup_teardown(test_large_replies, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_large_slowlog, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_many_users, start_open, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

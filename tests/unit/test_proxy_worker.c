@@ -1,6 +1,6 @@
 /* A thread of the proxy that has no memory. For a ring: it keeps the one that it has, and nothing
  * of what it gave up, and takes the new one when there is memory. For a client's errand: the client
- * is told, or at worst closed. */
+ * is told, or at worst closed. And errands whose outcome would be large. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -240,12 +240,43 @@ static void test_errand_without_memory(void **state)
     assert_non_null(strstr(peer.heard, "id=1 addr="));
 }
 
+/* What the last of ten clients hears. */
+static void ask_among_ten(void **state, const char *commands)
+{
+    int others[9];
+
+    start(state);
+    worker->router.reply_max = 1500;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        connect_client();
+        others[i] = peer.fd;
+    }
+    connect_client();
+    ask(commands, UINT32_MAX);
+    finish(state);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        close(others[i]);
+    close(peer.fd);
+}
+
+/* A list of many clients is refused, like other replies of that size. */
+static void test_long_list(void **state)
+{
+    static const char refusal[] = "-ERR the reply would be more than half of client_output";
+
+    ask_among_ten(state, "CLIENT LIST\r\nPING\r\n");
+    assert_memory_equal(peer.heard, refusal, strlen(refusal));
+    ask_among_ten(state, "CLIENT LIST ID 2 3\r\nPING\r\n");
+    assert_non_null(strstr(peer.heard, "id=2 addr="));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rings, start, finish),
         cmocka_unit_test_setup_teardown(test_newer_ring, start, finish),
         cmocka_unit_test(test_errand_without_memory),
+        cmocka_unit_test(test_long_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
