@@ -9,6 +9,7 @@ enum {
     SLOTS_MIN = 1 << 10,
     SAMPLES_FIRST = 256, /* so many keys are all looked up, */
     SAMPLE_EVERY = 64,   /* and then each so manyth */
+    PUT_TOGETHER = 16,   /* changes of a batch whose slots are fetched at once */
 };
 
 int memory_table_init(struct memory_table *t, struct memory_pool *pool, size_t bytes, uint64_t seed)
@@ -222,9 +223,9 @@ static void count_record(struct memory_table *t, const struct memory_record *rec
         record_counts_add(&t->held, memory_record_key(record), &told, times);
 }
 
-static void put_change(struct memory_table *t, const struct store_change *change, uint64_t position)
+static void put_change(struct memory_table *t, uint64_t hash, const struct store_change *change,
+                       uint64_t position)
 {
-    uint64_t hash = memory_table_hash(t, change->key);
     struct memory_slot *slot = find_slot(t, hash, change->key);
     struct memory_record *before = slot->record, *record;
 
@@ -244,6 +245,20 @@ static void put_change(struct memory_table *t, const struct store_change *change
         ordered_index_insert(&t->by_expiry, &t->arena, expiry_rank(record->expire_ms), record);
 }
 
+/* Slots lie anywhere: one after the other, each put would wait for memory by itself. */
+static void put_changes(struct memory_table *t, const struct store_change *changes, size_t count,
+                        uint64_t position)
+{
+    uint64_t hashes[PUT_TOGETHER];
+
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = memory_table_hash(t, changes[i].key);
+        memory_table_prefetch(t, hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        put_change(t, hashes[i], &changes[i], position);
+}
+
 static void put_state(struct memory_table *t, const struct store_batch *batch, uint64_t position)
 {
     struct memory_state **at = &t->states[batch->partition];
@@ -261,8 +276,12 @@ void memory_table_put(struct memory_table *t, const struct store_batch *batch, u
 {
     assert(position >= t->last_position);
     t->last_position = position;
-    for (size_t i = 0; i < batch->change_count; i++)
-        put_change(t, &batch->changes[i], position);
+    for (size_t done = 0, count; done < batch->change_count; done += count) {
+        count = batch->change_count - done;
+        if (count > PUT_TOGETHER)
+            count = PUT_TOGETHER;
+        put_changes(t, batch->changes + done, count, position);
+    }
     if (batch->state.size)
         put_state(t, batch, position);
 }
