@@ -1,13 +1,10 @@
 #include "node/options.h"
-#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/limits.h"
 #include "shared/log.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define AT(field) offsetof(struct node_options, field)
 #define KI        (INT64_C(1) << 10)
@@ -21,8 +18,6 @@ const char *const node_sync_names[] = {"always", "interval", "never", NULL};
 const struct config_setting node_settings[] = {
     {"node", "listen", CONFIG_ADDRESS, AT(listen), "127.0.0.1:7400", 0, 0, NULL,
      "where proxies, nodes and ringctl reach this node"},
-    {"node", "advertise", CONFIG_TEXT, AT(advertise), "", 0, HOST_SIZE_MAX + 8, NULL,
-     "HOST:PORT that others are told to use for this node; empty: as listen"},
     {"node", "data", CONFIG_TEXT, AT(data), NULL, 1, PATH_MAX - 256, NULL,
      "folder of this node's data and identity, for this node alone"},
     {"node", "shards", CONFIG_NUMBER, AT(shards), "0", 0, SHARDS_MAX, NULL,
@@ -53,7 +48,7 @@ const struct config_setting node_settings[] = {
      "time without an answer after which another node is taken for dead"},
     {"replication", "request_timeout", CONFIG_DURATION, AT(request_timeout_ms), "2s",
      50, 60000, NULL,
-     "time after which a request ends in an error"},
+     "how long a node that is told to end waits for what is in flight"},
     {"replication", "window", CONFIG_NUMBER, AT(window), "16384", 16, 1048576, NULL,
      "recent operations kept per partition, from which a replica that fell behind catches up"},
     {"replication", "history", CONFIG_SIZE, AT(history), "64m", MI, 64 * GI, NULL,
@@ -72,53 +67,18 @@ const struct config_setting node_settings[] = {
 };
 /* clang-format on */
 
-/* Addresses at which one can listen but not connect. */
-static bool is_wildcard(const char *host)
-{
-    return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-static int advertise_check(const struct node_options *o, char *why, size_t why_size)
-{
-    const char *address = node_options_advertise(o);
-    bool own = o->advertise[0] != 0;
-    uint16_t port;
-    char *host;
-    int failed = address_split(address, &host, &port);
-
-    if (failed == RK_NOMEM) {
-        snprintf(why, why_size, "%s", rk_error_text(failed));
-    } else if (failed) {
-        snprintf(
-            why, why_size,
-            "[node] advertise = '%.80s' is not an address; write HOST:PORT with a port from 1 to "
-            "65535, or leave it empty",
-            address);
-    } else {
-        if (is_wildcard(host)) {
-            snprintf(
-                why, why_size,
-                "[node] %s = %s: others cannot connect to '%s'; set advertise to the HOST:PORT "
-                "under which they reach this node",
-                own ? "advertise" : "listen", address, host);
-            failed = RK_INVALID;
-        }
-        free(host);
-    }
-    return failed;
-}
-
 int node_options_check(const struct node_options *o, char *why, size_t why_size)
 {
     if (o->request_timeout_ms < o->node_timeout_ms) {
         snprintf(why, why_size,
                  "[replication] request_timeout (%" PRId64
                  "ms) is shorter than node_timeout (%" PRId64
-                 "ms), so no request could wait until a dead node is noticed; make it longer",
+                 "ms), so what is in flight when the node ends could not wait until a dead one is "
+                 "noticed; make it longer",
                  o->request_timeout_ms, o->node_timeout_ms);
         return RK_INVALID;
     }
-    return advertise_check(o, why, why_size);
+    return 0;
 }
 
 static int check(const void *options, char *why, size_t why_size)
@@ -135,9 +95,4 @@ int node_options_load(struct node_options *o, const char *path, char *const *set
 void node_options_free(struct node_options *o)
 {
     config_free(&(struct config){.settings = node_settings, .options = o});
-}
-
-const char *node_options_advertise(const struct node_options *o)
-{
-    return o->advertise[0] ? o->advertise : o->listen;
 }

@@ -18,10 +18,9 @@ extern const char *const node_sync_names[];
 
 struct node_options {
     /* [node] */
-    char *listen;    /* HOST:PORT */
-    char *advertise; /* HOST:PORT or "": as listen; see node_options_advertise */
-    char *data;      /* path of a folder */
-    int64_t shards;  /* 0: one for two cores */
+    char *listen;   /* HOST:PORT; others connect to the address that ringctl was given */
+    char *data;     /* path of a folder */
+    int64_t shards; /* 0: one for two cores */
     int64_t max_connections;
     int64_t max_value;         /* bytes */
     int64_t connection_output; /* bytes */
@@ -57,8 +56,5 @@ void node_options_free(struct node_options *o);
 
 /* What no single setting shows: whether they fit each other. 0, RK_INVALID, RK_NOMEM. */
 int node_options_check(const struct node_options *o, char *why, size_t why_size);
-
-/* Where others reach this node: `advertise`, or `listen` when that is empty. */
-const char *node_options_advertise(const struct node_options *o);
 
 #endif

@@ -87,7 +87,7 @@ static void test_node_file(void **state)
     assert_string_equal(from_file.data, "/var/lib/ringkv");
     assert_int_equal(from_file.sync, NODE_SYNC_ALWAYS);
     assert_int_equal(from_file.log_level, LOG_INFO);
-    assert_string_equal(node_options_advertise(&from_file), "127.0.0.1:7400");
+    assert_string_equal(from_file.listen, "127.0.0.1:7400");
     node_options_free(&from_file);
 }
 
@@ -179,13 +179,9 @@ static void test_node_must_fit(void **state)
         {{"node.data=/x"}, 1, NULL},
         {{"node.data=/x", "replication.request_timeout=299ms"}, 2, "node_timeout"},
         {{"node.data=/x", "replication.request_timeout=300ms"}, 2, NULL},
-        {{"node.data=/x", "node.listen=*:7400"}, 2, "set advertise"},
-        {{"node.data=/x", "node.listen=0.0.0.0:7400"}, 2, "set advertise"},
-        {{"node.data=/x", "node.listen=[::]:7400"}, 2, "set advertise"},
-        {{"node.data=/x", "node.listen=*:7400", "node.advertise=n1:7400"}, 3, NULL},
-        {{"node.data=/x", "node.listen=*:7400", "node.advertise=*:7400"}, 3, "advertise = *:7400"},
-        {{"node.data=/x", "node.advertise=n1"}, 2, "not an address"},
-        {{"node.data=/x", "node.advertise=n1:0"}, 2, "not an address"},
+        {{"node.data=/x", "node.listen=*:7400"}, 2, NULL},
+        {{"node.data=/x", "node.listen=0.0.0.0:7400"}, 2, NULL},
+        {{"node.data=/x", "node.listen=[::]:7400"}, 2, NULL},
         {{"node.data=/x", "node.listen=h:0"}, 2, "1 to 65535"},
         {{"node.data=/x", "node.max_value=65m"}, 2, "from 1k to 64m"},
         {{"node.data=/x", "node.shards=65"}, 2, "from 0 to 64"},
@@ -203,17 +199,6 @@ static void test_node_must_fit(void **state)
         else
             node_options_free(&o);
     }
-}
-
-static void test_node_advertise(void **state)
-{
-    static const char *const sets[] = {"node.data=/x", "node.listen=*:1", "node.advertise=[::1]:2"};
-    struct node_options o;
-
-    (void)state;
-    assert_int_equal(node_load(sets, 3, &o), 0);
-    assert_string_equal(node_options_advertise(&o), "[::1]:2");
-    node_options_free(&o);
 }
 
 static void test_proxy_must_fit(void **state)
@@ -271,8 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_node_file),      cmocka_unit_test(test_proxy_file),
         cmocka_unit_test(test_tables),         cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_node_must_fit),  cmocka_unit_test(test_node_advertise),
-        cmocka_unit_test(test_proxy_must_fit), cmocka_unit_test(test_names_the_file),
+        cmocka_unit_test(test_node_must_fit),  cmocka_unit_test(test_proxy_must_fit),
+        cmocka_unit_test(test_names_the_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
