@@ -170,18 +170,23 @@ int main(int argc, char **argv)
     struct program_arguments arguments;
     struct daemon d = {0};
     char why[CONFIG_WHY_SIZE];
-    int code, failed = program_parse(argc, argv, &description, &arguments);
+    int code, failed;
+    bool loaded;
 
-    if (failed)
+    if (program_parse(argc, argv, &description, &arguments) != 0)
         return arguments.exit_code;
     failed = node_options_load(&d.node.options, arguments.config, arguments.sets,
                                arguments.set_count, why, sizeof(why));
+    loaded = !failed;
+    /* A check finds what a start would stop at. */
+    if (loaded && arguments.check_only)
+        failed = secret_load(&d.node.secret, d.node.options.secret_file, why, sizeof(why));
     if (failed || arguments.check_only) {
         code = program_report(&description, failed, why);
     } else {
         code = run(&d);
     }
-    if (!failed)
+    if (loaded)
         node_options_free(&d.node.options);
     program_arguments_free(&arguments);
     return code;

@@ -270,6 +270,7 @@ int main(int argc, char **argv)
     struct program_arguments arguments;
     char why[CONFIG_WHY_SIZE] = "";
     int exit_code, failed;
+    bool loaded;
 
     if (argc == 2 && strcmp(argv[1], "--help-commands") == 0)
         return print_commands();
@@ -279,6 +280,10 @@ int main(int argc, char **argv)
         return arguments.exit_code;
     failed = proxy_options_load(&m.options, arguments.config, arguments.sets, arguments.set_count,
                                 why, sizeof(why));
+    loaded = !failed;
+    /* A check finds what a start would stop at. */
+    if (loaded && arguments.check_only)
+        failed = secret_load(&m.proxy.secret, m.options.secret_file, why, sizeof(why));
     if (failed || arguments.check_only) {
         exit_code = program_report(&description, failed, why);
     } else if (log_open("ringproxy", m.options.log_file, (enum log_level)m.options.log_level) !=
@@ -291,7 +296,7 @@ int main(int argc, char **argv)
         exit_code = proxy_run(&m);
         log_close();
     }
-    if (!failed)
+    if (loaded)
         proxy_options_free(&m.options);
     program_arguments_free(&arguments);
     return exit_code;

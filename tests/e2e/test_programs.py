@@ -76,6 +76,20 @@ def test_check_only(name, tmp_path, ports):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
+def test_check_finds_a_secret_that_a_start_would_stop_at(name, tmp_path, ports):
+    secret = tmp_path / "secret"
+    path = configuration(tmp_path, name, ports, security=f"[security]\nsecret_file = {secret}\n")
+    done = run(BIN / name, "-n", "-c", path)
+    assert done.returncode == 1 and f"{secret}: the secret cannot be read: not found" in done.stderr
+    secret.write_text("sixteen bytes, or more")
+    secret.chmod(0o644)
+    done = run(BIN / name, "-n", "-c", path)
+    assert done.returncode == 1 and "chmod o-rwx" in done.stderr
+    secret.chmod(0o640)
+    assert run(BIN / name, "-n", "-c", path).returncode == 0
+
+
+@pytest.mark.parametrize("name", DAEMONS)
 def test_set_overrides_the_file(name, tmp_path, ports):
     section = name.removeprefix("ring")
     path = configuration(tmp_path, name, ports)
