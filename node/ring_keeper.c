@@ -1,5 +1,6 @@
 #include "node/ring_keeper.h"
 #include "node/ring_fetch.h"
+#include "node/ring_news.h"
 #include "node/ring_slot.h"
 #include "node/worker.h"
 #include "shared/error.h"
@@ -65,12 +66,18 @@ static int check_place(const struct ring_keeper *k, const struct ring *ring, cha
     return 0;
 }
 
-static void log_ring(const struct ring_keeper *k, const struct ring *ring)
+static void log_ring(const struct ring_keeper *k, const struct ring *before,
+                     const struct ring *ring)
 {
-    log_info("ring: epoch=%llu members=%u partitions=%u replicas=%u changing=%d",
-             (unsigned long long)ring->epoch, ring->member_count, ring_partitions(ring),
-             ring->replicas, ring->change != NULL);
-    if (ring_keeper_is_out(k))
+    int me = place_in(k, ring);
+    char news[RING_NEWS_SIZE];
+
+    log_info("ring: epoch=%llu name=%s members=%u partitions=%u replicas=%u changing=%d",
+             (unsigned long long)ring->epoch, me < 0 ? "-" : ring->members[me].name,
+             ring->member_count, ring_partitions(ring), ring->replicas, ring->change != NULL);
+    if (ring_news(before, ring, news))
+        log_info("ring: %s", news);
+    if (me < 0)
         log_warn("ring: this node was removed from the ring in epoch=%llu or before; stop it, its "
                  "data is not needed any more",
                  (unsigned long long)ring->epoch);
@@ -79,12 +86,11 @@ static void log_ring(const struct ring_keeper *k, const struct ring *ring)
 /* Makes a ring, which is owned from here on, the one to go by. 0 or RK_NOMEM. */
 static int adopt(struct ring_keeper *k, struct ring *ring)
 {
-    struct ring_ref *ref = ring_ref_new(ring);
+    struct ring_ref *ref = ring_ref_new(ring), *before = k->ring;
 
     if (!ref)
         return RK_NOMEM;
     ring_fetch_know(k->fetch, ring);
-    ring_ref_put(k->ring);
     k->ring = ref;
     if (k->slot.epoch != ring->epoch + 1) {
         ring_slot_free(&k->slot);
@@ -92,7 +98,8 @@ static int adopt(struct ring_keeper *k, struct ring *ring)
     }
     for (uint16_t i = 0; i < k->node->folder.shards; i++)
         worker_set_ring(k->node->workers[i], ring_ref_get(ref));
-    log_ring(k, ring);
+    log_ring(k, before ? before->ring : NULL, ring);
+    ring_ref_put(before);
     return 0;
 }
 
