@@ -34,6 +34,8 @@ static void print_ring(const struct survey *s)
     printf("ringkv_ring_changing %d\n", ring->change != NULL);
 }
 
+/* A label whose value goes when the node does would make another series of it, and no alarm or
+ * average over both: so the version stands apart. */
 static void print_members(const struct survey *s)
 {
     for (uint32_t i = 0; i < s->ring->member_count; i++) {
@@ -44,9 +46,16 @@ static void print_members(const struct survey *s)
         print_label("node", bytes_from(m->name));
         printf(",address=\"%s\",", address_text(m->host, m->port, at));
         print_label("zone", bytes_from(m->zone));
+        printf("} %d\n", s->facts[i].up);
+    }
+    for (uint32_t i = 0; i < s->ring->member_count; i++) {
+        if (!s->facts[i].up)
+            continue;
+        printf("ringkv_node_info{");
+        print_label("node", bytes_from(s->ring->members[i].name));
         putchar(',');
         print_label("version", status_text(s->texts[i], "version"));
-        printf("} %d\n", s->facts[i].up);
+        printf("} 1\n");
     }
 }
 

@@ -144,6 +144,11 @@ def test_metrics(make_cluster):
         names += [name] if not names or names[-1] != name else []
     assert len(names) == len(set(names))
     assert [values["ringkv_node_up", f"n{i}"] for i in (1, 2, 3)] == [1, 1, 0]
+    labels_of = dict(re.findall(r'^ringkv_node_up\{node="(\w+)",(.*)\}', done.stdout, re.M))
+    assert labels_of["n3"] == f'address="{HOST}:{cluster.port_of("n3")}",zone=""'  # as when it was up: one series
+    assert re.findall(r'^ringkv_node_info\{node="(\w+)",version="([^"]+)"\} 1$', done.stdout, re.M) == [
+        (name, cluster.status()["members"][0]["version"]) for name in ("n1", "n2")
+    ]
     assert values["ringkv_ring_members", None] == 3 and values["ringkv_ring_changing", None] == 0
     member = cluster.status()["members"][0]
     numbers = {name for name, value in member.items() if type(value) is int} - {"weight"}
