@@ -6,15 +6,16 @@
 #include <stdio.h>
 #include <time.h>
 
+/* As the programs' logs have it, to be held against them: in UTC. */
 static void print_time(int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm parts;
     char text[32] = "?";
 
-    if (localtime_r(&seconds, &parts))
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-    printf("%-19s", text);
+    if (gmtime_r(&seconds, &parts))
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    printf("%-20s", text);
 }
 
 /* Clocks of different machines may disagree: no change took less than no time. */
@@ -42,7 +43,7 @@ static const char *under_way(const struct ring_change *change)
 
 static void print_text(const struct ring *ring)
 {
-    printf("%-11s %-19s %12s  %-11s %-20s %s\n", "EPOCHS", "BEGUN", "TOOK", "OUTCOME", "WHO",
+    printf("%-11s %-20s %12s  %-11s %-20s %s\n", "EPOCHS", "BEGUN", "TOOK", "OUTCOME", "WHO",
            "WHAT");
     for (uint8_t i = 0; i < ring->log_count; i++) {
         const struct ring_event *e = &ring->log[i];
@@ -105,6 +106,7 @@ static int run(const struct control *c, int argc, char **argv)
 
 const struct control_command command_history = {
     "history", "", "Shows the last changes: who asked for what, when, how long it took.",
-    "The ring remembers 32 of them. Times are those of the machine that ringctl ran on.\n\n"
+    "The ring remembers 32 of them. Times are in UTC, by the clock of the machine that ringctl ran "
+    "on.\n\n"
     "Example:\n  ringctl history\n",
     run};

@@ -135,6 +135,10 @@ def test_add(ring):
     history = json.loads(ring.ringctl("--json", "history").stdout)
     assert history["changes"][0]["outcome"] == "done"
     assert history["epoch"] == epoch_of(ring.nodes[0].ring) < 60
+    # In UTC wherever one reads it, as the logs are.
+    begun = time.gmtime(history["changes"][0]["begun_unix_ms"] // 1000)
+    shown = run(*ring.command("history"), env={**os.environ, "TZ": "Asia/Kolkata"}).stdout
+    assert time.strftime(" %Y-%m-%dT%H:%M:%SZ ", begun) in shown
     assert ring.ringctl("check").returncode == 0
 
 
