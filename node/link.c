@@ -1,5 +1,6 @@
 #include "node/link.h"
 #include "node/shard.h"
+#include "shared/address.h"
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/log.h"
@@ -109,9 +110,11 @@ static void link_down(struct link *l)
 
 static void link_failed(struct link *l, int error, const char *what)
 {
+    char at[ADDRESS_TEXT_SIZE];
+
     if (l->state == LINK_UP || l->told_error != error)
-        log_warn("link: %s member=%s address=%s:%u shard=%u", what, l->member->name,
-                 l->member->host, l->member->port, l->shard);
+        log_warn("link: %s member=%s address=%s shard=%u", what, l->member->name,
+                 address_text(l->member->host, l->member->port, at), l->shard);
     l->told_error = error;
     link_down(l);
 }
@@ -129,9 +132,12 @@ static void compare_epochs(struct link *l, uint64_t epoch)
 
 static void tell_refusal(struct link *l, int error, struct bytes text)
 {
+    char at[ADDRESS_TEXT_SIZE];
+
     if (l->told_error != error)
-        log_warn("link: refused by member=%s address=%s:%u: %.*s", l->member->name, l->member->host,
-                 l->member->port, (int)text.size, (const char *)text.data);
+        log_warn("link: refused by member=%s address=%s: %.*s", l->member->name,
+                 address_text(l->member->host, l->member->port, at), (int)text.size,
+                 (const char *)text.data);
     l->told_error = error;
     l->links->counters.refused++;
 }

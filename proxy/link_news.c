@@ -1,4 +1,5 @@
 #include "proxy/link_news.h"
+#include "shared/address.h"
 #include "shared/ring.h"
 #include <assert.h>
 #include <stdio.h>
@@ -103,15 +104,15 @@ static void write_line(const struct link_member *m, const struct link_reason *r,
 {
     static const char *const events[] = {
         [LINK_LOST] = "lost", [LINK_FAILED] = "failed", [LINK_UP] = "up"};
-    char shards[SHARDS_MAX * 3 + 1], why[LINK_WHY_MAX + 8] = "";
+    char shards[SHARDS_MAX * 3 + 1], why[LINK_WHY_MAX + 8] = "", at[ADDRESS_TEXT_SIZE];
 
     name_shards(r->shards, shards, sizeof(shards));
     if (*r->why)
         snprintf(why, sizeof(why), " why=\"%s\"", r->why);
     line->warning = r->event != LINK_UP;
     snprintf(line->text, sizeof(line->text),
-             "link: %s node=%s address=%s:%u links=%u shards=%s up=%u/%u%s", events[r->event],
-             m->name, m->host, m->port, r->count, shards, m->up, m->links, why);
+             "link: %s node=%s address=%s links=%u shards=%s up=%u/%u%s", events[r->event], m->name,
+             address_text(m->host, m->port, at), r->count, shards, m->up, m->links, why);
 }
 
 /* Whatever happened before is told before. */

@@ -108,13 +108,14 @@ static void watch_next(struct ring_watch *w, const char *why)
     uint64_t wait;
     uint16_t port;
     const char *host = candidate_host(w, &port);
+    char at[ADDRESS_TEXT_SIZE];
 
     w->failures++;
     wait = ROUND_MS * patience(w);
     /* Every node once, then only when nothing has changed for a while. */
     if (w->failures <= count)
-        log_warn_few(&w->told, loop_now_ms(w->proxy->loop), "ring: no answer node=%s:%u why=\"%s\"",
-                     host, port, why);
+        log_warn_few(&w->told, loop_now_ms(w->proxy->loop), "ring: no answer node=%s why=\"%s\"",
+                     address_text(host, port, at), why);
     if (w->failures == count)
         log_warn("ring: none of %u nodes could be asked; trying on", count);
     watch_move(w);

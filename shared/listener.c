@@ -1,4 +1,5 @@
 #include "shared/listener.h"
+#include "shared/address.h"
 #include "shared/log.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -132,19 +133,21 @@ static int open_at(const char *host, uint16_t port, enum purpose purpose, char *
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    char service[8];
+    char service[8], at[ADDRESS_TEXT_SIZE];
     bool all = strcmp(host, "*") == 0 || host[0] == '\0';
     int failed, fd;
 
     snprintf(service, sizeof(service), "%u", port);
     failed = getaddrinfo(all ? NULL : host, service, &hints, &found);
     if (failed) {
-        snprintf(why, why_size, "%s:%u: %s", host, port, gai_strerror(failed));
+        snprintf(why, why_size, "%s: %s", address_text(host, port, at), gai_strerror(failed));
         return -1;
     }
     fd = all ? open_all(found, purpose) : open_one(found, purpose);
-    if (fd < 0)
-        snprintf(why, why_size, "%s:%u: %s%s", host, port, strerror(errno), advice(errno));
+    failed = fd < 0 ? errno : 0;
+    if (failed)
+        snprintf(why, why_size, "%s: %s%s", address_text(host, port, at), strerror(failed),
+                 advice(failed));
     freeaddrinfo(found);
     return fd;
 }
@@ -155,6 +158,7 @@ struct listener *listener_new(struct loop *loop, const char *host, uint16_t port
 {
     int fd = open_at(host, port, reuse_port ? LISTEN_SHARED : LISTEN_ALONE, why, why_size);
     struct listener *l;
+    char at[ADDRESS_TEXT_SIZE];
 
     if (fd < 0)
         return NULL;
@@ -169,7 +173,7 @@ struct listener *listener_new(struct loop *loop, const char *host, uint16_t port
     } else {
         close(fd);
     }
-    snprintf(why, why_size, "%s:%u: out of memory", host, port);
+    snprintf(why, why_size, "%s: out of memory", address_text(host, port, at));
     listener_free(l);
     return NULL;
 }

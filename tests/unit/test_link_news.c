@@ -115,6 +115,21 @@ static void test_some(void **state)
                 "link: up node=n1 address=10.0.0.1:7400 links=1 shards=1 up=5/6");
 }
 
+/* An IPv6 address is shown as one writes it, or its port could not be told from it. */
+static void test_ipv6(void **state)
+{
+    struct ring_member sixth = node(6);
+    struct link_member *m;
+
+    (void)state;
+    strcpy(sixth.host, "fd00::6");
+    m = link_news_join(&news, &sixth);
+    link_news_note(m, LINK_FAILED, 0, "No route to host", 1000);
+    expect_line(5000, true,
+                "link: failed node=n6 address=[fd00::6]:7400 links=1 shards=0 up=0/1 "
+                "why=\"No route to host\"");
+}
+
 /* More reasons than are kept: those before are told first. */
 static void test_many_reasons(void **state)
 {
@@ -163,10 +178,8 @@ static void test_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_restart),
-        TEST(test_some),
-        TEST(test_many_reasons),
-        TEST(test_members),
+        TEST(test_restart),      TEST(test_some),    TEST(test_ipv6),
+        TEST(test_many_reasons), TEST(test_members),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
