@@ -184,6 +184,27 @@ def test_nobody_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Banner(socketserver.StreamRequestHandler):
+    """As an SSH server begins."""
+
+    def handle(self):
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
+        self.rfile.read(1)
+
+
+def test_something_else_there(tmp_path):
+    with socketserver.ThreadingTCPServer((HOST, 0), Banner) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        done = ringdump("save", tmp_path / "dump", port)
+        server.shutdown()
+    assert (done.returncode, done.stderr) == (
+        1, f"ringdump: {HOST}:{port}: no proxy answers there: not RESP: b'SSH-2.0-OpenSSH_9.2p1 Debian-2'\n"
+    )  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kept", [0, 1, 30, 2000, -1])
 def test_a_file_that_was_cut(cluster, tmp_path, kept):
     path = tmp_path / "dump"
