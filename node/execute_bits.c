@@ -47,6 +47,9 @@ int execute_setbit(struct execute *x)
         return execute_fail_size(x, byte + 1);
     x->effect->reply.kind = REPLY_INTEGER;
     x->effect->reply.integer = bit_of(found.value, bit);
+    /* Nothing changes: as in Redis, who watches the key sees no change either. */
+    if (byte < found.value.size && x->effect->reply.integer == to)
+        return 0;
     size = byte < found.value.size ? found.value.size : (size_t)byte + 1;
     whole = execute_grown(x, found.value, size);
     if (!whole)

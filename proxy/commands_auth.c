@@ -25,40 +25,50 @@ void run_auth(struct execution *x)
         reply_simple(x, "OK");
 }
 
-struct hello_options {
-    int64_t version; /* 0: as it is */
-    const struct bytes *name;
-    const struct bytes *user; /* the password stands behind it; NULL: no AUTH */
-};
-
-static bool hello_version(struct execution *x, struct hello_options *o)
+/* The version that is asked for, 0 without one; false when there is no such version, and the client
+ * has its error. */
+static bool hello_version(struct execution *x, int64_t *version)
 {
-    if (resp_read_integer(x->args[1], &o->version) != 0)
+    *version = 0;
+    if (x->count == 1)
+        return true;
+    if (resp_read_integer(x->args[1], version) != 0)
         reply_error(x, "ERR Protocol version is not an integer or out of range");
-    else if (o->version < 2 || o->version > 3)
+    else if (*version < 2 || *version > 3)
         reply_error(x, "NOPROTO unsupported protocol version");
     else
         return true;
     return false;
 }
 
-/* Reads the arguments; replies and returns false when they are wrong. */
-static bool hello_read(struct execution *x, struct hello_options *o)
+static bool hello_wrong_option(struct execution *x, uint32_t arg)
 {
-    if (x->count > 1 && !hello_version(x, o))
-        return false;
+    reply_errorf(x, "ERR Syntax error in HELLO option '%.*s'", shown_size(x->args[arg], SHOWN_MAX),
+                 (const char *)x->args[arg].data);
+    return false;
+}
+
+/* Does what the options say, one after the other: what stands before a wrong one has been done, as
+ * in Redis. While a password is checked the command waits, and then all of it comes again. False:
+ * it waits, or the client has its error. */
+static bool hello_options(struct execution *x)
+{
+    bool tried = false;
+
     for (uint32_t i = 2; i < x->count; i++) {
         uint32_t more = x->count - 1 - i;
 
-        if (resp_word_is(x->args[i], "auth") && more >= 2) {
-            o->user = &x->args[i + 1];
+        /* What comes of the check of a password must not count for a second one. */
+        if (resp_word_is(x->args[i], "auth") && more >= 2 && !tried) {
+            if (login_try(x, x->args[i + 1], x->args[i + 2]) != LOGIN_DONE)
+                return false;
+            tried = true;
             i += 2;
         } else if (resp_word_is(x->args[i], "setname") && more >= 1) {
-            o->name = &x->args[++i];
+            if (!execution_set_name(x, x->args[++i]))
+                return false;
         } else {
-            reply_errorf(x, "ERR Syntax error in HELLO option '%.*s'",
-                         shown_size(x->args[i], SHOWN_MAX), (const char *)x->args[i].data);
-            return false;
+            return hello_wrong_option(x, i);
         }
     }
     return true;
@@ -85,19 +95,15 @@ static void reply_hello(struct execution *x)
 
 void run_hello(struct execution *x)
 {
-    struct hello_options o = {0};
+    int64_t version;
 
-    if (!hello_read(x, &o))
-        return;
-    if (o.user && login_try(x, o.user[0], o.user[1]) != LOGIN_DONE)
+    if (!hello_version(x, &version) || !hello_options(x))
         return;
     if (x->session->stranger) {
         reply_error(x, HELLO_NOAUTH);
         return;
     }
-    if (o.name && !execution_set_name(x, *o.name))
-        return;
-    if (o.version)
-        x->session->resp = (uint8_t)o.version;
+    if (version)
+        x->session->resp = (uint8_t)version;
     reply_hello(x);
 }

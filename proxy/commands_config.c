@@ -175,31 +175,40 @@ static void refuse(struct execution *x, uint32_t arg, const char *why)
                  shown_size(x->args[arg], SHOWN_MAX), (const char *)x->args[arg].data, why);
 }
 
-/* Whether all names are of settings that can be set, and none is there twice. */
-static bool names_good(struct execution *x)
+/* Whether the name that is argument `arg` is that of a setting that can be set, and is not there
+ * before. */
+static bool name_good(struct execution *x, uint32_t arg)
 {
-    for (uint32_t i = 2; i < x->count; i += 2) {
-        if (setting_named(x->args[i]))
-            continue;
+    const struct setting *s = setting_named(x->args[arg]);
+
+    if (!s) {
         reply_errorf(x, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                     shown_size(x->args[i], SHOWN_MAX), (const char *)x->args[i].data);
+                     shown_size(x->args[arg], SHOWN_MAX), (const char *)x->args[arg].data);
         return false;
     }
-    for (uint32_t i = 2; i < x->count; i += 2) {
-        const struct setting *s = setting_named(x->args[i]);
-
-        if (s->tunable < 0) {
-            refuse(x, i, "can't set immutable config");
+    if (s->tunable < 0) {
+        refuse(x, arg, "can't set immutable config");
+        return false;
+    }
+    for (uint32_t i = 2; i < arg; i += 2) {
+        if (setting_named(x->args[i]) == s) {
+            refuse(x, arg, "duplicate parameter");
             return false;
-        }
-        for (uint32_t j = 2; j < i; j += 2) {
-            if (setting_named(x->args[j]) == s) {
-                refuse(x, i, "duplicate parameter");
-                return false;
-            }
         }
     }
     return true;
+}
+
+/* Digits, of which there may be none; more than fits is as much as fits. */
+static int64_t read_digits(struct bytes digits)
+{
+    int64_t value = 0;
+
+    for (size_t i = 0; i < digits.size; i++)
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digits.data[i] - '0', &value))
+            return INT64_MAX;
+    return value;
 }
 
 /* A number with one of Redis's units, which are powers of 1024 but for k, m and g. */
@@ -214,10 +223,14 @@ static bool read_memory(struct bytes text, int64_t *value)
 
     while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9')
         digits++;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (resp_word_is(bytes_of(text.data + digits, text.size - digits), units[i].unit))
-            return resp_read_integer(bytes_of(text.data, digits), value) == 0 &&
-                   !__builtin_mul_overflow(*value, units[i].factor, value);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!resp_word_is(bytes_of(text.data + digits, text.size - digits), units[i].unit))
+            continue;
+        *value = read_digits(bytes_of(text.data, digits));
+        if (__builtin_mul_overflow(*value, units[i].factor, value))
+            *value = INT64_MAX;
+        return true;
+    }
     return false;
 }
 
@@ -250,8 +263,9 @@ void run_config_set(struct execution *x)
         reply_error(x, "ERR syntax error");
         return;
     }
-    if (!names_good(x))
-        return;
+    for (uint32_t i = 2; i < x->count; i += 2)
+        if (!name_good(x, i))
+            return;
     /* All or none. */
     for (uint32_t i = 2; i < x->count; i += 2)
         if (!read_value(x, i, &value))

@@ -53,23 +53,28 @@ void run_memory(struct execution *x)
     reply_wrong_arity(x);
 }
 
-void run_memory_usage(struct execution *x)
+/* The options change nothing: a value is one piece. False: they are wrong, and the client has its
+ * error. */
+static bool read_usage_options(struct execution *x)
 {
-    int64_t samples;
+    for (uint32_t i = 3; i < x->count; i += 2) {
+        bool is_samples = resp_word_is(x->args[i], "samples") && i + 1 < x->count;
+        int64_t samples = -1;
 
-    if (x->count > 3) {
-        if (x->count != 5 || !resp_word_is(x->args[3], "samples")) {
-            reply_error(x, KEYED_SYNTAX_ERROR);
-            return;
-        }
-        if (!execution_integer(x, 4, &samples))
-            return;
+        if (is_samples && !execution_integer(x, i + 1, &samples))
+            return false;
         if (samples < 0) {
             reply_error(x, KEYED_SYNTAX_ERROR);
-            return;
+            return false;
         }
     }
-    ask(x, OP_USAGE, (struct answer_shape){0});
+    return true;
+}
+
+void run_memory_usage(struct execution *x)
+{
+    if (read_usage_options(x))
+        ask(x, OP_USAGE, (struct answer_shape){0});
 }
 
 void run_memory_doctor(struct execution *x)

@@ -41,6 +41,8 @@ CASES = {
     "watch_discard": ["WATCH {}a", "SET {}a 1", "MULTI", "DISCARD", "MULTI", "PING", "EXEC"],
     "watch_unwatch": ["WATCH {}a", "SET {}a 1", "UNWATCH", "MULTI", "PING", "EXEC"],
     "watch_failed": ["WATCH {}a", "MULTI", "NONSENSE", "EXEC", "SET {}a 1", "MULTI", "PING", "EXEC"],
+    "watch_same_bit": ["SETBIT {}a 7 1", "WATCH {}a", "SETBIT {}a 7 1", "SETBIT {}a 0 0", "MULTI", "PING", "EXEC", "WATCH {}a",
+                       "SETBIT {}a 8 0", "MULTI", "PING", "EXEC"],
     "watch_twice": ["SET {}a 1", "WATCH {}a", "SET {}a 2", "WATCH {}a", "MULTI", "PING", "EXEC"],
     "ttl": ["SET {}a 1 EX 100", "MULTI", "INCR {}a", "TTL {}a", "PERSIST {}a", "TTL {}a", "EXPIRE {}a 100", "TTL {}a",
             "SET {}a 2", "TTL {}a", "EXEC"],

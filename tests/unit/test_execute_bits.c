@@ -59,6 +59,7 @@ static void test_bits(void **state)
     assert_value("a", "\1");
     set_bit(7, 1);
     assert_integer(1);
+    assert_int_equal(effect.changes.count, 0);
     set_bit(1, 1);
     assert_value("a", "A");
     assert_int_equal(ask(OP_GETBIT, INTEGERS(1)), 1);
@@ -68,6 +69,9 @@ static void test_bits(void **state)
     set_bit(17, 0);
     assert_integer(0);
     assert_int_equal(read_one(OP_STRLEN, "a").integer, 3);
+    set_bit(23, 0);
+    assert_integer(0);
+    assert_int_equal(effect.changes.count, 0);
     set_bit(1, 0);
     assert_integer(1);
     set_bit(VALUE_MAX * 8 - 1, 0);

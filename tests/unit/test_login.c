@@ -209,6 +209,47 @@ static void test_default_user_is_off(void **state)
     rig_expect(&rig, NOAUTH);
 }
 
+static void run_hello_and_expect(const char *words, const char *prefix, const char *name)
+{
+    char shown[32];
+
+    rig_run(&rig, words);
+    if (rig.session.suspended)
+        come_back(words, false);
+    rig_expect_prefix(&rig, prefix);
+    buf_truncate(&rig.out, 0);
+    rig_run(&rig, "CLIENT GETNAME");
+    snprintf(shown, sizeof(shown), "$%zu\r\n%s\r\n", strlen(name), name);
+    rig_expect(&rig, shown);
+}
+
+/* As in Redis: what stands before the wrong option has been done, and the first error is told. */
+static void test_hello_in_its_order(void **state)
+{
+    (void)state;
+    run_hello_and_expect("HELLO 2 SETNAME a NONSENSE SETNAME b",
+                         "-ERR Syntax error in HELLO option 'NONSENSE'", "a");
+    run_hello_and_expect("HELLO 2 SETNAME b SETNAME \x7f NONSENSE",
+                         "-ERR Client names cannot contain", "b");
+    run_hello_and_expect("HELLO 2 SETNAME c AUTH nobody x SETNAME d", "-WRONGPASS", "c");
+    run_hello_and_expect("HELLO 2 AUTH nobody x NONSENSE", "-WRONGPASS", "c");
+    run_hello_and_expect("HELLO 3 SETNAME e SETNAME f", "%7", "f");
+}
+
+/* One check's outcome must not let a second user in. */
+static void test_hello_with_two_passwords(void **state)
+{
+    static const char words[] = "HELLO 3 AUTH alice secret AUTH default guess";
+
+    (void)state;
+    rig_run(&rig, words);
+    come_back(words, true);
+    rig_expect(&rig, "-ERR Syntax error in HELLO option 'AUTH'\r\n");
+    assert_int_equal(errands, 1);
+    assert_int_equal(rig.session.user, 1);
+    assert_int_equal(rig.session.resp, 2);
+}
+
 static void test_too_many_checks(void **state)
 {
     (void)state;
@@ -444,6 +485,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_passwords_end_it, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_unknown_user, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_default_user_is_off, start_named, finish),
+        cmocka_unit_test_setup_teardown(test_hello_in_its_order, start_open, finish),
+        cmocka_unit_test_setup_teardown(test_hello_with_two_passwords, start_named, finish),
         cmocka_unit_test_setup_teardown(test_too_many_checks, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_without_passwords, start_open, finish),
         cmocka_unit_test_setup_teardown(test_long_passwords, start_guarded, finish),
