@@ -24,10 +24,10 @@ struct worker {
     struct links *links;
     struct ring_ref *ring;
     struct ring_ref *ring_next; /* atomic: left here by the main thread; NULL: taken */
-    struct client **clients;
+    struct client **clients;    /* by slot; NULL: the slot is free */
     uint32_t client_slots, client_count, next_generation;
-    uint64_t bad_requests;
-    struct log_quota refusals;
+    uint64_t bad_requests;      /* of clients, which were closed for them */
+    struct log_quota refusals;  /* what the log tells of those */
     uint32_t leads, leads_told; /* partitions that are led here: by the last report, in the log */
     unsigned ticks;
     bool thread_runs, stopping;
@@ -43,6 +43,31 @@ struct worker {
     struct progress progress; /* with the report's lock; its entries stand here: */
     struct buf progress_entries;
 };
+
+/* --- worker.c --- */
+
+/* Unix time. */
+int64_t worker_wall_ms(void);
+
+/* --- worker_clients.c --- */
+
+/* Takes over the socket of a proxy whose HELLO was checked: WELCOME is sent here, and `rest` is
+ * input that was read behind the HELLO. The socket is closed when there is no memory for it. */
+void worker_client_start(struct worker *w, int fd, const struct welcome *welcome,
+                         struct bytes rest);
+
+/* For struct shard_host: where the frames for a client go; NULL when it is gone. `worker` is the
+ * struct worker, `name` what shard_request was given. */
+struct buf *worker_client_out(void *worker, uint64_t name);
+
+/* Whether all output has left. */
+bool worker_clients_quiet(const struct worker *w);
+
+/* Nothing more is read from any of them. */
+void worker_clients_pause(struct worker *w);
+
+/* Closes them all. */
+void worker_clients_free(struct worker *w);
 
 /* --- worker_report.c --- */
 
