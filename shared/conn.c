@@ -1,10 +1,6 @@
-#include "shared/conn.h"
-#include "shared/error.h"
-#include "shared/names.h"
+#include "shared/conn_parts.h"
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,48 +13,9 @@ enum {
     OUT_MAX_DEFAULT = 1 << 20,
     READ_SIZE_MIN = 16 << 10,
     KEEP_DEFAULT = 4 << 10,
-    LOOK_MS_MAX = 100, /* between two looks whether a name has been looked up */
 };
 
-struct conn {
-    struct loop *loop;
-    const struct conn_handler *handler;
-    void *owner;
-    struct event read_event, write_event;
-    int fd;
-    int busy; /* calls on the stack that still use this connection */
-    bool connecting, paused, throttled, reads_always, ended, closing, dead;
-    bool reading, writing;    /* the events are armed */
-    bool on_resume, on_flush; /* on the loop's lists */
-    struct conn *next_resume, *next_flush;
-    struct buf in, out;
-    size_t out_max;
-    size_t keep; /* an empty buffer larger than this is given back */
-    uint64_t stalled_since;
-    char *peer, *local;
-    struct attempt *attempt; /* while connecting */
-};
-
-/* How a connection comes to be made. */
-struct attempt {
-    struct event look; /* to see whether the name has been looked up */
-    uint64_t look_ms;  /* how long to wait until then */
-    size_t next;       /* the address that is tried when the present one refuses */
-    struct name_addresses addresses;
-    uint16_t port;
-    char host[];
-};
-
-static void end_attempt(struct conn *c)
-{
-    if (c->attempt)
-        event_del(&c->attempt->look);
-    free(c->attempt);
-    c->attempt = NULL;
-    c->connecting = false;
-}
-
-static void free_if_unused(struct conn *c)
+void conn_free_if_unused(struct conn *c)
 {
     if (!c->dead || c->busy || c->on_resume || c->on_flush)
         return;
@@ -75,7 +32,7 @@ static bool held_up(const struct conn *c)
     return c->throttled && !c->reads_always;
 }
 
-static void arm_read(struct conn *c)
+void conn_arm_read(struct conn *c)
 {
     bool wanted =
         !c->paused && !held_up(c) && !c->ended && !c->closing && !c->dead && !c->connecting;
@@ -86,7 +43,7 @@ static void arm_read(struct conn *c)
         c->reading = wanted;
 }
 
-static void arm_write(struct conn *c, bool wanted)
+void conn_arm_write(struct conn *c, bool wanted)
 {
     if (wanted == c->writing)
         return;
@@ -94,15 +51,14 @@ static void arm_write(struct conn *c, bool wanted)
         c->writing = wanted;
 }
 
-/* Tells the owner; the caller holds `busy`. A failed connection does nothing more by itself. */
-static void end(struct conn *c, int error)
+void conn_end(struct conn *c, int error)
 {
     if (c->dead)
         return;
     c->ended = true;
-    arm_read(c);
+    conn_arm_read(c);
     if (error || c->closing)
-        arm_write(c, false);
+        conn_arm_write(c, false);
     loop_work(c->loop)->again = 1;
     c->handler->on_end(c->owner, c, error);
 }
@@ -120,7 +76,7 @@ static void deliver(struct conn *c, struct bytes in)
         buf_consume(&c->in, taken);
         buf_trim(&c->in, c->keep);
     } else if (buf_append(&c->in, in.data + taken, in.size - taken) != 0) {
-        end(c, ENOMEM);
+        conn_end(c, ENOMEM);
     }
 }
 
@@ -144,7 +100,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         size = room > READ_SIZE_MIN ? room : READ_SIZE_MIN;
         to = buf_reserve(&c->in, size);
         if (!to) {
-            end(c, ENOMEM);
+            conn_end(c, ENOMEM);
             goto out;
         }
     }
@@ -157,20 +113,20 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     } else if (n > 0) {
         deliver(c, bytes_of(to, (size_t)n));
     } else if (n == 0) {
-        end(c, 0);
+        conn_end(c, 0);
     } else if (errno != EAGAIN && errno != EINTR) {
-        end(c, errno);
+        conn_end(c, errno);
     }
 out:
     c->busy--;
-    free_if_unused(c);
+    conn_free_if_unused(c);
 }
 
 /* Output has fallen to half of its bound. */
 static void drained(struct conn *c)
 {
     c->throttled = false;
-    arm_read(c);
+    conn_arm_read(c);
     if (!c->paused)
         conn_resume(c);
     loop_work(c->loop)->again = 1;
@@ -203,50 +159,26 @@ static void flush(struct conn *c)
             int error = errno;
 
             buf_free(&c->out);
-            end(c, error);
+            conn_end(c, error);
             return;
         }
     }
     if (buf_len(&c->out) == 0) {
         buf_trim(&c->out, c->keep);
-        arm_write(c, false);
+        conn_arm_write(c, false);
         if (c->closing) {
-            end(c, 0);
+            conn_end(c, 0);
             return;
         }
     } else {
         if (!c->stalled_since)
             c->stalled_since = loop_now_ms(c->loop) | 1;
-        arm_write(c, true);
+        conn_arm_write(c, true);
     }
     if (c->throttled && buf_len(&c->out) <= c->out_max / 2)
         drained(c);
     else
-        arm_read(c);
-}
-
-static bool connect_elsewhere(struct conn *c);
-
-static void on_connected(struct conn *c)
-{
-    int error = 0;
-    socklen_t size = sizeof(error);
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    arm_write(c, false);
-    if (error && connect_elsewhere(c))
-        return;
-    end_attempt(c);
-    if (error) {
-        end(c, error);
-        return;
-    }
-    arm_read(c);
-    if (c->handler->on_open)
-        c->handler->on_open(c->owner, c);
-    if (!c->dead)
-        conn_flush_later(c);
+        conn_arm_read(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -257,11 +189,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     c->busy++;
     if (c->connecting)
-        on_connected(c);
+        conn_connected(c);
     else
         flush(c);
     c->busy--;
-    free_if_unused(c);
+    conn_free_if_unused(c);
 }
 
 uint64_t conn_throttles(struct loop *l)
@@ -284,7 +216,7 @@ void conn_resume_all(struct loop *l)
             deliver(c, buf_bytes(&c->in));
             c->busy--;
         }
-        free_if_unused(c);
+        conn_free_if_unused(c);
         c = next;
     }
 }
@@ -302,10 +234,10 @@ void conn_flush_all(struct loop *l)
             flush(c);
         } else if (!c->dead) {
             throttle(c);
-            arm_read(c);
+            conn_arm_read(c);
         }
         c->busy--;
-        free_if_unused(c);
+        conn_free_if_unused(c);
     }
 }
 
@@ -317,16 +249,16 @@ void conn_forget_all(struct loop *l)
     while ((c = work->resume) != NULL) {
         work->resume = c->next_resume;
         c->on_resume = false;
-        free_if_unused(c);
+        conn_free_if_unused(c);
     }
     while ((c = work->flush) != NULL) {
         work->flush = c->next_flush;
         c->on_flush = false;
-        free_if_unused(c);
+        conn_free_if_unused(c);
     }
 }
 
-static void use_descriptor(struct conn *c, int fd)
+void conn_use_descriptor(struct conn *c, int fd)
 {
     int one = 1;
 
@@ -337,8 +269,7 @@ static void use_descriptor(struct conn *c, int fd)
     event_assign(&c->write_event, loop_base(c->loop), fd, EV_WRITE | EV_PERSIST, on_writable, c);
 }
 
-/* Without a descriptor yet. */
-static struct conn *conn_make(struct loop *l, const struct conn_handler *handler, void *owner)
+struct conn *conn_make(struct loop *l, const struct conn_handler *handler, void *owner)
 {
     struct conn *c = calloc(1, sizeof(*c));
 
@@ -368,8 +299,8 @@ struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
         close(fd);
         return NULL;
     }
-    use_descriptor(c, fd);
-    arm_read(c);
+    conn_use_descriptor(c, fd);
+    conn_arm_read(c);
     if (!c->reading || buf_append(&c->in, rest.data, rest.size) != 0) {
         conn_close(c);
         return NULL;
@@ -379,122 +310,10 @@ struct conn *conn_attach(struct loop *l, int fd, struct bytes rest,
     return c;
 }
 
-/* --- connecting ------------------------------------------------------------------------------- */
-
-static int connect_to(const struct name_address *to)
-{
-    int fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 && connect(fd, &to->at.any, to->size) != 0 && errno != EINPROGRESS) {
-        int error = errno;
-
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-/* Begins to connect to the next address that does not refuse at once. 0 or an errno: there is none,
- * or no memory. */
-static int connect_next(struct conn *c)
-{
-    struct attempt *a = c->attempt;
-    int fd = -1;
-
-    errno = EHOSTUNREACH;
-    while (fd < 0 && a->next < a->addresses.count)
-        fd = connect_to(&a->addresses.all[a->next++]);
-    if (fd < 0)
-        return errno;
-    if (c->fd >= 0)
-        close(c->fd);
-    use_descriptor(c, fd);
-    arm_write(c, true);
-    return c->writing ? 0 : ENOMEM;
-}
-
-/* One address has refused. False: so have all. */
-static bool connect_elsewhere(struct conn *c)
-{
-    return c->attempt->next < c->attempt->addresses.count && connect_next(c) == 0;
-}
-
-/* Connects, or comes back when the name has been looked up. 0 or an errno. */
-static int look_and_connect(struct conn *c)
-{
-    struct attempt *a = c->attempt;
-    struct timeval after;
-
-    switch (names_find(a->host, a->port, &a->addresses)) {
-    case 0:
-        return connect_next(c);
-    case RK_MORE:
-        a->look_ms = a->look_ms * 2 < LOOK_MS_MAX ? a->look_ms * 2 : LOOK_MS_MAX;
-        after = (struct timeval){.tv_usec = (suseconds_t)a->look_ms * 1000};
-        return event_add(&a->look, &after) == 0 ? 0 : ENOMEM;
-    case RK_NOTFOUND:
-        return EHOSTUNREACH;
-    default:
-        return ENOMEM;
-    }
-}
-
-static void look_again(evutil_socket_t fd, short what, void *arg)
-{
-    struct conn *c = arg;
-    int error;
-
-    (void)fd;
-    (void)what;
-    c->busy++;
-    error = look_and_connect(c);
-    if (error) {
-        end_attempt(c);
-        end(c, error);
-    }
-    c->busy--;
-    free_if_unused(c);
-}
-
-static struct attempt *attempt_new(struct conn *c, const char *host, uint16_t port)
-{
-    size_t size = strlen(host) + 1;
-    struct attempt *a = calloc(1, sizeof(*a) + size);
-
-    if (!a)
-        return NULL;
-    memcpy(a->host, host, size);
-    a->port = port;
-    a->look_ms = 1;
-    event_assign(&a->look, loop_base(c->loop), -1, 0, look_again, c);
-    return a;
-}
-
-struct conn *conn_connect(struct loop *l, const char *host, uint16_t port,
-                          const struct conn_handler *handler, void *owner)
-{
-    struct conn *c = conn_make(l, handler, owner);
-    int error = ENOMEM;
-
-    if (!c)
-        return NULL;
-    c->attempt = attempt_new(c, host, port);
-    if (c->attempt) {
-        c->connecting = true;
-        error = look_and_connect(c);
-    }
-    if (!error)
-        return c;
-    conn_close(c);
-    errno = error;
-    return NULL;
-}
-
 /* Unhooks the connection from the loop; its descriptor stays open. */
 static void forget(struct conn *c)
 {
-    end_attempt(c);
+    conn_end_connecting(c);
     if (c->fd >= 0) {
         event_del(&c->read_event);
         event_del(&c->write_event);
@@ -510,7 +329,7 @@ void conn_close(struct conn *c)
     forget(c);
     if (c->fd >= 0)
         close(c->fd);
-    free_if_unused(c);
+    conn_free_if_unused(c);
 }
 
 int conn_detach(struct conn *c)
@@ -518,7 +337,7 @@ int conn_detach(struct conn *c)
     int fd = c->fd;
 
     forget(c);
-    free_if_unused(c);
+    conn_free_if_unused(c);
     return fd;
 }
 
@@ -527,7 +346,7 @@ void conn_close_after_flush(struct conn *c)
     if (c->dead)
         return;
     c->closing = true;
-    arm_read(c);
+    conn_arm_read(c);
     conn_flush_later(c);
 }
 
@@ -558,13 +377,13 @@ void conn_keep(struct conn *c, size_t size)
 void conn_read_always(struct conn *c)
 {
     c->reads_always = true;
-    arm_read(c);
+    conn_arm_read(c);
 }
 
 void conn_pause(struct conn *c)
 {
     c->paused = true;
-    arm_read(c);
+    conn_arm_read(c);
 }
 
 void conn_resume(struct conn *c)
@@ -572,7 +391,7 @@ void conn_resume(struct conn *c)
     if (c->dead)
         return;
     c->paused = false;
-    arm_read(c);
+    conn_arm_read(c);
     /* From inside on_data it is not known yet whether something will be kept. */
     if (c->on_resume || (buf_len(&c->in) == 0 && !c->busy))
         return;
