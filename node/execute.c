@@ -104,8 +104,10 @@ static int read_record(struct execute *x, struct bytes key, struct store_record 
         return error;
     if (error)
         found->version = (struct version){0};
-    if (!x->effect)
+    if (!x->effect) {
+        x->seen->traceless |= error != 0;
         unproven = note_seen(x, found->version, position);
+    }
     return unproven ? unproven : error;
 }
 

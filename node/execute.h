@@ -36,6 +36,7 @@ enum { EXECUTE_CLOCK_MS = 500 };
 struct execute_seen {
     uint64_t position;     /* of the store's log, 0: synced already */
     struct version newest; /* of the records it read */
+    bool traceless;        /* a key of which there is nothing, not even that it was deleted */
 };
 
 /* Appends a reply frame to `out`. 0; RK_NOMEM, RK_TOOBIG (the values together are more than a frame

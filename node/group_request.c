@@ -76,13 +76,17 @@ static uint64_t unchanged_since(struct shard *s, struct group *g)
 }
 
 /* At the primary: the reply waits until what it tells of is committed, and, for a linearizable
- * read, until a majority has said after the read came that this is still the primary. Where there
- * are no others a delete leaves nothing to be seen, so it waits for all that is under way. */
+ * read, until a majority has said after the read came that this is still the primary. That one goes
+ * behind all replies that wait. Another one does not, and of a key that is gone without a trace it
+ * sees no operation to wait for: so it waits for the newest that took such a key away. */
 static bool must_wait(const struct group *g, const struct execute_seen *seen, struct pending *p)
 {
-    p->op = seen->newest.view == g->view ? seen->newest.op : 0;
-    return !g->started || p->op > g->committed || p->round ||
-           (g->pending_first && !group_has_others(g));
+    struct version newest = seen->newest;
+
+    if (!p->round && seen->traceless && version_compare(g->forgotten, newest) > 0)
+        newest = g->forgotten;
+    p->op = newest.view == g->view ? newest.op : 0;
+    return !g->started || p->op > g->committed || p->round;
 }
 
 /* Lets the reply that lies at the end of `out` behind `before` bytes go now or later. */
