@@ -6,19 +6,21 @@
 
 /* --- shard.c --- */
 
-/* The box of the link that a partition's messages travel on, or NULL. */
-struct outbox *shard_outbox(const struct shard *s, uint16_t member, uint32_t partition);
-
 /* The group that a message is for, or NULL: it was said under another epoch, which is normal while
  * one spreads, or is not for this place. */
 struct group *shard_group_for(struct shard *s, uint16_t member, uint64_t epoch, uint32_t partition);
 
-/* Hands the signals that gathered over to their links. */
-void shard_close_outboxes(struct shard *s);
-
 /* Carries out a request now. 0: it is answered, or will be; RK_FULL: there is no room for it,
  * nothing happened. */
 int shard_carry_out(struct shard *s, uint64_t client, const struct request *m);
+
+/* --- shard_out.c --- */
+
+/* The box of the link that a partition's messages travel on, or NULL. */
+struct outbox *shard_outbox(const struct shard *s, uint16_t member, uint32_t partition);
+
+/* Hands the signals that gathered over to their links. */
+void shard_close_outboxes(struct shard *s);
 
 /* --- shard_relay.c --- */
 
