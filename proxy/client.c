@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -465,12 +466,29 @@ void client_finish(struct client *c)
     router_mark_ready(&c->worker->router, &c->session);
 }
 
+/* Whether commands wait that were not read yet, here or in the socket. */
+static bool has_unread(const struct client *c)
+{
+    int size = 0;
+
+    return conn_in_len(c->conn) || (ioctl(c->descriptor, FIONREAD, &size) == 0 && size > 0);
+}
+
+/* It sends, and takes none of its replies. One that reads when it has sent everything, as some
+ * libraries do, and has sent too much for that, would wait for ever. */
+static bool is_stuck(const struct client *c)
+{
+    int64_t stall_ms = c->worker->proxy->options->client_stall_ms;
+
+    return stall_ms && conn_stalled_ms(c->conn) > (uint64_t)stall_ms && has_unread(c);
+}
+
 void client_check(struct client *c, uint64_t now_ms)
 {
     int64_t timeout_ms = tunable_read(&c->worker->proxy->tunables.idle_timeout_ms);
     uint64_t idle_ms = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
 
-    if (over_output(c) && conn_stalled_ms(c->conn) > STALL_MS) {
+    if ((over_output(c) && conn_stalled_ms(c->conn) > STALL_MS) || is_stuck(c)) {
         close_for_output(c);
     } else if (c->closing && conn_stalled_ms(c->conn) > CLOSE_STALL_MS) {
         client_close(c);

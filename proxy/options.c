@@ -26,6 +26,8 @@ const struct config_setting proxy_settings[] = {
      "clients connected at a time; further ones get an error and are closed"},
     {"proxy", "client_output", CONFIG_SIZE, AT(client_output), "64m", 64 * KI, GI, NULL,
      "bytes of replies that may wait for a client that does not read; beyond that it is closed"},
+    {"proxy", "client_stall", CONFIG_DURATION, AT(client_stall_ms), "60s", 0, DAY_MS, NULL,
+     "time after which a client is closed that sends commands and takes no replies; 0: never"},
     {"proxy", "client_pending", CONFIG_NUMBER, AT(client_pending), "4096", 1, 1048576, NULL,
      "unanswered commands of one client after which it is not read from until some are answered"},
     {"proxy", "query_size", CONFIG_SIZE, AT(query_size), "128m", KI, GI, NULL,

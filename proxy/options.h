@@ -12,9 +12,10 @@ struct proxy_options {
     char *listen;    /* HOST:PORT */
     int64_t threads; /* 0: one for two cores */
     int64_t max_clients;
-    int64_t client_output;  /* bytes */
-    int64_t client_pending; /* commands */
-    int64_t query_size;     /* bytes */
+    int64_t client_output;   /* bytes */
+    int64_t client_stall_ms; /* 0: never */
+    int64_t client_pending;  /* commands */
+    int64_t query_size;      /* bytes */
     int64_t request_timeout_ms;
     int64_t node_timeout_ms;
     int64_t node_output;            /* bytes */

@@ -7,6 +7,7 @@ what is about memory, time and other clients.
 import random
 import socket
 import threading
+import time
 
 import pytest
 from harness import HOST, SANITIZE, RawClient, array, bulk, elements, patiently, resident_bytes, wait_for
@@ -204,6 +205,23 @@ def test_client_that_never_reads(cluster, bystander):
         for pid in pids:
             assert resident_bytes(pid) - before[pid] < 192 * MIB, f"after {sent * 1000} requests"
     client.close()
+
+
+def test_client_that_reads_when_it_has_sent_all(make_cluster):
+    """With more replies than wait for one client it cannot come to that: it is closed, instead of waiting for ever. One that
+    takes something now and then is not."""
+    cluster = make_cluster("--proxy", "client_output=1m", "--proxy", "client_stall=2s")
+    with cluster.client() as client, cluster.client() as slow:
+        assert client.ask("SET", "stuck:a", "x" * 10000) == b"+OK\r\n"
+        ask = array("GET", "stuck:a") * 1000
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(1000):
+                client.send(ask)
+        slow.send(ask)
+        for _ in range(1000):
+            assert len(slow.reply()) > 10000
+            time.sleep(0.005)
+        assert b"closed_for_output:1\r\n" in slow.ask("INFO", "ringkv")
 
 
 def test_many_clients_that_never_read(cluster, bystander):
