@@ -42,7 +42,8 @@ struct links_options {
 };
 
 struct links_counters {
-    uint64_t up, opened, lost, refused, bytes_in;
+    uint64_t up; /* at this moment */
+    uint64_t opened, lost, refused, bytes_in;
 };
 
 /* NULL: out of memory. */

@@ -14,8 +14,8 @@ struct node {
     struct data_folder folder;
     struct secret secret;    /* of the cluster */
     struct worker **workers; /* folder.shards of them */
-    /* Told by any of them: somebody knows a newer ring: that member, or (0) nobody in particular.
-     */
+    /* Called from any of their threads: there is a newer ring, which `member` has; 0: who has it is
+     * not known. */
     void (*newer_epoch)(void *arg, uint64_t epoch, uint16_t member);
     void *newer_arg;
 };

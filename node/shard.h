@@ -63,8 +63,8 @@ struct shard_options {
     uint32_t history_steps; /* and for one */
     size_t held_max;        /* bytes of messages that wait for stable storage; beyond it requests
                                wait in line */
-    uint64_t candidate_ms;  /* a candidate that does not come to lead within that time gives up */
-    uint64_t hand_back_ms;  /* the preferred primary leads again when it has kept up for so long */
+    uint64_t candidate_ms;  /* a candidate that does not lead by then gives up */
+    uint64_t hand_back_ms;  /* how long the preferred primary keeps up before it leads again */
     uint32_t chunk_records; /* of a transfer's chunk, at most; 0: CHUNK_RECORDS */
     uint32_t tick_ms;       /* how often shard_tick is called; 0: not known */
     uint64_t transfer_rate; /* bytes a second, at most, of the copies that are sent; 0: no bound */

@@ -65,8 +65,8 @@ static inline size_t conn_out_len(struct conn *c)
 void conn_set_out_max(struct conn *c, size_t out_max); /* default 1 MiB */
 /* How often the output of a connection of this loop has passed its bound. */
 uint64_t conn_throttles(struct loop *l);
-/* Goes on reading when the output is full: for two sides that both send much, and would else wait
- * for each other. The owner has to bound by itself what it answers. */
+/* Goes on reading when the output is full: for two sides that both send much, and would otherwise
+ * wait for each other. The owner has to bound what it answers itself. */
 void conn_read_always(struct conn *c);
 
 /* Stop and go on reading, e.g. while too many requests are in flight. conn_resume hands over at

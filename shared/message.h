@@ -31,7 +31,7 @@ enum message_type {
 
     MESSAGE_RING_GET = 20, /* anybody → node */
     MESSAGE_RING = 21,     /* the ring, in answer or because a new epoch came */
-    MESSAGE_RING_PUT = 22, /* ringctl → node: make this the ring if the epoch is still ... */
+    MESSAGE_RING_PUT = 22, /* ringctl → node: go by this ring, if you are at that epoch */
     MESSAGE_DONE = 23,     /* the answer to RING_PUT */
     MESSAGE_STATUS_GET = 24,
     MESSAGE_STATUS = 25,
@@ -128,7 +128,7 @@ struct request {
     uint8_t level; /* enum request_level */
     uint8_t flags; /* enum request_flags */
     uint16_t arg_count;
-    uint16_t wait_ms;  /* so long it may wait in line for room, then it is refused as BUSY */
+    uint16_t wait_ms;  /* how long it may wait in line for room; then it is refused as BUSY */
     struct bytes args; /* arg_count times: u32 size, bytes; walk with message_next_arg */
 };
 
