@@ -321,12 +321,16 @@ static void look_for_orders(struct worker *w)
 static void tick(void *arg)
 {
     struct worker *w = arg;
+    uint64_t next_ms;
 
+    stall_look(&w->stall, loop_now_ms(w->loop), "shard", w->index);
     look_for_orders(w);
     links_tick(w->links);
     shard_tick(w->shard, loop_now_ms(w->loop), worker_wall_ms());
     worker_make_reports(w);
-    loop_timer_set(w->tick, shard_is_sweeping(w->shard) ? SWEEP_TICK_MS : TICK_MS);
+    next_ms = shard_is_sweeping(w->shard) ? SWEEP_TICK_MS : TICK_MS;
+    stall_expect(&w->stall, loop_now_ms(w->loop) + next_ms);
+    loop_timer_set(w->tick, next_ms);
 }
 
 /* --- start and stop ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "node/worker.h"
 #include "shared/log_quota.h"
 #include "shared/loop.h"
+#include "shared/stall.h"
 #include <pthread.h>
 
 /* The store has woken us and we have not looked yet. */
@@ -30,6 +31,7 @@ struct worker {
     struct log_quota refusals;  /* what the log tells of those */
     uint32_t leads, leads_told; /* partitions that are led here: by the last report, in the log */
     unsigned ticks;
+    struct stall stall;
     bool thread_runs, stopping;
     bool release_set; /* the timer that releases late is running */
     uint64_t stop_at_ms;

@@ -125,10 +125,12 @@ static void on_sweep(void *arg)
     struct worker *w = arg;
 
     worker_look_at_clock(w);
+    stall_look(&w->stall, w->router.now_ms, "thread", w->index);
     atomic_store(&w->counters.accept_pauses, listener_pauses(w->listener));
     worker_take_ring(w); /* for which there was no memory */
     sweep_clients(w, w->router.now_ms);
     sweep_links(w, w->router.now_ms);
+    stall_expect(&w->stall, loop_now_ms(w->loop) + SWEEP_MS);
     loop_timer_set(w->sweep_timer, SWEEP_MS);
 }
 
@@ -371,6 +373,7 @@ struct worker *worker_new(struct proxy *p, const char *host, uint16_t port, char
     }
     memset(w, 0, sizeof(*w));
     w->proxy = p;
+    w->index = p->worker_count;
 
     int failed = worker_init(w, p);
 

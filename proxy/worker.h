@@ -11,6 +11,7 @@
 #include "shared/log_quota.h"
 #include "shared/loop.h"
 #include "shared/ring_ref.h"
+#include "shared/stall.h"
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct link;
 
 struct worker {
     struct proxy *proxy;
+    uint32_t index; /* among its threads */
     struct loop *loop;
     struct listener *listener;   /* NULL once it accepts no more */
     struct log_quota complaints; /* about clients, and the want of memory */
@@ -35,6 +37,7 @@ struct worker {
     struct client *lingering, *lingering_last;
     struct loop_timer *tick_timer;   /* time-outs and retries */
     struct loop_timer *sweep_timer;  /* idle clients, silent links */
+    struct stall stall;              /* of the sweeps */
     struct loop_timer *linger_timer; /* clients told that they broke the protocol */
     uint64_t tick_at_ms;             /* when tick_timer fires; UINT64_MAX: not set */
     bool draining;
