@@ -23,6 +23,7 @@ struct link {
     uint8_t state;                    /* enum link_state */
     bool meets;                       /* there are partitions that lie in both shards */
     bool broken;                      /* something was not said on it, for want of memory */
+    bool told_up;                     /* the log has it that it is up */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
     uint64_t durable; /* the most that the other shard has said of its log; 0: nothing yet */
     struct handshake handshake;
@@ -79,10 +80,8 @@ static void link_up(struct link *l)
     say_alive(l);
     l->heard_ms = loop_now_ms(l->links->loop);
     l->backoff_ms = BACKOFF_MS_MIN;
-    l->told_error = 0;
     l->links->counters.up++;
     l->links->counters.opened++;
-    log_info("link: up member=%s shard=%u", l->member->name, l->shard);
     shard_peer_up(l->links->shard, l->member->number, l->shard, l->member->shards);
 }
 
@@ -91,6 +90,7 @@ static void leave(struct link *l, enum link_state state)
     bool was_up = l->state == LINK_UP;
 
     l->state = (uint8_t)state;
+    l->told_up = false;
     if (!was_up)
         return;
     l->links->counters.up--;
@@ -112,7 +112,7 @@ static void link_failed(struct link *l, int error, const char *what)
 {
     char at[ADDRESS_TEXT_SIZE];
 
-    if (l->state == LINK_UP || l->told_error != error)
+    if (l->told_up || l->told_error != error)
         log_warn("link: %s member=%s address=%s shard=%u", what, l->member->name,
                  address_text(l->member->host, l->member->port, at), l->shard);
     l->told_error = error;
@@ -521,6 +521,15 @@ static void open_link(struct link *l)
     l->heard_ms = loop_now_ms(s->loop);
 }
 
+/* Not at once: a node that did not run for a while finds all the connections that others made and
+ * gave up meanwhile. */
+static void tell_up(struct link *l)
+{
+    l->told_up = true;
+    l->told_error = 0;
+    log_info("link: up member=%s shard=%u", l->member->name, l->shard);
+}
+
 void links_tick(struct links *s)
 {
     uint64_t now = loop_now_ms(s->loop), timeout = s->options.node_timeout_ms;
@@ -529,6 +538,8 @@ void links_tick(struct links *s)
         struct link *l = s->all[i];
         int index = (int)(l->member - s->ring->members);
 
+        if (l->state == LINK_UP && !l->told_up)
+            tell_up(l);
         if (l->state == LINK_DOWN) {
             if (l->meets && index > s->me && now >= l->retry_ms)
                 open_link(l);
