@@ -152,18 +152,44 @@ static int put_disk(struct buf *out, const struct node *node)
                  : put_number(out, "disk_total", known ? (uint64_t)fs.f_blocks * fs.f_frsize : 0);
 }
 
-int status_write(const struct node *node, const struct ring *ring, const struct status_front *front,
-                 struct buf *out)
+/* Partitions in which this node votes. */
+static uint64_t count_held(const struct node *node, const struct ring *ring)
 {
-    uint64_t sums[SUM_COUNT] = {0};
-    int error = put_text(out, "version", PACKAGE_VERSION);
+    int me = ring ? ring_member_by_identity(ring, node->folder.identity) : -1;
+    uint64_t held = 0;
+
+    for (uint32_t p = 0; me >= 0 && p < ring_partitions(ring); p++)
+        held += ring_replicas_has(ring_replicas(ring, p), (uint16_t)me);
+    return held;
+}
+
+/* The shards' numbers. Partitions of which none tells are behind: a node that has just started has
+ * not looked at them yet, and whoever restarts one node after the other waits until nothing is
+ * behind. */
+static void sum_up(const struct node *node, const struct ring *ring, uint64_t sums[SUM_COUNT])
+{
+    uint64_t held = count_held(node, ring), told = 0;
+    struct worker_report rest = {.clients = 0};
 
     for (uint16_t i = 0; i < node->folder.shards; i++) {
         struct worker_report r;
 
         worker_report(node->workers[i], &r);
         add_sums(sums, &r);
+        told += r.groups.primary + r.groups.backup + r.groups.behind + r.groups.transfer +
+                r.groups.idle;
     }
+    rest.groups.behind = (uint32_t)(held > told ? held - told : 0);
+    add_sums(sums, &rest);
+}
+
+int status_write(const struct node *node, const struct ring *ring, const struct status_front *front,
+                 struct buf *out)
+{
+    uint64_t sums[SUM_COUNT] = {0};
+    int error = put_text(out, "version", PACKAGE_VERSION);
+
+    sum_up(node, ring, sums);
     error = error ? error : put_hex(out, "identity", node->folder.identity);
     error = error ? error : put_ring(out, node, ring);
     error = error ? error : put_number(out, "epoch_heard", front->epoch_heard);

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 
 import pytest
 from clocks import FAKETIME
@@ -63,6 +64,19 @@ def test_a_node_hangs(make_cluster):
     assert "it hangs" in mend and "KILL" in mend
     cluster.kill("n2")
     assert find(cluster, "n2 is down: ").startswith("start ringnode on ")
+
+
+def test_a_node_that_has_just_started_is_behind(make_cluster):
+    """Who restarts all nodes, one after the other, goes by BEHIND: it must not be 0 because nobody has looked yet."""
+    cluster = make_cluster()
+    for _ in range(3):
+        cluster.kill("n2")
+        cluster.start("n2")
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            n2 = next(member for member in cluster.status()["members"] if member["name"] == "n2")
+            states = ("primary", "backup", "behind", "transfer", "idle")
+            assert sum(n2[f"partitions_{state}"] for state in states) == 256, n2
 
 
 def test_a_folder_is_lost(make_cluster):
