@@ -42,8 +42,9 @@ struct fleet_node {
     bool pending; /* owes an answer */
     bool skipped; /* and so was not asked what the round asks: what it owes is no answer to that */
     bool greet;   /* the handshake is all that is asked */
-    bool suspect; /* was silent for a whole timeout: no round waits for it */
-    bool reused;  /* asked on a connection of an earlier round, which may have died since */
+    bool
+        suspect; /* was silent for a whole timeout, here or as what --nodes names: no round waits */
+    bool reused; /* asked on a connection of an earlier round, which may have died since */
     uint8_t type; /* of the answer */
     uint64_t tag; /* of the answer */
     int64_t asked_ms, answered_ms;
@@ -145,15 +146,21 @@ static int add(struct fleet *f, const char *host, uint16_t port, const uint8_t *
 {
     struct fleet_node *n;
 
-    for (uint32_t i = 0; i < f->count; i++)
+    bool suspect = false;
+
+    for (uint32_t i = 0; i < f->count; i++) {
         if (is_same(&f->nodes[i], host, port, identity, shard))
             return (int)i;
+        suspect |=
+            f->nodes[i].suspect && f->nodes[i].port == port && strcmp(f->nodes[i].host, host) == 0;
+    }
     if (make_room(f) != 0)
         return RK_NOMEM;
     n = &f->nodes[f->count];
     *n = (struct fleet_node){.port = port,
                              .has_identity = identity != NULL,
                              .shard = shard,
+                             .suspect = suspect,
                              .secret = f->secret,
                              .fd = -1};
     snprintf(n->host, sizeof(n->host), "%s", host);
