@@ -7,6 +7,7 @@
 
 #include "shared/frame.h"
 #include "shared/operation.h"
+#include "shared/ring_change.h"
 #include "shared/wire.h"
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
@@ -412,4 +413,65 @@ void rig_check_equal(struct shard_rig *r)
         assert_false(g->partial);
         assert_int_equal(version_compare(g->last, r->nodes[leader].shard->groups[0].last), 0);
     }
+}
+
+/* --- changes -------------------------------------------------------------------------------- */
+
+static void use_ring(struct shard_rig *r, int error, struct ring *next, const char *why)
+{
+    struct ring *before = r->ring;
+
+    if (error)
+        fail_msg("%s", why);
+    r->ring = next;
+    for (int i = 0; i < r->count; i++)
+        if (r->nodes[i].shard)
+            assert_int_equal(shard_set_ring(r->nodes[i].shard, next, (uint16_t)(i + 1)), 0);
+    ring_free(before);
+    rig_settle(r);
+}
+
+void rig_begin_change(struct shard_rig *r, uint8_t replicas)
+{
+    struct ring_asked asked = {.what = "set replicas", .who = "a test"};
+    struct ring *target = ring_copy(r->ring), *next = NULL;
+    char why[256] = "";
+    int error;
+
+    assert_non_null(target);
+    target->replicas = replicas;
+    assert_int_equal(ring_finish(target, NULL, 0), 0);
+    error = ring_begin(r->ring, target, &asked, &next, why, sizeof(why));
+    ring_free(target);
+    use_ring(r, error, next, why);
+}
+
+void rig_use_phase(struct shard_rig *r, enum ring_phase phase)
+{
+    uint8_t phases[PARTITIONS_MAX];
+    struct ring *next = NULL;
+    char why[256] = "";
+    int error;
+
+    memset(phases, (int)phase, ring_partitions(r->ring));
+    error = ring_advance(r->ring, phases, &next, why, sizeof(why));
+    use_ring(r, error, next, why);
+}
+
+void rig_finish_change(struct shard_rig *r)
+{
+    struct ring *next = NULL;
+    char why[256] = "";
+    int error = ring_finish_change(r->ring, 1, &next, why, sizeof(why));
+
+    use_ring(r, error, next, why);
+}
+
+void rig_cancel_change(struct shard_rig *r)
+{
+    struct ring *next = NULL;
+    char why[256] = "";
+    int error = ring_cancel(r->ring, &next, why, sizeof(why));
+
+    use_ring(r, error, next, why);
 }

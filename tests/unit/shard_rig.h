@@ -55,6 +55,13 @@ struct shard *rig_shard(struct shard_rig *r, int node);
 /* Whether a node's store has no room for writes. */
 void rig_set_full(struct shard_rig *r, int node, bool full);
 
+/* A change to so many replicas, all partitions alike: begun, in which they learn; put into a phase;
+ * ended; turned back. All living nodes take each ring, and everything comes to rest. */
+void rig_begin_change(struct shard_rig *r, uint8_t replicas);
+void rig_use_phase(struct shard_rig *r, enum ring_phase phase);
+void rig_finish_change(struct shard_rig *r);
+void rig_cancel_change(struct shard_rig *r);
+
 /* The node that leads, or -1. */
 int rig_leader(const struct shard_rig *r);
 

@@ -1,57 +1,19 @@
-/* Every allocation while a configuration is loaded fails once: it is said, and nothing leaks. The
- * modules are compiled into this file, with an allocator that can fail; before cmocka.h, which
- * makes macros of common words. */
+/* Every allocation while a configuration is loaded fails once: it is said, and nothing leaks. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
+#include "tests/unit/nomem.h"
 
-static bool allocation_fails(void)
-{
-    return --allocations_until_failure == 0;
-}
-
-static void *malloc_or_fail(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *calloc_or_fail(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : calloc(count, size);
-}
-
-static char *strdup_or_fail(const char *text)
-{
-    return allocation_fails() ? NULL : strdup(text);
-}
-
-static char *strndup_or_fail(const char *text, size_t size)
-{
-    return allocation_fails() ? NULL : strndup(text, size);
-}
-
-#undef strdup
-#undef strndup
-#define malloc  malloc_or_fail
-#define calloc  calloc_or_fail
-#define strdup  strdup_or_fail
-#define strndup strndup_or_fail
 #include "shared/address.c"
 #include "shared/buf.c"
 #include "shared/config.c"
 #include "shared/config_file.c"
 #include "shared/config_value.c"
 #include "shared/file.c"
-#undef malloc
-#undef calloc
-#undef strdup
-#undef strndup
+
+#include "tests/unit/nomem_end.h"
 
 #include <cmocka.h>
 
@@ -77,9 +39,9 @@ static bool load_failing(const char *path, unsigned n)
     char why[CONFIG_WHY_SIZE] = "";
     int failed;
 
-    allocations_until_failure = n;
+    fail_allocation(n);
     failed = config_load(settings, &sample, path, sets, 1, NULL, why, sizeof(why));
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     if (failed) {
         assert_int_equal(failed, RK_NOMEM);
         assert_non_null(strstr(why, "memory"));
@@ -116,7 +78,7 @@ static void test_addresses(void **state)
     char *host;
 
     (void)state;
-    allocations_until_failure = 1;
+    fail_allocation(1);
     assert_int_equal(address_next(&list, &host, &port), RK_NOMEM);
     assert_string_equal(list, "a:1,b:2");
     assert_int_equal(address_next(&list, &host, &port), 0);

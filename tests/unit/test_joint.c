@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "shared/ring_change.h"
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
@@ -15,59 +14,18 @@ enum { NODES = 3, HISTORY_STEPS = 16 };
 
 static struct shard_rig rig;
 
-static void use_ring(int error, struct ring *next, const char *why)
-{
-    struct ring *before = rig.ring;
-
-    if (error)
-        fail_msg("%s", why);
-    rig.ring = next;
-    for (int i = 0; i < NODES; i++)
-        if (rig.nodes[i].shard)
-            assert_int_equal(shard_set_ring(rig.nodes[i].shard, next, (uint16_t)(i + 1)), 0);
-    ring_free(before);
-    rig_settle(&rig);
-}
-
-static void use_phase(enum ring_phase phase)
-{
-    uint8_t phases[PARTITIONS_MAX];
-    struct ring *next = NULL;
-    char why[256] = "";
-    int error;
-
-    memset(phases, (int)phase, ring_partitions(rig.ring));
-    error = ring_advance(rig.ring, phases, &next, why, sizeof(why));
-    use_ring(error, next, why);
-}
-
-/* All partitions begin to learn, and are joint then. */
+/* All partitions are joint then. */
 static void begin_change(uint8_t replicas)
 {
-    struct ring_asked asked = {.what = "set replicas", .who = "a test"};
-    struct ring *target = ring_copy(rig.ring), *next = NULL;
-    char why[256] = "";
-    int error;
-
-    assert_non_null(target);
-    target->replicas = replicas;
-    assert_int_equal(ring_finish(target, NULL, 0), 0);
-    error = ring_begin(rig.ring, target, &asked, &next, why, sizeof(why));
-    ring_free(target);
-    use_ring(error, next, why);
-    use_phase(RING_JOINT);
+    rig_begin_change(&rig, replicas);
+    rig_use_phase(&rig, RING_JOINT);
     assert_int_equal(ring_phase(rig.ring, 0), RING_JOINT);
 }
 
 static void end_change(void)
 {
-    struct ring *next = NULL;
-    char why[256] = "";
-    int error;
-
-    use_phase(RING_MOVED);
-    error = ring_finish_change(rig.ring, 1, &next, why, sizeof(why));
-    use_ring(error, next, why);
+    rig_use_phase(&rig, RING_MOVED);
+    rig_finish_change(&rig);
 }
 
 static int three_to_one(void **state)

@@ -1,49 +1,13 @@
 /* Every allocation behind the encoders, the held queue, the history and the execution of operations
  * fails once: the call says so, what it was to change is as before, and the same call made again
- * succeeds. The modules are compiled into this file, with an allocator that can fail; before
- * cmocka.h, which makes macros of common words. */
+ * succeeds. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
-static bool one_failed;
+#include "tests/unit/nomem.h"
 
-static bool allocation_fails(void)
-{
-    bool fails = --allocations_until_failure == 0;
-
-    one_failed = one_failed || fails;
-    return fails;
-}
-
-static void fail_allocation(unsigned n)
-{
-    allocations_until_failure = n;
-    one_failed = false;
-}
-
-static void *malloc_or_fail(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *realloc_or_fail(void *block, size_t size)
-{
-    return allocation_fails() ? NULL : realloc(block, size);
-}
-
-static void *calloc_or_fail(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : calloc(count, size);
-}
-
-#define calloc  calloc_or_fail
-#define malloc  malloc_or_fail
-#define realloc realloc_or_fail
 #include "node/change_list.c"
 #include "node/execute.c"
 #include "node/execute_transaction.c"
@@ -56,9 +20,8 @@ static void *calloc_or_fail(size_t count, size_t size)
 #include "shared/message.c"
 #include "shared/message_request.c"
 #include "shared/transaction.c"
-#undef calloc
-#undef malloc
-#undef realloc
+
+#include "tests/unit/nomem_end.h"
 
 #include "node/store_memory.h"
 #include <cmocka.h>

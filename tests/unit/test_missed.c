@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "shared/ring_change.h"
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
@@ -14,64 +13,10 @@ enum { NODES = 3, HISTORY_STEPS = 16, TICKS_OF_PATIENCE = 1000 };
 
 static struct shard_rig rig;
 
-static void use_ring(int error, struct ring *next, const char *why)
-{
-    struct ring *before = rig.ring;
-
-    if (error)
-        fail_msg("%s", why);
-    rig.ring = next;
-    for (int i = 0; i < NODES; i++)
-        if (rig.nodes[i].shard)
-            assert_int_equal(shard_set_ring(rig.nodes[i].shard, next, (uint16_t)(i + 1)), 0);
-    ring_free(before);
-    rig_settle(&rig);
-}
-
-static void use_phase(enum ring_phase phase)
-{
-    uint8_t phases[PARTITIONS_MAX];
-    struct ring *next = NULL;
-    char why[256] = "";
-    int error;
-
-    memset(phases, (int)phase, ring_partitions(rig.ring));
-    error = ring_advance(rig.ring, phases, &next, why, sizeof(why));
-    use_ring(error, next, why);
-}
-
 static void begin(uint8_t replicas)
 {
-    struct ring_asked asked = {.what = "set replicas", .who = "a test"};
-    struct ring *target = ring_copy(rig.ring), *next = NULL;
-    char why[256] = "";
-    int error;
-
-    assert_non_null(target);
-    target->replicas = replicas;
-    assert_int_equal(ring_finish(target, NULL, 0), 0);
-    error = ring_begin(rig.ring, target, &asked, &next, why, sizeof(why));
-    ring_free(target);
-    use_ring(error, next, why);
-    use_phase(RING_LEARNING);
-}
-
-static void finish_change(void)
-{
-    struct ring *next = NULL;
-    char why[256] = "";
-    int error = ring_finish_change(rig.ring, 1, &next, why, sizeof(why));
-
-    use_ring(error, next, why);
-}
-
-static void cancel(void)
-{
-    struct ring *next = NULL;
-    char why[256] = "";
-    int error = ring_cancel(rig.ring, &next, why, sizeof(why));
-
-    use_ring(error, next, why);
+    rig_begin_change(&rig, replicas);
+    rig_use_phase(&rig, RING_LEARNING);
 }
 
 static const struct group *led(void)
@@ -110,14 +55,14 @@ static int three(void **state)
 static void turn_back_from(uint8_t replicas)
 {
     begin(replicas);
-    use_phase(RING_JOINT);
+    rig_use_phase(&rig, RING_JOINT);
     assert_true(is_ready());
     for (int node = replicas; node < NODES; node++)
         rig_kill(&rig, node);
-    use_phase(RING_MOVED);
+    rig_use_phase(&rig, RING_MOVED);
     rig_set(&rig, 1, bytes_from("moved"));
-    cancel();
-    use_phase(RING_LEARNING);
+    rig_cancel_change(&rig);
+    rig_use_phase(&rig, RING_LEARNING);
 }
 
 static int finish(void **state)
@@ -133,11 +78,11 @@ static void test_back_without_the_dead(void **state)
     turn_back_from(2);
     be_patient();
     assert_true(has_taught());
-    use_phase(RING_JOINT);
+    rig_use_phase(&rig, RING_JOINT);
     rig_set(&rig, 1, bytes_from("joint"));
     assert_true(is_ready());
-    use_phase(RING_MOVED);
-    finish_change();
+    rig_use_phase(&rig, RING_MOVED);
+    rig_finish_change(&rig);
     rig_set(&rig, 1, bytes_from("after"));
     rig_start(&rig, 2);
     rig_settle(&rig);
@@ -171,7 +116,7 @@ static void test_back_to_a_majority(void **state)
     rig_start(&rig, 1);
     be_patient();
     assert_true(has_taught());
-    use_phase(RING_JOINT);
+    rig_use_phase(&rig, RING_JOINT);
     assert_true(is_ready());
 }
 
@@ -180,9 +125,9 @@ static void test_a_new_member_is_waited_for(void **state)
 {
     (void)state;
     begin(2);
-    use_phase(RING_JOINT);
-    use_phase(RING_MOVED);
-    finish_change();
+    rig_use_phase(&rig, RING_JOINT);
+    rig_use_phase(&rig, RING_MOVED);
+    rig_finish_change(&rig);
     rig_kill(&rig, 2);
     begin(NODES);
     be_patient();

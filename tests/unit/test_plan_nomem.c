@@ -1,32 +1,12 @@
 /* Every allocation of the planner fails once: the call says so, and leaves nothing behind (which a
- * build with AddressSanitizer sees). The modules are compiled into this file, with an allocator
- * that can fail; before cmocka.h, which makes macros of common words. */
+ * build with AddressSanitizer sees). */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
+#include "tests/unit/nomem.h"
 
-static bool allocation_fails(void)
-{
-    return --allocations_until_failure == 0;
-}
-
-static void *malloc_or_fail(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *calloc_or_fail(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : calloc(count, size);
-}
-
-#define malloc malloc_or_fail
-#define calloc calloc_or_fail
 #include "tools/plan.c"
 #include "tools/plan_exchange.c"
 #include "tools/plan_first.c"
@@ -39,8 +19,8 @@ static void *calloc_or_fail(size_t count, size_t size)
 #include "tools/plan_share.c"
 #include "tools/plan_squeeze.c"
 #include "tools/plan_state.c"
-#undef malloc
-#undef calloc
+
+#include "tests/unit/nomem_end.h"
 
 #include <cmocka.h>
 
@@ -71,10 +51,10 @@ static unsigned plan_failing(const struct ring *now, struct ring *next)
     unsigned n = 0;
 
     while (error == RK_NOMEM) {
-        allocations_until_failure = ++n;
+        fail_allocation(++n);
         error = plan_owners(now, NULL, next, NULL, 0);
     }
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     assert_int_equal(error, 0);
     assert_int_equal(ring_finish(next, NULL, 0), 0);
     return n - 1;
@@ -90,9 +70,9 @@ static void test_plan(void **state)
     assert_true(plan_failing(NULL, now) >= 7);
     assert_true(plan_failing(now, next) >= 7);
     do {
-        allocations_until_failure = ++n;
+        fail_allocation(++n);
     } while (plan_measure(now, NULL, next, &figures) == RK_NOMEM);
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     assert_true(n > 4);
     assert_true(figures.moved >= figures.moved_least && figures.moved_least > 0);
     assert_int_equal(figures.replica_out, 0);

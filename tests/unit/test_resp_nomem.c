@@ -1,38 +1,18 @@
 /* Every allocation of the RESP codec and its buffers fails once: the call says so, and the same
- * call made again succeeds. The modules are compiled into this file, with an allocator that can
- * fail; before cmocka.h, which makes macros of common words. */
+ * call made again succeeds. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
+#include "tests/unit/nomem.h"
 
-static bool allocation_fails(void)
-{
-    return --allocations_until_failure == 0;
-}
-
-static void *malloc_or_fail(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *realloc_or_fail(void *block, size_t size)
-{
-    return allocation_fails() ? NULL : realloc(block, size);
-}
-
-#define malloc  malloc_or_fail
-#define realloc realloc_or_fail
 #include "shared/buf.c"
 #include "shared/resp_inline.c"
 #include "shared/resp_parse.c"
 #include "shared/resp_write.c"
-#undef malloc
-#undef realloc
+
+#include "tests/unit/nomem_end.h"
 
 #include <cmocka.h>
 
@@ -47,7 +27,7 @@ static bool parse_failing(struct bytes in, unsigned n)
     struct resp_parser p = {0};
     bool failed = false;
 
-    allocations_until_failure = n;
+    fail_allocation(n);
     for (size_t size = in.size / 2; size <= in.size; size += in.size - in.size / 2) {
         int64_t r = resp_parse(&p, bytes_of(in.data, size), &limits);
 
@@ -57,7 +37,7 @@ static bool parse_failing(struct bytes in, unsigned n)
         }
         assert_int_equal(r, size < in.size ? RK_MORE : (int64_t)in.size);
     }
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     assert_int_equal(p.arg_count, ARGS);
     for (uint32_t i = 0; i < ARGS; i++)
         assert_true(bytes_equal(p.args[i], bytes_from("a b")));
@@ -147,11 +127,11 @@ static void test_writers(void **state)
 
         struct buf before = out;
 
-        allocations_until_failure = 1;
+        fail_allocation(1);
 
         int r = put(&out, which);
 
-        allocations_until_failure = UINT32_MAX;
+        fail_allocation(UINT32_MAX);
         assert_memory_equal(&out, &before, sizeof(out));
         if (r == RK_NOTFOUND) {
             buf_free(&out);

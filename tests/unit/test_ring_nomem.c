@@ -1,39 +1,19 @@
 /* Every allocation of the ring fails once: the call says so, and leaves nothing behind (which a
- * build with AddressSanitizer sees). The modules are compiled into this file, with an allocator
- * that can fail; before cmocka.h, which makes macros of common words. */
+ * build with AddressSanitizer sees). */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
+#include "tests/unit/nomem.h"
 
-static bool allocation_fails(void)
-{
-    return --allocations_until_failure == 0;
-}
-
-static void *malloc_or_fail(size_t size)
-{
-    return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *calloc_or_fail(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : calloc(count, size);
-}
-
-#define malloc malloc_or_fail
-#define calloc calloc_or_fail
 #include "shared/buf.c"
 #include "shared/position.c"
 #include "shared/ring.c"
 #include "shared/ring_format.c"
 #include "shared/ring_format_more.c"
-#undef malloc
-#undef calloc
+
+#include "tests/unit/nomem_end.h"
 
 #include <cmocka.h>
 
@@ -64,14 +44,14 @@ static void test_new(void **state)
 {
     (void)state;
     for (unsigned n = 1; n <= ALLOCATIONS_OF_RING; n++) {
-        allocations_until_failure = n;
+        fail_allocation(n);
         assert_null(make());
     }
     for (unsigned n = 1; n <= ALLOCATIONS_OF_POSITIONER; n++) {
-        allocations_until_failure = n;
+        fail_allocation(n);
         assert_null(positioner_new(POSITION_MD5));
     }
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
 }
 
 static void test_encode_and_decode(void **state)
@@ -83,22 +63,22 @@ static void test_encode_and_decode(void **state)
     (void)state;
     assert_non_null(r);
     assert_int_equal(ring_finish(r, NULL, 0), 0);
-    allocations_until_failure = 1;
+    fail_allocation(1);
     assert_int_equal(ring_encode(r, &out), RK_NOMEM);
     assert_int_equal(buf_len(&out), 0);
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     assert_int_equal(ring_encode(r, &out), 0);
     for (unsigned n = 1; n <= ALLOCATIONS_OF_RING; n++) {
         why[0] = '\0';
-        allocations_until_failure = n;
+        fail_allocation(n);
         assert_int_equal(ring_decode(buf_bytes(&out), &back, why, sizeof(why)), RK_NOMEM);
         assert_null(back);
         assert_true(why[0]);
     }
-    allocations_until_failure = ALLOCATIONS_OF_RING + 1;
+    fail_allocation(ALLOCATIONS_OF_RING + 1);
     assert_int_equal(ring_decode(buf_bytes(&out), &back, why, sizeof(why)), 0);
     assert_int_equal(allocations_until_failure, 1);
-    allocations_until_failure = UINT32_MAX;
+    fail_allocation(UINT32_MAX);
     ring_free(back);
     ring_free(r);
     buf_free(&out);

@@ -1,32 +1,14 @@
-/* Signals for which there is no memory: their link is to end. The buffers are compiled into this
- * file, with an allocator that can fail; before cmocka.h, which makes macros of common words. */
+/* Signals for which there is no memory: their link is to end. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
-static unsigned allocations_until_failure = UINT32_MAX;
-static bool one_failed;
+#include "tests/unit/nomem.h"
 
-static void *malloc_or_fail(size_t size)
-{
-    bool fails = --allocations_until_failure == 0;
-
-    one_failed = one_failed || fails;
-    return fails ? NULL : malloc(size);
-}
-
-static void fail_allocation(unsigned n)
-{
-    allocations_until_failure = n;
-    one_failed = false;
-}
-
-#define malloc malloc_or_fail
 #include "shared/buf.c"
-#undef malloc
+
+#include "tests/unit/nomem_end.h"
 
 #include "node/group_parts.h"
 #include "tests/unit/shard_rig.h"
