@@ -4,7 +4,7 @@
  * hold, or old enough, the worker writes it down into the tree while a new one fills. Reads look in
  * the active table, the one being written, the tree. One folder holds it all:
  *
- *   lock, log-N, spare-N, tree, tree-lock
+ *   lock, log-N, spare-N, tree, tree-lock, tree-damaged (damage_note.h)
  */
 #ifndef RINGKV_NODE_STORE_DISK_H
 #define RINGKV_NODE_STORE_DISK_H

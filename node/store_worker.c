@@ -1,5 +1,6 @@
 #include "node/store_worker.h"
 #include "node/checkpoint.h"
+#include "node/damage_note.h"
 #include "node/damaged_list.h"
 #include "node/scrub.h"
 #include "shared/error.h"
@@ -162,6 +163,8 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
     uint64_t start_ms = now_ms();
     int error = write_table(w, table, log);
 
+    if (error == RK_CORRUPT)
+        damage_note_leave(w->options.tree->path, w->checkpoint_why);
     pthread_mutex_lock(&w->lock);
     w->table = NULL;
     if (!error) {

@@ -1,4 +1,5 @@
 #include "node/tree.h"
+#include "node/damage_note.h"
 #include "node/expiry_rank.h"
 #include "node/tree_meta.h"
 #include "node/tree_order.h"
@@ -321,6 +322,11 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
         return RK_NOMEM;
     }
     snprintf(t->path, size, "%s/tree", folder);
+    error = damage_note_look(t->path, why, why_size);
+    if (error) {
+        tree_close(t);
+        return error;
+    }
     result = open_environment(t, map_size);
     error = tree_error(result);
     if (error == RK_NOMEM)

@@ -40,7 +40,9 @@ struct tree {
 };
 
 /* Opens or makes the tree in a folder. `map_size`: bytes of address space to begin with. 0, or
- * RK_NOSPACE, RK_VERSION, RK_CORRUPT, RK_IO, RK_NOMEM with the reason in `why`. */
+ * RK_NOSPACE, RK_VERSION, RK_CORRUPT (also: damage_note.h), RK_IO, RK_NOMEM with the reason in
+ * `why`.
+ */
 int tree_open(struct tree *t, const char *folder, size_t map_size, const struct store_files *files,
               char *why, size_t why_size);
 void tree_close(struct tree *t);
