@@ -18,7 +18,7 @@ struct store_files {
     int (*close)(void *arg, int fd);
     ssize_t (*read)(void *arg, int fd, void *to, size_t size, off_t offset);
     ssize_t (*write)(void *arg, int fd, const void *from, size_t size, off_t offset);
-    int (*sync)(void *arg, int fd); /* fdatasync */
+    int (*sync)(void *arg, int fd); /* fdatasync; after a failure reads are of the disk again */
     off_t (*size)(void *arg, int fd);
     /* Room on the disk for these bytes of the file; what is beyond the file's end reads as zeros,
      * and the file is made longer only if `longer`. */

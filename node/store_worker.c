@@ -161,6 +161,7 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
                            struct store_log *log)
 {
     uint64_t start_ms = now_ms();
+    size_t records = table->count; /* of a complete one nothing may be read: it is used again */
     int error = write_table(w, table, log);
 
     if (error == RK_CORRUPT)
@@ -183,7 +184,7 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
     atomic_store(&w->news, true);
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
-    log_debug("store: checkpoint records=%zu took_ms=%" PRIu64 " result=%s", table->count,
+    log_debug("store: checkpoint records=%zu took_ms=%" PRIu64 " result=%s", records,
               now_ms() - start_ms, error ? rk_error_text(error) : "ok");
     tell(w);
 }

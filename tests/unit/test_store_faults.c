@@ -12,11 +12,31 @@
 #include "shared/log.h"
 #include "tests/unit/store_support.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 enum { BATCHES = 60 };
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+static bool sync_is_told_to_fail;
+
+int __wrap_fdatasync(int fd)
+{
+    int result = __real_fdatasync(fd);
+
+    if (!sync_is_told_to_fail)
+        return result;
+    errno = EIO;
+    return -1;
+}
 
 struct run {
     char folder[512];
@@ -201,6 +221,43 @@ static void test_every_allocation_of_room_fails(void **state)
         run_with_fault(FAULT_ALLOCATE, nth, ENOSPC, true);
 }
 
+/* Whether memory has the beginning of a file. */
+static bool is_in_memory(int fd)
+{
+    uint8_t byte;
+    struct iovec to = {&byte, 1};
+
+    return preadv2(fd, &to, 1, 0, RWF_NOWAIT) == 1;
+}
+
+/* After a sync that failed memory holds what the disk may not have, as if it had been written: a
+ * node that is started then must not read that. */
+static void test_what_was_not_synced_is_not_read(void **state)
+{
+    static const uint8_t content[64 << 10];
+    const char *folder = test_folder_new();
+    struct statfs system;
+    char path[600];
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/file", folder);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(store_files_write(&store_files_real, fd, content, sizeof(content), 0), 0);
+    assert_int_equal(store_files_real.sync(NULL, fd), 0);
+    assert_int_equal(fstatfs(fd, &system), 0);
+    if (is_in_memory(fd) && system.f_type != TMPFS_MAGIC) {
+        sync_is_told_to_fail = true;
+        assert_int_equal(store_files_real.sync(NULL, fd), -1);
+        assert_int_equal(errno, EIO);
+        sync_is_told_to_fail = false;
+        assert_false(is_in_memory(fd));
+    }
+    close(fd);
+    test_folder_remove(folder);
+}
+
 /* Refused while the disk is full, read all the while, and written again when there is room: by
  * itself. */
 static void test_a_full_disk_is_only_a_pause(void **state)
@@ -256,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_write_fails),
         cmocka_unit_test(test_every_sync_fails),
+        cmocka_unit_test(test_what_was_not_synced_is_not_read),
         cmocka_unit_test(test_every_sync_of_the_folder_fails),
         cmocka_unit_test(test_every_rename_fails),
         cmocka_unit_test(test_every_unlink_fails),
