@@ -62,6 +62,7 @@ static int watch_signals(struct daemon *d)
     struct event_base *base = loop_base(d->loop);
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* then a write beyond the limit of a file's size is an error */
     d->signals[0] = evsignal_new(base, SIGTERM, on_stop_signal, d);
     d->signals[1] = evsignal_new(base, SIGINT, on_stop_signal, d);
     d->signals[2] = evsignal_new(base, SIGHUP, on_hangup, d);
@@ -71,14 +72,25 @@ static int watch_signals(struct daemon *d)
     return 0;
 }
 
-static void raise_descriptors(void)
+/* As many descriptors as may be had. Connections get half of them at most: without one for the next
+ * segment of its log the node ends, and whoever can connect to it could bring that about. */
+static void raise_descriptors(struct node_options *o)
 {
     struct rlimit limit;
+    int64_t most;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur / 2 >= (rlim_t)o->max_connections)
+        return;
+    most = (int64_t)(limit.rlim_cur / 2);
+    log_warn(
+        "main: %llu open files are allowed, so max_connections=%lld instead of %lld: raise the "
+        "limit to twice that (ulimit -Hn, LimitNOFILE), or lower max_connections",
+        (unsigned long long)limit.rlim_cur, (long long)most, (long long)o->max_connections);
+    o->max_connections = most;
 }
 
 /* Opens everything and starts the threads. 0, or an error with its text in `why`. */
@@ -135,7 +147,7 @@ static void stop(struct daemon *d)
 
 static int run(struct daemon *d)
 {
-    const struct node_options *o = &d->node.options;
+    struct node_options *o = &d->node.options;
     struct start_watch watch;
     char why[CONFIG_WHY_SIZE];
     int failed;
@@ -143,7 +155,7 @@ static int run(struct daemon *d)
     if (log_open("ringnode", o->log_file, (enum log_level)o->log_level) != 0)
         log_warn("log: cannot open file=%s: %s; writing to standard error", o->log_file,
                  strerror(errno));
-    raise_descriptors();
+    raise_descriptors(o);
     snprintf(why, sizeof(why), "out of memory");
     failed = start_watch_begin(&watch);
     if (!failed)

@@ -83,6 +83,7 @@ static int catch_signals(struct main *m)
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* of the log file: lines are lost, and nothing else */
     for (int i = 0; i < SIGNALS; i++) {
         m->signals[i] =
             event_new(loop_base(m->proxy.loop), numbers[i], EV_SIGNAL | EV_PERSIST, on_signal, m);

@@ -1,13 +1,15 @@
 """A disk that is full, and one whose sync fails, under real processes."""
 
 import contextlib
+import resource
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 from frames import held_by
-from harness import HOST, SANITIZE, RawClient, bulk, ringlocal, run, wait_for
+from harness import HOST, ROOT, SANITIZE, RawClient, bulk, ringlocal, run, wait_for
 
 DISK = "24m"
 VALUE = b"v" * 4000
@@ -123,6 +125,44 @@ def test_slow_disk(make_cluster):
         assert took < SLOW_SETS * SLOW_SECONDS / 2
     names = [key.encode() for key in keys]
     wait_for(lambda: held_by(cluster.port_of("n3"), names) == len(names), "n3 to hold every key")
+
+
+DESCRIPTORS = 128
+
+
+def start_with(cluster, name, limit):
+    """Starts a node under a limit, as prlimit(1) has it."""
+    place = ("--dir", cluster.folder / "cluster", "--port", cluster.port, "--bin", cluster.bin)
+    done = run("prlimit", limit, ROOT / "tools/ringlocal", "start", name, *place)
+    assert done.returncode == 0, done.stderr
+
+
+def test_connections_leave_descriptors_to_the_log(make_cluster):
+    """Whoever connects to a node as often as it may cannot end it: it still can make the next segment of
+    its log."""
+    cluster = make_cluster("--nodes", "1", "--replicas", "1", *SMALL)
+    cluster.kill("n1")
+    start_with(cluster, "n1", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")
+    crowd = [socket.create_connection((HOST, cluster.port_of("n1"))) for _ in range(2 * DESCRIPTORS)]
+    with cluster.client() as client:
+        wait_for(lambda: client.ask("SET", "crowd", "x") == b"+OK\r\n", "the node to serve again")
+        for number in range(2000):
+            assert client.ask("SET", f"crowd:{number}", VALUE) == b"+OK\r\n"
+    for one in crowd:
+        one.close()
+
+
+def test_limit_of_a_files_size(make_cluster):
+    """A file that may not grow any more is as a full disk, and no signal that ends the node."""
+    cluster = make_cluster("--nodes", "1", "--replicas", "1", *SMALL)
+    with cluster.client() as client:
+        assert client.ask("SET", "limit", "1") == b"+OK\r\n"
+        cluster.kill("n1")
+        start_with(cluster, "n1", f"--fsize={512 << 10}:unlimited")
+        assert client.ask("SET", "limit", "2") != b"+OK\r\n"
+        no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(cluster.pid("n1"), resource.RLIMIT_FSIZE, no_limit)
+        wait_for(lambda: client.ask("SET", "limit", "3") == b"+OK\r\n", "writes to go on")
 
 
 def test_wiped_disk(make_cluster):
