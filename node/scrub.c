@@ -1,5 +1,6 @@
 #include "node/scrub.h"
 #include "node/tree_record.h"
+#include "shared/error.h"
 #include <string.h>
 
 static int scrub_begin(struct scrub *s)
@@ -65,6 +66,7 @@ int scrub_step(struct scrub *s, size_t bytes_max)
         error = scrub_from(s, &cursor, from, bytes_max);
     tree_cursor_close(&cursor);
     mdb_txn_reset(s->txn);
+    s->damaged_records += error == RK_IO; /* a page, with which nothing behind it can be read */
     if (error)
         s->underway = false;
     return error;

@@ -16,7 +16,7 @@ struct scrub {
 };
 
 /* Checks about `bytes_max` bytes of records. 0; RK_NOTFOUND: it came to the end, and will begin
- * anew; RK_IO, RK_NOMEM. */
+ * anew; RK_IO: a page is damaged, counted as one record; RK_NOMEM. */
 int scrub_step(struct scrub *s, size_t bytes_max);
 
 void scrub_end(struct scrub *s);

@@ -163,7 +163,9 @@ static int check_root(struct tree *t, size_t snapshot, struct tree_guard *g)
     }
     if (!error && g->head.tables.root != TREE_EMPTY) {
         g->damaged_page = g->head.tables.root;
-        if (store_files_read(files, fd, page, size, (off_t)(g->damaged_page * size)) != 0)
+        if (g->damaged_page >= (uint64_t)files->size(files->arg, fd) / size)
+            g->damage = "it lies behind the end of the file";
+        else if (store_files_read(files, fd, page, size, (off_t)(g->damaged_page * size)) != 0)
             error = RK_IO;
         else
             g->damage = g->head.tables.depth != 1 ? "it is of another kind than where it stands"

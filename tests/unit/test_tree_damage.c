@@ -113,6 +113,22 @@ static void locate(void)
     assert_true(tree.located != 0);
 }
 
+static void ignore_damaged(void *arg, struct bytes key)
+{
+    (void)arg;
+    (void)key;
+}
+
+/* A page that cannot be read is counted, so that whoever watches the counter sees it. */
+static void scrub_meets_page(bool damaged)
+{
+    struct scrub scrub = {.tree = &tree, .damaged = ignore_damaged};
+
+    assert_int_equal(scrub_step(&scrub, SIZE_MAX), damaged ? RK_IO : RK_NOTFOUND);
+    assert_int_equal(scrub.damaged_records, damaged);
+    scrub_end(&scrub);
+}
+
 static void test_sizes_of_keys(void **state)
 {
     const struct {
@@ -134,6 +150,7 @@ static void test_sizes_of_keys(void **state)
 
             assert_int_equal(entry_of(tables[i].table, 2, &found, &value), 0);
             assert_int_equal(entry_of(tables[i].table, 3, &found, &value), RK_IO);
+            scrub_meets_page(tables[i].table == tree.records);
             set_word(at, KEY_SIZE_AT, before);
         }
         assert_int_equal(entry_of(tables[i].table, 3, &key, &value), 0);

@@ -431,6 +431,25 @@ static void test_the_place_of_the_map_is_no_pages_word(void **state)
     free(m.bytes);
 }
 
+/* A copy that ended too soon. */
+static void test_a_file_that_was_cut_short(void **state)
+{
+    static struct tree_guard guard;
+    struct round r = {.random = 3};
+    struct image m;
+    uint64_t page;
+
+    (void)state;
+    image_make(&m);
+    image_look(&m, &guard);
+    page = guard.head.tables.root;
+    m.size = page * PAGE_SIZE;
+    assert_int_equal(try_it(&m, &r), RK_CORRUPT);
+    expect_told(page);
+    assert_non_null(strstr(why, "behind the end of the file"));
+    free(m.bytes);
+}
+
 static void get_all(int found[KEYS])
 {
     struct tree t;
@@ -714,6 +733,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_lmdb_writes_is_good, start, finish),
         cmocka_unit_test_setup_teardown(test_damage_is_told_before_it_does_harm, start, finish),
         cmocka_unit_test_setup_teardown(test_the_place_of_the_map_is_no_pages_word, start, finish),
+        cmocka_unit_test_setup_teardown(test_a_file_that_was_cut_short, start, finish),
         cmocka_unit_test_setup_teardown(test_a_wrong_leaf_does_not_say_that_keys_are_absent, start,
                                         finish),
         cmocka_unit_test_setup_teardown(test_states_are_read_with_care, start, finish),
