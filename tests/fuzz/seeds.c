@@ -95,5 +95,6 @@ int main(int argc, char **argv)
     seed_commands();
     seed_frames();
     seed_rings();
+    seed_trees();
     return 0;
 }

@@ -19,5 +19,6 @@ void seed(const char *target, const char *name, uint8_t choice, struct bytes res
 
 void seed_frames(void); /* one of each message */
 void seed_rings(void);  /* settled, and in each phase of a change */
+void seed_trees(void);  /* a small LMDB file */
 
 #endif
