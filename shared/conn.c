@@ -260,10 +260,19 @@ void conn_forget_all(struct loop *l)
 
 void conn_use_descriptor(struct conn *c, int fd)
 {
-    int one = 1;
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, CONN_ALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, CONN_ALIVE_AGAIN_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, CONN_ALIVE_TIMES},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+    };
 
     /* Fails on sockets that are not TCP (socketpairs in tests), where it is not needed. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
     c->fd = fd;
     event_assign(&c->read_event, loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->write_event, loop_base(c->loop), fd, EV_WRITE | EV_PERSIST, on_writable, c);

@@ -31,8 +31,13 @@ struct conn_handler {
     void (*on_drain)(void *owner, struct conn *c);
 };
 
-/* Takes over an open socket; sets it non-blocking, TCP_NODELAY, close-on-exec. NULL: out of memory
- * (the socket is closed). */
+/* A peer that goes without a word (its machine lost its power, a firewall forgot the connection) is
+ * asked for a sign of life by the kernel, and then ends as one that failed: else it would count
+ * among the connections for ever. Also keeps firewalls from forgetting those that are idle. */
+enum { CONN_ALIVE_IDLE_S = 120, CONN_ALIVE_AGAIN_S = 20, CONN_ALIVE_TIMES = 3 };
+
+/* Takes over an open socket; sets it non-blocking, TCP_NODELAY, close-on-exec, and the above. NULL:
+ * out of memory (the socket is closed). */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_handler *handler, void *owner);
 
 /* Starts to connect to a numeric address or a name. A name that was never looked up is first

@@ -12,6 +12,7 @@
 #include "tests/unit/conn_rig.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -272,6 +273,55 @@ static void test_out_of_descriptors(void **state)
     listener_free(starving);
 }
 
+/* --- signs of life ---------------------------------------------------------------------------- */
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+static void expect_signs_of_life(int fd)
+{
+    assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), CONN_ALIVE_IDLE_S);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), CONN_ALIVE_AGAIN_S);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT), CONN_ALIVE_TIMES);
+}
+
+static bool accepted_one(void)
+{
+    return accept_count == 1;
+}
+
+/* On both sides: neither goes on with one that vanished. */
+static void test_signs_of_life(void **state)
+{
+    bool (*steps[])(void) = {accepted_one, NULL};
+    struct owner here = {.peer = -1}, there = {.peer = -1};
+    struct listener *l = listen_at("127.0.0.1", 0, false);
+    int fd;
+
+    (void)state;
+    assert_non_null(l);
+    there.conn = conn_connect(rig.loop, "127.0.0.1", listener_port(l), &rig_handler, &there);
+    assert_non_null(there.conn);
+    rig_run(steps);
+    fd = accepted[--accept_count];
+    here.conn = conn_new(rig.loop, fd, &rig_handler, &here);
+    assert_non_null(here.conn);
+    expect_signs_of_life(fd);
+    fd = conn_detach(there.conn);
+    expect_signs_of_life(fd);
+    close(fd);
+    there.conn = NULL;
+    rig_drop(&here);
+    listener_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reuse_port, start, finish),
         cmocka_unit_test_setup_teardown(test_ask, start, finish),
         cmocka_unit_test_setup_teardown(test_out_of_descriptors, start, finish),
+        cmocka_unit_test_setup_teardown(test_signs_of_life, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
