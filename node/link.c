@@ -11,7 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINK_SILENCE_FACTOR = 4, BACKOFF_MS_MIN = 20, BACKOFF_MS_MAX = 1000 };
+enum {
+    LINK_SILENCE_FACTOR = 4,
+    BACKOFF_MS_MIN = 20,
+    BACKOFF_MS_MAX = 1000,
+    STEADY_MS = 250, /* a link that ends sooner is made again ever later, as one that failed */
+};
 
 enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP, LINK_REFUSING };
 
@@ -24,6 +29,7 @@ struct link {
     bool meets;                       /* there are partitions that lie in both shards */
     bool broken;                      /* something was not said on it, for want of memory */
     bool told_up;                     /* the log has it that it is up */
+    uint64_t up_ms;                   /* since when it is up */
     uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
     uint64_t durable; /* the most that the other shard has said of its log; 0: nothing yet */
     struct handshake handshake;
@@ -78,8 +84,7 @@ static void link_up(struct link *l)
     l->broken = false;
     /* Before anything that an old copy of a data folder could be believed. */
     say_alive(l);
-    l->heard_ms = loop_now_ms(l->links->loop);
-    l->backoff_ms = BACKOFF_MS_MIN;
+    l->heard_ms = l->up_ms = loop_now_ms(l->links->loop);
     l->links->counters.up++;
     l->links->counters.opened++;
     shard_peer_up(l->links->shard, l->member->number, l->shard, l->member->shards);
@@ -100,10 +105,15 @@ static void leave(struct link *l, enum link_state state)
 
 static void link_down(struct link *l)
 {
+    uint64_t now = loop_now_ms(l->links->loop);
+
     if (l->conn)
         conn_close(l->conn);
     l->conn = NULL;
-    l->retry_ms = loop_now_ms(l->links->loop) + l->backoff_ms;
+    /* Two versions that do not understand each other would meet fifty times a second. */
+    if (l->state == LINK_UP && now - l->up_ms >= STEADY_MS)
+        l->backoff_ms = BACKOFF_MS_MIN;
+    l->retry_ms = now + l->backoff_ms;
     l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : l->backoff_ms * 2;
     leave(l, LINK_DOWN);
 }

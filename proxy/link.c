@@ -14,6 +14,7 @@
 enum {
     BACKOFF_MIN_MS = 10,
     BACKOFF_MAX_MS = 1000,
+    STEADY_MS = 250,           /* a link that ends sooner counts as one that failed */
     HANDSHAKE_BODY_MAX = 4096, /* accepted from a node before it said who it is */
     SEND_ALL = 1 << 30,        /* replies are read however much waits to be sent: otherwise two full
                                   buffers could wait for each other */
@@ -45,11 +46,15 @@ static void link_down(struct link *l, const char *why)
         link_report_note(l->worker->proxy->links, l->member, was_up ? LINK_LOST : LINK_FAILED,
                          l->shard, why);
     l->told = reason;
-    if (was_up) {
+    /* A node that welcomes us and closes at the first request, as another version may, would be
+     * asked a hundred times a second. */
+    if (was_up && l->worker->router.now_ms - l->up_ms >= STEADY_MS)
         l->failures = 0;
+    else
+        l->failures++;
+    if (was_up) {
         router_lane_lost(&l->worker->router, &l->lane);
     } else {
-        l->failures++;
         router_lane_failed(&l->worker->router, &l->lane);
     }
     loop_timer_set(l->timer, backoff_ms(l));
@@ -83,7 +88,7 @@ static void take_welcome(struct link *l, const struct frame *f)
     }
     loop_timer_cancel(l->timer);
     link_report_note(l->worker->proxy->links, l->member, LINK_UP, l->shard, "");
-    l->failures = 0;
+    l->up_ms = l->worker->router.now_ms;
     if (welcome.epoch > l->epoch)
         worker_want_ring(l->worker);
     router_lane_up(&l->worker->router, &l->lane, conn_out(l->conn));

@@ -22,7 +22,8 @@ struct link {
     struct loop_timer *timer; /* the next attempt, or the end of patience with this one */
     struct link *next;
     uint64_t epoch;    /* of the newest ring that has this link */
-    uint32_t failures; /* attempts since it was last up */
+    uint64_t up_ms;    /* when it was up last */
+    uint32_t failures; /* attempts since it was up for a while */
     uint32_t told;     /* checksum of why the last one failed: it is told when it changes */
     uint16_t shard, port;
     uint8_t cluster[IDENTITY_SIZE], identity[IDENTITY_SIZE];

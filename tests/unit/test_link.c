@@ -264,10 +264,39 @@ static void test_broken(void **state)
     assert_non_null(links_out(sides[0].links, 2, 0));
 }
 
+/* --- links that do not last ----------------------------------------------------------------- */
+
+enum { SHORT_LIVES = 6 };
+
+static uint64_t lives, began_ms;
+
+static bool end_again_and_again(void)
+{
+    if (!are_up(lives + 1))
+        return false;
+    if (++lives == SHORT_LIVES)
+        return true;
+    links_break(sides[0].links, 2, 0);
+    return false;
+}
+
+/* Between versions that do not understand each other: each time it takes twice as long. */
+static void test_short_lives(void **state)
+{
+    bool (*steps[])(void) = {end_again_and_again, NULL};
+
+    (void)state;
+    lives = 0;
+    began_ms = loop_now_ms(rig.loop);
+    rig_run(steps);
+    assert_true(loop_now_ms(rig.loop) - began_ms >= 20 + 40 + 80 + 160 + 320);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_broken, start, finish),
+        cmocka_unit_test_setup_teardown(test_short_lives, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,6 @@
-/* A thread of the proxy that has no memory. For a ring: it keeps the one that it has, and nothing
+/* A thread of the proxy, with a node that closes at once and clients of the test's.
+ *
+ * A thread of the proxy that has no memory. For a ring: it keeps the one that it has, and nothing
  * of what it gave up, and takes the new one when there is memory. For a client's errand: the client
  * is told, or at worst closed. And errands whose outcome would be large. */
 #include <setjmp.h>
@@ -13,6 +15,10 @@
 #include "proxy/link.h"
 #include "proxy/link_report.h"
 #include "proxy/worker.h"
+#include "shared/conn.h"
+#include "shared/error.h"
+#include "shared/frame.h"
+#include "shared/message.h"
 #include "tests/unit/lone_ring.h"
 #include <cmocka.h>
 #include <errno.h>
@@ -175,6 +181,73 @@ static void test_newer_ring(void **state)
     assert_int_equal(worker->ring->ring->epoch, 4);
 }
 
+/* --- a node that ends each link as soon as it is up ------------------------------------------- */
+
+enum { SHORT_LIVES_MS = 400 };
+
+static unsigned hellos;
+
+static size_t on_hello(void *arg, struct conn *c, struct bytes in)
+{
+    const struct ring *ring = worker->ring->ring;
+    struct welcome welcome = {.shards = SHARDS, .epoch = ring->epoch};
+    struct frame f;
+
+    (void)arg;
+    if (frame_read(in, FRAME_BODY_MAX, &f) == RK_MORE)
+        return 0;
+    assert_int_equal(f.type, MESSAGE_HELLO);
+    memcpy(welcome.cluster, ring->cluster, IDENTITY_SIZE);
+    memcpy(welcome.identity, ring->members[0].identity, IDENTITY_SIZE);
+    assert_int_equal(message_put_welcome(conn_out(c), &welcome), 0);
+    conn_close_after_flush(c);
+    hellos++;
+    return in.size;
+}
+
+static void on_hello_end(void *arg, struct conn *c, int error)
+{
+    (void)arg;
+    (void)error;
+    conn_close(c);
+}
+
+static const struct conn_handler node_handler = {on_hello, on_hello_end, NULL, NULL};
+
+static void accept_link(void *arg, int fd)
+{
+    (void)arg;
+    assert_non_null(conn_new(worker->loop, fd, &node_handler, NULL));
+}
+
+static void stop_worker(void *arg)
+{
+    (void)arg;
+    loop_stop(worker->loop);
+}
+
+/* As a node of another version may, that does not know the first request. */
+static void test_short_lives(void **state)
+{
+    struct loop_timer *stop = loop_timer_new(worker->loop, stop_worker, NULL);
+    struct listener *node;
+    char why[200];
+
+    (void)state;
+    node = listener_new(worker->loop, "127.0.0.1", 0, false, accept_link, NULL, why, sizeof(why));
+    assert_non_null(node);
+    assert_non_null(stop);
+    hellos = 0;
+    atomic_store(&worker->ring_next, make_ring(listener_port(node)));
+    worker_take_ring(worker);
+    loop_timer_set(stop, SHORT_LIVES_MS);
+    assert_int_equal(loop_run(worker->loop), 0);
+    /* After 20, 40, 80, 160 ms, or a little less. */
+    assert_in_range(hellos, 2 * SHARDS, 7 * SHARDS);
+    listener_free(node);
+    loop_timer_free(stop);
+}
+
 /* --- errands -------------------------------------------------------------------------------- */
 
 /* A client's other side, and what it has heard. */
@@ -275,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rings, start, finish),
         cmocka_unit_test_setup_teardown(test_newer_ring, start, finish),
+        cmocka_unit_test_setup_teardown(test_short_lives, start, finish),
         cmocka_unit_test(test_errand_without_memory),
         cmocka_unit_test(test_long_list),
     };
