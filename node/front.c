@@ -125,7 +125,8 @@ static int answer_done(struct visitor *v, uint64_t tag, int error, const char *w
         .tag = tag, .error = error, .epoch = ring ? ring->epoch : 0, .text = bytes_from(why)};
 
     if (error)
-        log_warn("ring: refused a ring from address=%s: %s", conn_peer(v->conn), why);
+        log_warn_few(&v->front->refusals, loop_now_ms(v->front->loop),
+                     "ring: refused a ring from address=%s: %s", conn_peer(v->conn), why);
     return message_put_done(conn_out(v->conn), &done);
 }
 

@@ -361,8 +361,9 @@ void client_close(struct client *c)
 
 static void close_for_output(struct client *c)
 {
-    log_info("client: closed, it does not read its replies client=%s waiting=%zu",
-             conn_peer(c->conn), c->session.kept + conn_out_len(c->conn));
+    log_warn_few(&c->worker->complaints, loop_now_ms(c->worker->loop),
+                 "client: closed, it does not read its replies client=%s waiting=%zu",
+                 conn_peer(c->conn), c->session.kept + conn_out_len(c->conn));
     counter_add(&c->worker->counters.closed_for_output, 1);
     client_close(c);
 }
@@ -412,7 +413,8 @@ void client_settle(struct client *c)
     struct session *s = &c->session;
 
     if (s->broken) {
-        log_warn("client: closed, out of memory client=%s", conn_peer(c->conn));
+        log_warn_few(&c->worker->complaints, c->worker->router.now_ms,
+                     "client: closed, out of memory client=%s", conn_peer(c->conn));
         client_close(c);
     } else if (over_output(c) && (conn_stalled_ms(c->conn) ||
                                   s->kept > (uint64_t)c->worker->proxy->options->client_output)) {
@@ -423,8 +425,10 @@ void client_settle(struct client *c)
         else
             close_when_flushed(c);
     } else {
-        if (conn_out_len(c->conn))
+        if (conn_out_len(c->conn)) {
+            c->active_ms = c->worker->router.now_ms;
             conn_flush_later(c->conn);
+        }
         if (c->paused && !s->ending && may_begin(c, true)) {
             c->paused = false;
             conn_resume(c->conn);
@@ -483,11 +487,22 @@ static bool is_stuck(const struct client *c)
     return stall_ms && conn_stalled_ms(c->conn) > (uint64_t)stall_ms && has_unread(c);
 }
 
+/* A large reply may take longer than the client may be idle. */
+static void note_taking(struct client *c, uint64_t now_ms)
+{
+    uint64_t took_ms = now_ms - conn_stalled_ms(c->conn);
+
+    if (conn_out_len(c->conn) && took_ms > c->active_ms)
+        c->active_ms = took_ms;
+}
+
 void client_check(struct client *c, uint64_t now_ms)
 {
     int64_t timeout_ms = tunable_read(&c->worker->proxy->tunables.idle_timeout_ms);
-    uint64_t idle_ms = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
+    uint64_t idle_ms;
 
+    note_taking(c, now_ms);
+    idle_ms = now_ms > c->active_ms ? now_ms - c->active_ms : 0;
     if ((over_output(c) && conn_stalled_ms(c->conn) > STALL_MS) || is_stuck(c)) {
         close_for_output(c);
     } else if (c->closing && conn_stalled_ms(c->conn) > CLOSE_STALL_MS) {

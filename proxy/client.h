@@ -21,7 +21,7 @@ struct client {
     struct client *previous_linger, *next_linger; /* in the order of linger_until_ms */
     struct errand *errand;                        /* that its command waits for; NULL: none */
     uint64_t began_ms;                            /* when it connected */
-    uint64_t active_ms;                           /* when it last sent something */
+    uint64_t active_ms;                           /* when it last sent or took something */
     uint64_t linger_until_ms;                     /* 0: it does not linger */
     int descriptor;
     bool paused;   /* not read from until some commands are answered, or the next turn */

@@ -40,7 +40,7 @@ const struct config_setting proxy_settings[] = {
      "bytes that may wait for one connection to a node; beyond that it is not sent to"},
     {"proxy", "client_idle_timeout", CONFIG_DURATION, AT(client_idle_timeout_ms), "0ms",
      0, 30LL * DAY_MS, NULL,
-     "time after which a client that sends nothing is closed; 0: never"},
+     "time after which a client that sends nothing, and takes no reply, is closed; 0: never"},
     {"proxy", "slowlog_slower_than", CONFIG_DURATION, AT(slowlog_slower_than_ms), "10ms",
      0, DAY_MS, NULL, "time from which on a command is told by SLOWLOG; 0: all are"},
     {"proxy", "slowlog_entries", CONFIG_NUMBER, AT(slowlog_entries), "128", 0, 100000, NULL,
@@ -72,7 +72,7 @@ const struct config_setting proxy_settings[] = {
 static int nodes_check(const struct proxy_options *o, char *why, size_t why_size)
 {
     const char *rest = o->nodes;
-    char *own_host, *host;
+    char *own_host, *host, address[ADDRESS_TEXT_SIZE];
     uint16_t own_port, port;
     int failed = address_split(o->listen, &own_host, &own_port);
 
@@ -83,8 +83,8 @@ static int nodes_check(const struct proxy_options *o, char *why, size_t why_size
     while (!failed && !(failed = address_next(&rest, &host, &port))) {
         if (port == own_port && strcmp(host, own_host) == 0) {
             snprintf(why, why_size,
-                     "[cluster] nodes lists %.80s:%u, where this proxy itself listens; list nodes",
-                     host, port);
+                     "[cluster] nodes lists %s, where this proxy itself listens; list nodes",
+                     address_text(host, port, address));
             failed = RK_INVALID;
         }
         free(host);

@@ -1,6 +1,7 @@
 """Commands about connections and the proxy: Redis's replies, and what they do."""
 
 import re
+import socket
 import time
 
 import pytest
@@ -275,6 +276,23 @@ def test_config_set_holds_at_once(cluster, settings):
             assert other.rest() == b"-ERR max number of clients reached\r\n"
         settings("timeout", 1)
         assert client.rest() == b""  # idle for a second
+
+
+def test_taking_a_reply_is_not_idle(cluster, settings):
+    size, step = 8 << 20, 1 << 18
+    settings("timeout", 1)
+    with cluster.client() as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        assert client.ask("SET", "idle:large", "x" * size) == b"+OK\r\n"
+        client.send(array("GET", "idle:large"))
+        left = size + len(b"$%d\r\n\r\n" % size)
+        while left:  # for more than three seconds
+            got = client.stream.read(min(step, left))
+            assert got, f"closed with {left} bytes to come"
+            left -= len(got)
+            time.sleep(0.12)
+    with cluster.client() as client:
+        assert client.ask("DEL", "idle:large") == b":1\r\n"
 
 
 def test_slowlog(cluster, settings):
