@@ -454,7 +454,7 @@ void group_peer_down(struct shard *s, struct group *g, uint16_t member)
         return;
     transfer_stop(s, peer);
     peer->state = PEER_DOWN;
-    peer->down_ms = s->now_ms;
+    peer->down_ms = s->ran_ms;
     peer->over = 0;
     if (view_member(g->leader) == member) {
         g->leader = 0;

@@ -58,7 +58,7 @@ struct group_peer {
     uint64_t confirmed; /* the newest round in which it said that my view is the highest it knows */
     uint64_t asked_ms;  /* when it was last asked for a promise or where it stands */
     uint64_t since_ms;  /* when it began to follow */
-    uint64_t down_ms;   /* since when there is no link, as far as this shard knows */
+    uint64_t down_ms;   /* since when, of the shard's ran_ms, there is no link */
     uint64_t over;      /* the views of its own below this one are, it said while its link is up */
     struct transfer_out *transfer;
 };

@@ -65,7 +65,7 @@ struct earlier {
 static struct group_peer take_over(struct shard *s, const struct group *g, struct earlier *e,
                                    uint16_t number)
 {
-    struct group_peer peer = {.member = number, .state = PEER_DOWN, .down_ms = s->now_ms};
+    struct group_peer peer = {.member = number, .state = PEER_DOWN, .down_ms = s->ran_ms};
 
     for (uint8_t i = 0; i < e->count; i++)
         if (e->peers[i].member == number) {
@@ -224,7 +224,7 @@ static bool is_missed(const struct shard *s, const struct group_peer *peer)
     if (peer->votes == (VOTE_CURRENT | VOTE_TARGET))
         return true;
     return s->ring->change && s->ring->change->cancelled &&
-           s->now_ms - peer->down_ms >= GROUP_MISSED_PARTS * s->options.hand_back_ms;
+           s->ran_ms - peer->down_ms >= GROUP_MISSED_PARTS * s->options.hand_back_ms;
 }
 
 /* Whether those that are there are a majority of the target. Learners that are not have no vote

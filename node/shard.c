@@ -328,9 +328,11 @@ static void set_pace(struct shard *s, uint64_t passed_ms)
 
 void shard_tick(struct shard *s, uint64_t now_ms, int64_t wall_ms)
 {
+    uint64_t passed_ms = s->now_ms ? now_ms - s->now_ms : 0;
     uint32_t changed = 0;
 
-    set_pace(s, s->now_ms ? now_ms - s->now_ms : 0);
+    set_pace(s, passed_ms);
+    s->ran_ms += passed_ms < s->options.candidate_ms ? passed_ms : s->options.candidate_ms;
     s->now_ms = now_ms;
     s->wall_ms = wall_ms;
     s->transfer_may_begin = true;

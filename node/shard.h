@@ -93,6 +93,8 @@ struct shard {
     uint16_t me;             /* this node's member number */
     int64_t wall_ms;         /* Unix time, for expiry only */
     uint64_t now_ms;         /* monotonic */
+    uint64_t ran_ms;         /* likewise, but the process' own: it goes on little while that stands
+                                still, and cannot hear the others */
     uint64_t turn;           /* counts them, and the moments within them when signals leave */
     uint64_t synced;         /* the store's position up to which all is on stable storage */
     struct group *groups;    /* of the ring's partitions p with p % count == index, at p / count */

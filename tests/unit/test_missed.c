@@ -9,7 +9,7 @@
 #include "tests/unit/shard_rig.h"
 #include <cmocka.h>
 
-enum { NODES = 3, HISTORY_STEPS = 16, TICKS_OF_PATIENCE = 1000 };
+enum { NODES = 3, HISTORY_STEPS = 16, TICKS_OF_PATIENCE = 1000, STANDSTILL_MS = 120000 };
 
 static struct shard_rig rig;
 
@@ -105,6 +105,22 @@ static void test_back_with_one_that_comes_again(void **state)
     assert_true(has_taught());
 }
 
+/* The process stands still, and when it goes on it has heard of nobody for long: that says nothing
+ * of the others. */
+static void test_after_a_standstill(void **state)
+{
+    (void)state;
+    turn_back_from(2);
+    rig_start(&rig, 2);
+    rig_settle(&rig);
+    rig_kill(&rig, 2);
+    rig.now_ms += STANDSTILL_MS;
+    rig_tick(&rig);
+    assert_false(has_taught());
+    be_patient();
+    assert_true(has_taught());
+}
+
 /* Two dead members of three would have the vote then, and nobody would be served. */
 static void test_back_to_a_majority(void **state)
 {
@@ -142,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_back_without_the_dead, three, finish),
         cmocka_unit_test_setup_teardown(test_back_with_one_that_comes_again, three, finish),
+        cmocka_unit_test_setup_teardown(test_after_a_standstill, three, finish),
         cmocka_unit_test_setup_teardown(test_back_to_a_majority, three, finish),
         cmocka_unit_test_setup_teardown(test_a_new_member_is_waited_for, three, finish),
     };
