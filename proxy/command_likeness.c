@@ -21,7 +21,7 @@ static const struct {
     {"client|no-touch", "of Redis 7.2; has no effect"},
     {"client|setinfo", "of Redis 7.2"},
     {"command", "without the commands that are not there, and the names of arguments"},
-    {"command|docs", "without the names of arguments"},
+    {"command|docs", "without arguments, history, and what is deprecated"},
     {"command|help", HELP},
     {"config|get", "what is true of ringkv in Redis's terms"},
     {"config|help", HELP},

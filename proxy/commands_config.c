@@ -168,11 +168,12 @@ static const struct setting *setting_named(struct bytes name)
     return NULL;
 }
 
-/* `arg` is that of the setting's name. */
-static void refuse(struct execution *x, uint32_t arg, const char *why)
+/* As in Redis, a name that cannot be set is told as it was given, that of a bad value as the
+ * setting is called. */
+static void refuse(struct execution *x, struct bytes name, const char *why)
 {
     reply_errorf(x, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
-                 shown_size(x->args[arg], SHOWN_MAX), (const char *)x->args[arg].data, why);
+                 shown_size(name, SHOWN_MAX), (const char *)name.data, why);
 }
 
 /* Whether the name that is argument `arg` is that of a setting that can be set, and is not there
@@ -187,12 +188,12 @@ static bool name_good(struct execution *x, uint32_t arg)
         return false;
     }
     if (s->tunable < 0) {
-        refuse(x, arg, "can't set immutable config");
+        refuse(x, x->args[arg], "can't set immutable config");
         return false;
     }
     for (uint32_t i = 2; i < arg; i += 2) {
         if (setting_named(x->args[i]) == s) {
-            refuse(x, arg, "duplicate parameter");
+            refuse(x, x->args[arg], "duplicate parameter");
             return false;
         }
     }
@@ -242,13 +243,13 @@ static bool read_value(struct execution *x, uint32_t arg, int64_t *value)
     char why[96];
 
     if (s->form == FORM_MEMORY && !read_memory(text, value)) {
-        refuse(x, arg, "argument must be a memory value");
+        refuse(x, bytes_from(s->name), "argument must be a memory value");
     } else if (s->form != FORM_MEMORY && resp_read_integer(text, value) != 0) {
-        refuse(x, arg, "argument couldn't be parsed into an integer");
+        refuse(x, bytes_from(s->name), "argument couldn't be parsed into an integer");
     } else if (*value < s->least || *value > s->most) {
         snprintf(why, sizeof(why), "argument must be between %" PRId64 " and %" PRId64 " inclusive",
                  s->least, s->most);
-        refuse(x, arg, why);
+        refuse(x, bytes_from(s->name), why);
     } else {
         return true;
     }

@@ -40,7 +40,7 @@ SAME = {
                "CONFIG GET client-query-buffer-limit", "CONFIG SET client-query-buffer-limit 2000k",
                "CONFIG GET MaxMemory", "CONFIG GET max\\\\memory", "CONFIG GET max?emory", "CONFIG GET MAXMEMOR[y]",
                "CONFIG SET databases 3", "CONFIG SET cluster-enabled no", "CONFIG SET databases 1 nonsense 1",
-               "CONFIG SET nonsense 1 databases 1", "CONFIG SET timeout 1 timeout 1 nonsense 1", "CONFIG SET timeout a databases 1",
+               "CONFIG SET nonsense 1 databases 1", "CONFIG SET timeout 1 timeout 1 nonsense 1", "CONFIG SET timeout a databases 1", "CONFIG SET Timeout a", "CONFIG SET TIMEOUT -1", "CONFIG SET Databases 1",
                "CONFIG SET timeout 7 maxclients a", "CONFIG GET timeout", "CONFIG SET client-query-buffer-limit +1mb",
                "CONFIG SET client-query-buffer-limit 0100mb", "CONFIG GET client-query-buffer-limit",
                "CONFIG SET latency-monitor-threshold 0 slowlog-max-len 128 slowlog-log-slower-than 10000",
