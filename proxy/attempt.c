@@ -11,10 +11,6 @@
  * nodes that send each other's clients around are not asked in a tight circle. */
 enum { ATTEMPTS_AT_ONCE = 4, ATTEMPTS_PER_CANDIDATE = 32 };
 
-/* A node that gives signs of life may take so many node_timeouts for a request before another one
- * is asked. */
-enum { PATIENCE = 3 };
-
 /* --- legs ----------------------------------------------------------------------------------- */
 
 static struct leg_list *list_of(struct leg *leg)
@@ -71,7 +67,7 @@ static int put_request(struct router *r, struct call *c, struct leg *leg, struct
     return message_put_request(leg->lane->out, m);
 }
 
-static void mark_dirty(struct router *r, struct lane *lane)
+void attempt_mark_dirty(struct router *r, struct lane *lane)
 {
     if (lane->dirty)
         return;
@@ -99,7 +95,7 @@ static void under_way(struct router *r, struct leg *leg)
     leg->since_ms = r->now_ms;
     leg_list_append(list_of(leg), leg);
     leg->lane->in_flight++;
-    mark_dirty(r, leg->lane);
+    attempt_mark_dirty(r, leg->lane);
 }
 
 bool attempt_send(struct router *r, struct call *c, struct leg *leg, struct lane *lane,
@@ -173,7 +169,7 @@ uint32_t attempt_choose(struct router *r, const struct call *c, uint8_t *chosen,
             uint32_t replica = (from + i) % set->count;
             struct lane *lane = attempt_lane_of(r, set->member[replica], c->partition);
 
-            if (lane->state == LANE_UP && (lane->unanswered > 0) == silent)
+            if (lane->state == LANE_UP && lane_is_silent(lane) == silent)
                 chosen[count++] = (uint8_t)replica;
         }
     return count;
@@ -350,8 +346,7 @@ void attempt_again(struct router *r, struct call *c, enum failure reason)
     }
 }
 
-/* The leg's request will get no answer: its node is silent, or gone. */
-static void lose_leg(struct router *r, struct leg *leg, enum failure doubt)
+void attempt_lose_leg(struct router *r, struct leg *leg, enum failure doubt)
 {
     struct call *c = leg->call;
     bool writes = c->slot->writes;
@@ -491,51 +486,10 @@ void attempt_time_out(struct router *r, struct call *c)
     attempt_fail(r, c, why);
 }
 
-/* Whether the oldest request on a lane has waited for too long. */
-static bool is_late(const struct router *r, const struct lane *lane, const struct leg *leg)
-{
-    uint64_t waited = r->now_ms - leg->since_ms;
-    bool silent = lane->heard_ms + r->node_timeout_ms <= r->now_ms;
-
-    return waited >= r->node_timeout_ms * (silent ? 1 : PATIENCE);
-}
-
-/* Asks a node that owes answers for a sign of life, so that slow is told from dead. */
-static void ask_for_life(struct router *r, struct lane *lane, const struct leg *oldest)
-{
-    uint64_t third = r->node_timeout_ms / 3;
-
-    if (lane->state != LANE_UP || r->now_ms - oldest->since_ms < third ||
-        r->now_ms - lane->heard_ms < third || r->now_ms - lane->pinged_ms < third)
-        return;
-    lane->pinged_ms = r->now_ms;
-    if (message_put_ping(lane->out, r->now_ms) == 0)
-        mark_dirty(r, lane);
-}
-
-void attempt_late(struct router *r)
-{
-    for (uint32_t i = 0; i < r->lane_count; i++) {
-        struct lane *lane = r->lanes[i];
-        struct leg *leg;
-
-        while ((leg = lane_oldest(lane)) != NULL && is_late(r, lane, leg)) {
-            if (lane->heard_ms + r->node_timeout_ms <= r->now_ms)
-                lane->unanswered++;
-            else
-                leg->call->detour = true;
-            counter_add(&r->counters->node_timeouts, 1);
-            lose_leg(r, leg, FAILURE_DOUBT_TIMEOUT);
-        }
-        if (leg)
-            ask_for_life(r, lane, leg);
-    }
-}
-
 void attempt_lane_lost(struct router *r, struct lane *lane)
 {
     struct leg *leg;
 
     while ((leg = lane_oldest(lane)) != NULL)
-        lose_leg(r, leg, FAILURE_DOUBT_LOST);
+        attempt_lose_leg(r, leg, FAILURE_DOUBT_LOST);
 }

@@ -31,9 +31,15 @@ void attempt_waits(struct router *r, struct leg *leg);
  * nothing. */
 void attempt_time_out(struct router *r, struct call *c);
 
-/* Legs that a node has not answered in time are given up, and their calls tried elsewhere. */
+void attempt_lane_lost(struct router *r, struct lane *lane);
+
+/* --- attempt_late.c --- */
+
+/* Looks at what nodes owe: reads are moved away from a node that has gone silent, requests that
+ * were not answered in time are given up, and their calls tried elsewhere. */
 void attempt_late(struct router *r);
 
-void attempt_lane_lost(struct router *r, struct lane *lane);
+/* After how many milliseconds something that is owed is to be looked at: nothing is late before. */
+uint64_t attempt_late_ms(const struct router *r);
 
 #endif

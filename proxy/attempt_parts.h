@@ -1,4 +1,4 @@
-/* What the files of attempts share; for proxy/attempt.c and majority.c only. */
+/* What the files of attempts share; for proxy/attempt.c, attempt_late.c and majority.c only. */
 #ifndef RINGKV_PROXY_ATTEMPT_PARTS_H
 #define RINGKV_PROXY_ATTEMPT_PARTS_H
 
@@ -20,6 +20,13 @@ bool attempt_share(struct router *r, struct call *c, struct leg *leg, struct lan
 /* Takes a leg, or all legs of a call, off their lanes; answers that still come are late. */
 void attempt_end_leg(struct router *r, struct leg *leg);
 void attempt_end_legs(struct router *r, struct call *c);
+
+/* A leg's request will get no answer: its node is silent, or gone. The call is tried elsewhere; a
+ * write may have been done, for the reason given. */
+void attempt_lose_leg(struct router *r, struct leg *leg, enum failure doubt);
+
+/* A lane's output has grown: the edge has to look at it. */
+void attempt_mark_dirty(struct router *r, struct lane *lane);
 
 /* Sends a call once more, at once or, when that did not help, later. */
 void attempt_again(struct router *r, struct call *c, enum failure reason);

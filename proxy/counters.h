@@ -29,6 +29,7 @@
     X(primary_reads, "reads that a primary had to answer")                      \
     X(leads, "requests that asked a replica to relay or to lead")               \
     X(node_timeouts, "requests that a node did not answer in node_timeout")     \
+    X(reads_moved, "reads asked of others because a node had gone silent")      \
     X(waits, "times a node said that a request waits there")                    \
     X(late_replies, "replies of nodes that nobody waited for any more")         \
     X(kept_replies, "replies kept aside until earlier ones were there")         \

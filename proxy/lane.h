@@ -30,12 +30,25 @@ struct lane {
     bool asks;               /* the next question goes with this turn */
     uint64_t heard_ms;       /* when the node last sent something */
     uint64_t pinged_ms;      /* when it was last asked for a sign of life */
+    uint64_t owed_ms;        /* when a read was last moved away from it, to be asked of others */
     uint32_t
         unanswered; /* requests that timed out since the last reply: others are asked instead */
     bool in_ring;   /* it leads to a member of the ring */
     bool dirty;     /* `out` has grown since the edge last looked */
     struct lane *next_dirty;
 };
+
+/* Whether nothing was heard since a read was moved away. */
+static inline bool lane_owes(const struct lane *lane)
+{
+    return lane->owed_ms > lane->heard_ms;
+}
+
+/* Whether reads go around it as long as others answer. */
+static inline bool lane_is_silent(const struct lane *lane)
+{
+    return lane->unanswered || lane_owes(lane);
+}
 
 /* What has waited for longest; NULL: nothing waits. */
 static inline struct leg *lane_oldest(const struct lane *lane)

@@ -205,11 +205,11 @@ uint64_t router_next_ms(const struct router *r)
         wait_ms = until(r->oldest->start_ms + r->request_timeout_ms, r->now_ms);
     for (uint32_t i = 0; r->oldest && i < r->lane_count; i++) {
         const struct leg *leg = lane_oldest(r->lanes[i]);
-        uint64_t third = r->node_timeout_ms / 3 + 1;
-        uint64_t look = leg ? until(leg->since_ms + third, r->now_ms) : UINT64_MAX;
+        uint64_t late_ms = attempt_late_ms(r);
+        uint64_t look = leg ? until(leg->since_ms + late_ms, r->now_ms) : UINT64_MAX;
 
         /* One that is waited for already is looked at from time to time. */
-        look = look ? look : third;
+        look = look ? look : late_ms;
         wait_ms = look < wait_ms ? look : wait_ms;
     }
     if (r->waiting.first) {
@@ -280,6 +280,7 @@ void router_lane_up(struct router *r, struct lane *lane, struct buf *out)
     lane->state = LANE_UP;
     lane->out = out;
     lane->unanswered = 0;
+    lane->owed_ms = 0;
     counter_add(&r->counters->links_opened, 1);
     counter_add(&r->counters->links, 1);
     calls_retry(r);

@@ -26,6 +26,11 @@ def by_leader(cluster):
     return {name: keys[:SAMPLE] for name, keys in found.items()}
 
 
+def proxy_counter(client, name):
+    text = client.ask("INFO", "ringkv").decode()
+    return int(dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[name])
+
+
 def test_dead_primary(cluster):
     """Its partitions are led by others within a request; it comes back with everything that was
     written before and meanwhile."""
@@ -88,6 +93,26 @@ def test_no_majority(cluster):
         cluster.start("n3")
         for key in led["n3"]:
             wait_for(lambda: client.ask("GET", key) == bulk(b"before"), "n3 to serve")
+
+
+def test_reads_go_around_a_stopped_node(cluster):
+    """They do not wait until it counts as lost: other replicas are asked."""
+
+    def reads_moved(client):
+        before = proxy_counter(client, "reads_moved")
+        cluster.kill("n1", "STOP")
+        try:
+            for key in KEYS:
+                assert client.ask("GET", key) == bulk(b"before")
+        finally:
+            cluster.kill("n1", "CONT")
+        return proxy_counter(client, "reads_moved") > before
+
+    with cluster.client() as client:
+        # On a machine that is too busy the node may have had its whole time at once.
+        wait_for(lambda: reads_moved(client), "reads that were moved")
+        for key in KEYS:
+            assert client.ask("GET", key) == bulk(b"before")
 
 
 def test_stopped_node(cluster):

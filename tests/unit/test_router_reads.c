@@ -1,5 +1,6 @@
 /* Reads from a majority: the value from one replica, proofs from others, the primary when they
  * differ. */
+#include "proxy/attempt.h"
 #include "router_rig.h"
 #include "shared/operation.h"
 #include "shared/proof.h"
@@ -372,23 +373,34 @@ static void test_primary_refuses(void **state)
 /* --- nodes that are gone -----------------------------------------------------------------------
  */
 
+/* A read, one of whose replicas has answered, while nothing is heard from the other: that one's
+ * lane. */
+static unsigned read_of_a_silent_one(struct rig_read *read)
+{
+    struct rig_proof proof = rig_proof(rig_view(0, 3), 4, 1);
+
+    rig_run(&rig, "GET a");
+    rig_read(&rig, read);
+    rig_version(&rig, read, &proof);
+    rig_heard(&rig, read->version_lane);
+    return read->value_lane;
+}
+
 static void test_silent_replica(void **state)
 {
     struct rig_proof proof = rig_proof(rig_view(0, 3), 4, 1);
     struct rig_read first, second;
+    unsigned silent = read_of_a_silent_one(&first);
 
     (void)state;
-    rig_run(&rig, "GET a");
-    rig_read(&rig, &first);
-    rig_version(&rig, &first, &proof);
-    rig_after(&rig, RIG_NODE_TIMEOUT_MS - 1);
-    rig_heard(&rig, first.version_lane);
+    rig_after(&rig, (unsigned)attempt_late_ms(&rig.router) - 1);
     rig_nothing_sent(&rig);
     rig_after(&rig, 1);
     rig_read(&rig, &second); /* of the other two */
-    assert_int_not_equal(second.value_lane, first.value_lane);
-    assert_int_not_equal(second.version_lane, first.value_lane);
-    assert_int_equal(counter_read(&rig.counters.node_timeouts), 1);
+    assert_int_not_equal(second.value_lane, silent);
+    assert_int_not_equal(second.version_lane, silent);
+    assert_int_equal(counter_read(&rig.counters.reads_moved), 1);
+    assert_int_equal(counter_read(&rig.counters.node_timeouts), 0);
     rig_version(&rig, &second, &proof);
     rig_value(&rig, &first, "late", &proof);
     rig_expect(&rig, "");
@@ -397,19 +409,95 @@ static void test_silent_replica(void **state)
     rig_expect(&rig, "$1\r\nx\r\n");
 }
 
-/* As long as it is silent it is not asked first. */
-static void test_silent_is_avoided(void **state)
+/* One that answers others meanwhile has much to do, and would have more. */
+static void test_slow_replica(void **state)
 {
     struct rig_proof proof = rig_proof(rig_view(0, 3), 4, 1);
     struct rig_read read;
-    unsigned silent;
+    unsigned slow = read_of_a_silent_one(&read);
+    unsigned late_ms = (unsigned)attempt_late_ms(&rig.router);
 
     (void)state;
-    rig_run(&rig, "GET a");
+    for (unsigned waited = 0; waited < RIG_NODE_TIMEOUT_MS; waited += late_ms - 1) {
+        rig_heard(&rig, slow);
+        rig_after(&rig, late_ms - 1);
+        rig_nothing_sent(&rig);
+    }
+    assert_int_equal(counter_read(&rig.counters.reads_moved), 0);
+    rig_value(&rig, &read, "x", &proof);
+    rig_expect(&rig, "$1\r\nx\r\n");
+}
+
+/* Where both that are left are needed, the read has its whole time. */
+static void test_silent_and_needed(void **state)
+{
+    unsigned lost = rig_replica(&rig, "a", 1);
+    struct rig_read read;
+
+    (void)state;
+    rig_lane_lost(&rig, lost);
+    router_lane_failed(&rig.router, &rig.lanes[lost]);
+    read_of_a_silent_one(&read);
+    rig_after(&rig, RIG_NODE_TIMEOUT_MS - 1);
+    rig_nothing_sent(&rig);
+    assert_int_equal(counter_read(&rig.counters.reads_moved), 0);
+    rig_after(&rig, 1);
+    assert_int_equal(counter_read(&rig.counters.node_timeouts), 1);
     rig_read(&rig, &read);
-    silent = read.value_lane;
-    rig_version(&rig, &read, &proof);
+    rig_agree(&rig, &read, "x");
+    rig_expect(&rig, "$1\r\nx\r\n");
+}
+
+/* What was moved away is owed: a node that stays silent counts as one that does not answer. */
+static void test_silence_is_remembered(void **state)
+{
+    struct rig_read read;
+    unsigned silent = read_of_a_silent_one(&read);
+
+    (void)state;
+    rig_after(&rig, (unsigned)attempt_late_ms(&rig.router));
+    rig_read(&rig, &read);
+    rig_agree(&rig, &read, "x");
+    rig_expect(&rig, "$1\r\nx\r\n");
+    rig_after(&rig, RIG_NODE_TIMEOUT_MS - 1);
+    assert_int_equal(rig.lanes[silent].unanswered, 0);
+    rig_after(&rig, 1);
+    assert_int_equal(rig.lanes[silent].unanswered, 1);
     rig_after(&rig, RIG_NODE_TIMEOUT_MS);
+    assert_int_equal(rig.lanes[silent].unanswered, 1);
+    assert_int_equal(counter_read(&rig.counters.node_timeouts), 0);
+}
+
+/* Until something is heard. */
+static void test_silence_ends(void **state)
+{
+    struct rig_read read;
+    unsigned silent = read_of_a_silent_one(&read);
+    bool asked = false;
+
+    (void)state;
+    rig_after(&rig, (unsigned)attempt_late_ms(&rig.router));
+    rig_read(&rig, &read);
+    rig_agree(&rig, &read, "x");
+    rig_heard(&rig, silent);
+    for (int i = 0; i < 3; i++) {
+        rig_run(&rig, "GET a");
+        rig_read(&rig, &read);
+        rig_agree(&rig, &read, "x");
+        asked = asked || read.value_lane == silent || read.version_lane == silent;
+    }
+    rig_expect(&rig, "$1\r\nx\r\n$1\r\nx\r\n$1\r\nx\r\n$1\r\nx\r\n");
+    assert_true(asked);
+}
+
+/* As long as it is silent it is not asked first. */
+static void test_silent_is_avoided(void **state)
+{
+    struct rig_read read;
+    unsigned silent = read_of_a_silent_one(&read);
+
+    (void)state;
+    rig_after(&rig, (unsigned)attempt_late_ms(&rig.router));
     for (int i = 0; i < 6; i++) {
         rig_read(&rig, &read);
         assert_int_not_equal(read.value_lane, silent);
@@ -473,6 +561,10 @@ int main(void)
         TEST(test_wrong_kinds),
         TEST(test_primary_refuses),
         TEST(test_silent_replica),
+        TEST(test_slow_replica),
+        TEST(test_silent_and_needed),
+        TEST(test_silence_is_remembered),
+        TEST(test_silence_ends),
         TEST(test_silent_is_avoided),
         TEST(test_minority),
     };
