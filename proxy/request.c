@@ -13,7 +13,7 @@ enum { KEPT_REUSE_MAX = 512 };
 void requests_init(struct requests *q)
 {
     *q = (struct requests){0};
-    pool_init(&q->slots, sizeof(struct slot), SLOTS_MAX);
+    pool_init(&q->slots, sizeof(struct slot), 2 * SLOTS_MAX);
     pool_init(&q->calls, sizeof(struct call), CALLS_MAX);
 }
 
@@ -33,6 +33,11 @@ void requests_destroy(struct requests *q)
 }
 
 struct slot *slot_new(struct requests *q)
+{
+    return q->slots.used < q->slots.max / 2 ? slot_new_between(q) : NULL;
+}
+
+struct slot *slot_new_between(struct requests *q)
 {
     struct slot *slot = pool_take(&q->slots);
 

@@ -22,7 +22,7 @@ struct walk;
 struct lane;
 
 enum {
-    SLOTS_MAX = 1 << 18,
+    SLOTS_MAX = 1 << 18, /* of commands; and as many between them, of replies that wait for one */
     CALLS_MAX = 1 << 18,
     CALL_INLINE_SIZE = 160,    /* arguments up to this size need no memory of their own */
     CALL_SPLIT_SIZE = 1 << 20, /* a command over many keys is split beyond this many bytes */
@@ -142,8 +142,12 @@ void requests_init(struct requests *q);
 /* Everything must have been given back. */
 void requests_destroy(struct requests *q);
 
-/* An empty slot; NULL: SLOTS_MAX are in use, or out of memory. */
+/* An empty slot for a command; NULL: SLOTS_MAX are in use, or out of memory. */
 struct slot *slot_new(struct requests *q);
+
+/* Likewise for the proxy's own replies between two commands of a client, of which one may be that
+ * there are too many: as each follows a command's slot, there is one left. NULL: out of memory. */
+struct slot *slot_new_between(struct requests *q);
 
 /* Gives back a slot with its calls, which are in no list any more. */
 void slot_free(struct requests *q, struct slot *slot);

@@ -439,7 +439,7 @@ struct buf *router_reply_begin(struct router *r, struct session *s, size_t *befo
         /* Replies that wait for the same earlier one share its slot. */
         out = &s->last->kept;
     } else if (s->last) {
-        struct slot *slot = slot_new(&r->requests);
+        struct slot *slot = slot_new_between(&r->requests);
 
         if (!slot) {
             s->broken = true;

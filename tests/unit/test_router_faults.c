@@ -370,6 +370,26 @@ static void test_full_lane(void **state)
     assert_null(rig.session.first);
 }
 
+/* Commands beyond the bound get their error, and what needs no node its reply, in their turn. */
+static void test_too_many_commands(void **state)
+{
+    enum { TAKEN = POOL_CHUNK_ITEMS, GIVEN = 3 * POOL_CHUNK_ITEMS };
+
+    (void)state;
+    rig.router.requests.slots.max = 2 * TAKEN;
+    for (int i = 0; i < GIVEN; i++) {
+        rig_run(&rig, "GET a");
+        assert_false(rig.session.broken);
+    }
+    rig_run(&rig, "PING");
+    assert_false(rig.session.broken);
+    assert_int_equal(counter_read(&rig.counters.errors[ERROR_BUSY]), GIVEN - TAKEN);
+    rig_expect(&rig, "");
+    rig_after(&rig, RIG_TIMEOUT_MS);
+    assert_int_equal(rig.session.pending, 0);
+    assert_int_equal(counter_read(&rig.counters.error_replies), GIVEN);
+}
+
 static void test_no_ring(void **state)
 {
     const struct ring *ring = rig.router.ring;
@@ -512,6 +532,7 @@ int main(void)
         TEST(test_lost_lane),
         TEST(test_lane_down),
         TEST(test_full_lane),
+        TEST(test_too_many_commands),
         TEST(test_no_ring),
         TEST(test_misfits),
         TEST(test_answers_from_elsewhere),
