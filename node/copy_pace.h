@@ -1,12 +1,12 @@
-/* How fast a shard sends copies of partitions: as fast as it can while nobody asks for anything;
- * else so that requests do not notice, found by trying: a little more as long as the loop's ticks
- * come in time, half of it when one is late. Only what is sent is a trial: a rate that was not made
- * use of does not grow, and after a tick without a copy it is the first one again.
+/* How fast a shard sends copies of partitions: as fast as it can while there are no requests;
+ * otherwise slowly enough that requests do not notice. That rate is found by trying: it grows a
+ * little while the loop's ticks come in time, and is halved when one is late. It grows only while
+ * it is used, and begins again at its first value after a tick without a copy.
  *
- * A tick tells of the processor only. What a copy takes of the disk, and of the machine that it is
- * sent to, clients notice sooner. So a change of the ring, for which nobody waits, has a ceiling
- * under load, and a repair, without which data has a copy less, has none. Bounds that an operator
- * has set stand above all that, and take that ceiling's place. */
+ * A late tick shows only that the processor is busy. What a copy costs the disk, and the machine
+ * that it is sent to, clients notice sooner. So a change of the ring, for which nobody waits, has a
+ * ceiling under load. A repair has none: until it is done, the data have one copy less. Bounds that
+ * an operator has set go before all that, and replace that ceiling. */
 #ifndef RINGKV_NODE_COPY_PACE_H
 #define RINGKV_NODE_COPY_PACE_H
 
@@ -31,8 +31,8 @@ enum {
 
 enum {
     COPY_BURST_MS = 100,  /* what was not sent is made up for, but no more than that */
-    COPY_CALM_MS = 200,   /* without a request: clients that ask in turns have not gone */
-    COPY_GENTLE_PART = 8, /* a chunk is that part of the usual, so that no request waits for long */
+    COPY_CALM_MS = 200,   /* without a request, before there are none: clients may take turns */
+    COPY_GENTLE_PART = 8, /* chunks are so many times smaller, so that no request waits for long */
 };
 
 struct copy_pace {
@@ -40,7 +40,7 @@ struct copy_pace {
     uint64_t bound[COPY_KINDS];  /* bytes a second; 0: none. Set by the shard */
     int64_t left[COPY_KINDS];    /* that may be sent now; below 0: sent ahead of time */
     bool sent[COPY_KINDS];       /* since the last tick */
-    uint64_t busy_ms;            /* so long there are requests, if no more come */
+    uint64_t busy_ms;            /* for how long requests count as there, if no more come */
 };
 
 /* Time has passed. `asked`: requests came; `late`: this tick came late. */
@@ -51,7 +51,7 @@ static inline bool copy_pace_may_send(const struct copy_pace *p, enum copy_kind 
     return (!p->busy_ms && !p->bound[kind]) || p->left[kind] > 0;
 }
 
-/* What may be done in one go now, of `most` in the usual. */
+/* How much may be done in one go now, where it is usually `most`. */
 static inline uint32_t copy_pace_part(const struct copy_pace *p, uint32_t most)
 {
     return p->busy_ms ? most / COPY_GENTLE_PART : most;

@@ -37,7 +37,8 @@ void data_folder_condemn(const struct data_folder *d, struct bytes what);
 /* "DIR/shard-K", malloced; NULL: out of memory. */
 char *data_folder_shard(const struct data_folder *d, uint16_t shard);
 
-/* The stored ring: 0; RK_NOTFOUND when there is none; RK_CORRUPT and others with a text. */
+/* The stored ring: 0; RK_NOTFOUND when there is none; RK_CORRUPT and others with a text. Saved is
+ * on stable storage: 0, RK_NOMEM, RK_NOSPACE, RK_IO. */
 int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *why,
                           size_t why_size);
 int data_folder_save_ring(const struct data_folder *d, const struct ring *ring);

@@ -20,7 +20,7 @@ void front_stop(struct front *f);
  * text. */
 int front_load_ring(struct front *f, char *why, size_t why_size);
 
-/* From any thread: somebody knows a newer ring: that member, or (0) nobody in particular. */
+/* As ring_keeper_hear; `front` is the struct front. */
 void front_newer_epoch(void *front, uint64_t epoch, uint16_t member);
 
 #endif

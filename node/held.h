@@ -1,4 +1,4 @@
-/* What waits for stable storage before it may be told, in the order of log positions. */
+/* Messages that wait for stable storage before they may leave, in the order of log positions. */
 #ifndef RINGKV_NODE_HELD_H
 #define RINGKV_NODE_HELD_H
 
@@ -14,8 +14,8 @@ enum held_kind {
 };
 
 struct held_item {
-    uint64_t position;
-    uint64_t to; /* client, or member number */
+    uint64_t position; /* of the log, up to which all must be on stable storage */
+    uint64_t to;       /* client, or member number */
     uint64_t view;
     struct version at;
     uint64_t epoch; /* HELD_SIGNAL: under which it was said */

@@ -1,7 +1,7 @@
 /* Requests that wait until their shard has room for them: a line, first come, first served.
  *
- * Bounded by bytes. Each place has a time until which it may wait, which whoever asked has given
- * (struct request, wait_ms); to leave in time is the caller's business.
+ * Bounded by bytes. Each place may wait until a time that its proxy has given (wait_ms of struct
+ * request); the caller takes it out when that is over.
  */
 #ifndef RINGKV_NODE_LINE_H
 #define RINGKV_NODE_LINE_H

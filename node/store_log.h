@@ -12,10 +12,10 @@
 #include "node/store.h"
 
 enum store_sync {
-    STORE_SYNC_ALWAYS,   /* a position is told when it is on stable storage */
-    STORE_SYNC_INTERVAL, /* ... when it is written; synced every interval: a power cut loses that
+    STORE_SYNC_ALWAYS,   /* store_log_poll tells a position once it is on stable storage */
+    STORE_SYNC_INTERVAL, /* ... once it is written; synced every interval: a power cut loses that
                             much */
-    STORE_SYNC_NEVER     /* ... when it is written; synced only before a checkpoint */
+    STORE_SYNC_NEVER     /* ... once it is written; synced only before a checkpoint */
 };
 
 struct store_log_options {
@@ -46,9 +46,11 @@ int store_log_append(struct store_log *log, const struct store_batch *batch, uin
 /* Hands over what was queued. RK_NOMEM cannot happen: what it needs was made before. */
 void store_log_submit(struct store_log *log);
 
-/* Up to where may be told. *error: 0 or RK_IO for ever. */
+/* The position up to which replies may tell of what was written (enum store_sync). *error: 0, or
+ * RK_IO from the first failed write or sync on. */
 uint64_t store_log_poll(struct store_log *log, int *error);
 
+/* The position of the newest batch. */
 uint64_t store_log_applied(const struct store_log *log);
 
 /* For any thread. */

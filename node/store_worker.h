@@ -47,7 +47,7 @@ bool store_worker_due(const struct store_worker *w);
 /* The checkpoint under way waits for room on the disk. */
 bool store_worker_no_room(const struct store_worker *w);
 
-/* 0, or RK_IO for ever; why: what happened. */
+/* 0, or RK_IO from the first failed write or sync on, with what happened in `why`. */
 int store_worker_error(struct store_worker *w, char *why, size_t why_size);
 
 /* ---- for any thread ---- */

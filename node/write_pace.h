@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-    WRITE_PACE_FREE_US = 1000,           /* so little is not held back */
+    WRITE_PACE_FREE_US = 1000,           /* a shorter delay is none */
     WRITE_PACE_FIRST_US_PER_MIB = 32000, /* what checkpoints take, before one was seen */
 };
 

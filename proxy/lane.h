@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* With so many requests in flight on a lane further ones wait, and end with -BUSY when that takes
- * too long. */
+/* Requests in flight on one lane. Further ones wait, and end with -BUSY when that takes too long.
+ */
 enum { LANE_CALLS_MAX = 1 << 16 };
 
 enum lane_state {

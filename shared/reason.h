@@ -1,5 +1,4 @@
-/* The text that tells whoever asked why something is not valid, in the room that was given for it.
- */
+/* Why something is not valid: a text, written into the caller's room for it. */
 #ifndef RINGKV_SHARED_REASON_H
 #define RINGKV_SHARED_REASON_H
 

@@ -372,7 +372,9 @@ def test_ringlocal_list(cluster):
 
 def test_ringlocal_up_again(cluster):
     """Up on a running cluster changes nothing."""
+    before = cluster.pids()
     cluster.ringlocal("up")
+    assert cluster.pids() == before and None not in before.values()
 
 
 def test_ringlocal_down_and_up(make_cluster):

@@ -179,6 +179,35 @@ static void test_stream(void **state)
     buf_free(&out);
 }
 
+/* A head and a rest are one body; what cannot be a frame leaves the buffer as it was. */
+static void test_put(void **state)
+{
+    uint8_t *large = calloc(1, FRAME_BODY_MAX);
+    struct bytes head = bytes_from("head"), none = {0};
+    struct buf out = {0};
+    struct frame f;
+    size_t before;
+
+    (void)state;
+    assert_non_null(large);
+    assert_int_equal(frame_put(&out, 4, head, bytes_from("rest")), 0);
+    assert_int_equal(frame_put(&out, 5, none, head), 0);
+    before = buf_len(&out);
+    assert_int_equal(frame_put(&out, 6, none, none), RK_INVALID);
+    assert_int_equal(frame_put(&out, 6, bytes_from("x"), bytes_of(large, FRAME_BODY_MAX)),
+                     RK_TOOBIG);
+    assert_int_equal(buf_len(&out), before);
+    assert_int_equal(frame_read(buf_bytes(&out), 8, &f), FRAME_HEADER_SIZE + 8);
+    assert_int_equal(f.type, 4);
+    assert_true(bytes_equal(f.body, bytes_from("headrest")));
+    buf_consume(&out, FRAME_HEADER_SIZE + 8);
+    assert_int_equal(frame_read(buf_bytes(&out), 4, &f), buf_len(&out));
+    assert_int_equal(f.type, 5);
+    assert_true(bytes_equal(f.body, head));
+    buf_free(&out);
+    free(large);
+}
+
 static void test_restamp(void **state)
 {
     uint8_t body[24] = {0};
@@ -218,10 +247,15 @@ static void test_error_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),          cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_cut_and_flipped), cmocka_unit_test(test_bad_headers),
-        cmocka_unit_test(test_end_refuses),     cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_restamp),         cmocka_unit_test(test_error_texts),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_cut_and_flipped),
+        cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_end_refuses),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_restamp),
+        cmocka_unit_test(test_error_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
