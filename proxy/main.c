@@ -78,12 +78,17 @@ void proxy_worker_ended(void *proxy)
         loop_stop(p->loop);
 }
 
+static void ignore_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* of the log file: lines are lost, and nothing else */
+    signal(SIGHUP, SIG_IGN);  /* until the log file can be opened anew */
+}
+
 static int catch_signals(struct main *m)
 {
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* of the log file: lines are lost, and nothing else */
     for (int i = 0; i < SIGNALS; i++) {
         m->signals[i] =
             event_new(loop_base(m->proxy.loop), numbers[i], EV_SIGNAL | EV_PERSIST, on_signal, m);
@@ -96,28 +101,30 @@ static int catch_signals(struct main *m)
 /* --- start -------------------------------------------------------------------------------------
  */
 
-/* As many descriptors as clients may need; a limit that cannot be raised is told with its numbers.
- */
-static void raise_descriptors(const struct proxy_options *o)
+/* As many descriptors as may be had: a large ring takes many for links. Clients must leave some for
+ * these, or nobody could be served. */
+static void raise_descriptors(struct proxy *p)
 {
-    rlim_t wanted = (rlim_t)o->max_clients + OTHER_DESCRIPTORS;
-    struct rlimit limit;
+    int64_t clients = p->options->max_clients;
+    rlim_t wanted = (rlim_t)clients + OTHER_DESCRIPTORS;
+    struct rlimit limit, more;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
-
-    struct rlimit more = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
-
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+    more = (struct rlimit){wanted, wanted};
+    if (limit.rlim_max < wanted && setrlimit(RLIMIT_NOFILE, &more) == 0)
         return;
-    more = (struct rlimit){limit.rlim_max, limit.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &more);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
-        log_warn("main: %llu file descriptors are allowed, max_clients=%lld needs %llu; raise the "
-                 "limit (ulimit -n) or lower max_clients",
-                 (unsigned long long)limit.rlim_cur, (long long)o->max_clients,
-                 (unsigned long long)wanted);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted)
+        return;
+    clients = (int64_t)(limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS
+                                                               : limit.rlim_cur / 2);
+    tunable_write(&p->tunables.max_clients, clients);
+    log_warn("main: %llu open files are allowed, so max_clients=%lld instead of %lld: raise the "
+             "limit to %llu (ulimit -Hn, LimitNOFILE), or lower max_clients",
+             (unsigned long long)limit.rlim_cur, (long long)clients,
+             (long long)p->options->max_clients, (unsigned long long)wanted);
 }
 
 static uint32_t thread_count(const struct proxy_options *o)
@@ -169,6 +176,7 @@ static int start_workers(struct proxy *p)
 static int proxy_prepare(struct main *m, char *why, size_t why_size)
 {
     struct proxy *p = &m->proxy;
+    int failed;
 
     snprintf(why, why_size, "%s", rk_error_text(RK_NOMEM));
     p->loop = loop_new();
@@ -176,10 +184,11 @@ static int proxy_prepare(struct main *m, char *why, size_t why_size)
     p->watch = p->loop ? ring_watch_new(p) : NULL;
     p->links = p->loop ? link_report_new(p->loop) : NULL;
     p->errands = errands_new(p);
-    if (!p->watch || !p->rates || !p->links || !p->errands || process_init(p) != 0 ||
-        catch_signals(m) != 0)
+    if (!p->watch || !p->rates || !p->links || !p->errands || process_init(p) != 0)
         return RK_NOMEM;
-    return make_workers(p, why, why_size);
+    failed = make_workers(p, why, why_size);
+    /* Not before: a resolver that hangs would keep TERM, which ends the process until then. */
+    return failed ? failed : catch_signals(m);
 }
 
 static void proxy_end(struct main *m)
@@ -210,7 +219,8 @@ static int proxy_run(struct main *m)
     char why[CONFIG_WHY_SIZE];
     int failed;
 
-    raise_descriptors(p->options);
+    ignore_signals();
+    raise_descriptors(p);
     failed = secret_load(&p->secret, p->options->secret_file, why, sizeof(why));
     if (!failed)
         failed = proxy_prepare(m, why, sizeof(why));
@@ -225,7 +235,7 @@ static int proxy_run(struct main *m)
         drain_workers(p);
     } else {
         log_info("main: serving listen=%s port=%u threads=%u max_clients=%lld", p->options->listen,
-                 p->port, p->worker_count, (long long)p->options->max_clients);
+                 p->port, p->worker_count, (long long)tunable_read(&p->tunables.max_clients));
     }
     if (p->workers_running)
         loop_serve(p->loop, "main");

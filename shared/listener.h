@@ -11,7 +11,9 @@ enum { LISTENER_BACKLOG = 4096 }; /* connections that wait to be accepted */
 
 struct listener;
 
-/* Listens on host:port (numeric address or name; "*" and "" are all addresses). `reuse_port` lets
+/* Listens on host:port (numeric address or name; "*" and "" are all addresses). A name is waited
+ * for, as long as the resolver takes: this is for the start, when nothing is served yet, and TERM
+ * must end the process meanwhile. `reuse_port` lets
  * several threads of one process have a socket each (SO_REUSEPORT) among which the kernel spreads
  * connections. on_accept owns the descriptor, which is non-blocking and close-on-exec. When
  * descriptors run out it pauses for 100 ms instead of spinning, counts it and says so in the log.

@@ -1,24 +1,33 @@
 """Nodes that are known by names, and a resolver that stops answering."""
 
 import shutil
+import signal
 import socket
 import time
 
 import pytest
-from harness import BIN, HOST, PATIENT_PROXY, Program, RawClient, bulk, run, wait_for
+from harness import BIN, HOST, PATIENT_PROXY, REPLY_SECONDS, Program, RawClient, bulk, run, wait_for
 
 SILENT = "127.9.9.9"  # where the resolver would listen
 NAMES = [f"s{number}.ringkv.test" for number in (1, 2, 3)]
 
 
 @pytest.fixture
-def programs(tmp_path):
-    """A folder with the programs, which have their own /etc/hosts and /etc/resolv.conf there: hosts, resolv.conf."""
+def silent():
+    """A resolver that hears questions and answers none."""
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         silent.bind((SILENT, 53))
     except OSError:
         pytest.skip("a resolver can be put in place by root only")
+    silent.settimeout(REPLY_SECONDS)
+    yield silent
+    silent.close()
+
+
+@pytest.fixture
+def programs(tmp_path, silent):
+    """A folder with the programs, which have their own /etc/hosts and /etc/resolv.conf there: hosts, resolv.conf."""
     (tmp_path / "resolv.conf").write_text(f"nameserver {SILENT}\n")
     hosts = "".join(f"{HOST} {name}\n" for name in NAMES)
     (tmp_path / "hosts").write_text(hosts)
@@ -29,7 +38,6 @@ def programs(tmp_path):
     if not shutil.which("unshare") or run(tmp_path / "ringctl", "--version").returncode != 0:
         pytest.skip("a program's own /etc can be made by root only")
     yield tmp_path
-    silent.close()
 
 
 def test_resolver_that_hangs(make_cluster, programs):
@@ -56,6 +64,22 @@ def test_resolver_that_hangs(make_cluster, programs):
             cluster.start("s3")
             wait_for(lambda: "link: up" in cluster.log("s3"), "the node to be found")
             assert client.ask("GET", "named") == bulk(b"0")
+
+
+@pytest.mark.parametrize("name", ["ringnode", "ringproxy"])
+def test_told_to_end_while_its_own_name_is_looked_up(programs, silent, name):
+    settings = {
+        "ringnode": ("node.listen=here.ringkv.test:7400", f"node.data={programs}/data"),
+        "ringproxy": ("proxy.listen=here.ringkv.test:7379", f"cluster.nodes={HOST}:1"),
+    }[name]
+    words = [word for setting in settings for word in ("--set", setting)]
+    with Program(programs / name, *words) as program:
+        silent.recv(512)
+        program.process.send_signal(signal.SIGHUP)
+        program.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert program.process.wait(REPLY_SECONDS) in (0, -signal.SIGTERM)
+        assert time.monotonic() - began < 3  # the resolver is waited for at least five seconds
 
 
 def connected(port):

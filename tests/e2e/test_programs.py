@@ -3,6 +3,7 @@
 import configparser
 import fnmatch
 import json
+import os
 import re
 import shutil
 import signal
@@ -615,6 +616,18 @@ def test_concurrent_init(make_cluster):
         status = run(BIN / "ringctl", "--nodes", word.partition("=")[2], "status", "--json")
         found.add(json.loads(status.stdout)["partitions"])
     assert len(found) == 1
+
+
+def test_few_files_of_a_proxy(tmp_path, ports):
+    """Clients do not get those that it needs for the nodes."""
+    port = ports.other()
+    limited = ["prlimit", "--nofile=1536:1536", str(BIN / "ringproxy"), "-c", configuration(tmp_path, "ringproxy", ports)]
+    if os.geteuid() == 0:  # who could raise the limit
+        limited = ["setpriv", "--inh-caps", "-sys_resource", "--bounding-set", "-sys_resource", *limited]
+    with Program(shutil.which(limited[0]), *limited[1:]):
+        wait_for(lambda: connect(port), "the proxy to listen").close()
+        with RawClient(port) as client:
+            assert client.ask("CONFIG", "GET", "maxclients") == array("maxclients", "1024")
 
 
 @pytest.mark.parametrize("name", DAEMONS)
