@@ -2,6 +2,7 @@
 #include "node/front.h"
 #include "node/node.h"
 #include "node/options.h"
+#include "node/read_fault.h"
 #include "node/start_watch.h"
 #include "node/worker.h"
 #include "shared/error.h"
@@ -156,6 +157,7 @@ static int run(struct daemon *d)
         log_warn("log: cannot open file=%s: %s; writing to standard error", o->log_file,
                  strerror(errno));
     raise_descriptors(o);
+    read_fault_catch();
     snprintf(why, sizeof(why), "out of memory");
     failed = start_watch_begin(&watch);
     if (!failed)

@@ -182,9 +182,10 @@ static int check_root(struct tree *t, size_t snapshot, struct tree_guard *g)
 static int find_map(struct tree *t, MDB_txn *txn, size_t snapshot, struct tree_guard *g)
 {
     MDB_val name = {sizeof(TREE_RECORDS_NAME) - 1, TREE_RECORDS_NAME}, row;
+    MDB_envinfo info;
     int error, result;
 
-    t->file.map = NULL;
+    t->file.map = t->mapped.at = NULL;
     if (!t->pages_known)
         return 0;
     error = check_root(t, snapshot, g);
@@ -195,6 +196,8 @@ static int find_map(struct tree *t, MDB_txn *txn, size_t snapshot, struct tree_g
         return result == MDB_NOTFOUND ? 0 : tree_error(result);
     t->file.map = (const uint8_t *)row.mv_data - (uintptr_t)row.mv_data % t->file.page_size -
                   g->head.tables.root * t->file.page_size;
+    if (mdb_env_info(t->env, &info) == 0)
+        t->mapped = (struct mapped_file){t->path, t->file.map, info.me_mapsize};
     return 0;
 }
 
@@ -324,6 +327,7 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
         return RK_NOMEM;
     }
     snprintf(t->path, size, "%s/tree", folder);
+    read_fault_add(&t->mapped);
     error = damage_note_look(t->path, why, why_size);
     if (error) {
         tree_close(t);
@@ -348,6 +352,7 @@ void tree_close(struct tree *t)
         mdb_txn_abort(t->reader);
     if (t->env)
         mdb_env_close(t->env);
+    read_fault_remove(&t->mapped);
     free(t->path);
     free(t->pages.hints);
     *t = (struct tree){0};

@@ -13,6 +13,7 @@
 #define RINGKV_NODE_TREE_H
 
 #include "node/memory_table.h"
+#include "node/read_fault.h"
 #include "node/store.h"
 #include "node/store_files.h"
 #include "node/tree_guard.h"
@@ -26,7 +27,8 @@ struct tree {
     MDB_dbi tables; /* their rows */
     const struct store_files *files;
     char *path;
-    struct tree_file file;   /* map NULL: not known */
+    struct tree_file file; /* map NULL: not known */
+    struct mapped_file mapped;
     bool told;               /* that a page is damaged */
     MDB_txn *reader;         /* of the shard's thread */
     bool reading;            /* it is open */

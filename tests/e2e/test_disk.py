@@ -1,6 +1,7 @@
 """A disk that is full, and one whose sync fails, under real processes."""
 
 import contextlib
+import os
 import resource
 import shutil
 import socket
@@ -163,6 +164,23 @@ def test_limit_of_a_files_size(make_cluster):
         no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(cluster.pid("n1"), resource.RLIMIT_FSIZE, no_limit)
         wait_for(lambda: client.ask("SET", "limit", "3") == b"+OK\r\n", "writes to go on")
+
+
+def test_page_that_cannot_be_read(make_cluster):
+    """A file that is cut short under the node stands for a disk that cannot give a page: the node ends, and
+    names the file."""
+    cluster = make_cluster("--nodes", "1", "--replicas", "1", "--node", "storage.checkpoint=100ms", *SMALL)
+    tree = cluster.folder / "cluster" / "n1" / "data" / "shard-0" / "tree"
+    with cluster.client() as client:
+        for number in range(1000):
+            assert client.ask("SET", f"page:{number}", VALUE) == b"+OK\r\n"
+        wait_for(lambda: tree.stat().st_size > 1 << 20, "the tree to be written")
+        os.truncate(tree, 8192)
+        for number in range(1000):
+            if client.ask("GET", f"page:{number}") != bulk(VALUE):
+                break
+    wait_for(lambda: cluster.pid("n1") is None, "the node to end")
+    assert f"the disk cannot give what is read file={tree}" in cluster.log("n1")
 
 
 def test_wiped_disk(make_cluster):
