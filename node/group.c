@@ -234,7 +234,7 @@ void group_signal(struct shard *s, struct group *g, uint16_t from, const struct 
     }
     switch (m->kind) {
     case SIGNAL_PREPARE:
-        if (admit(s, g, from, m->view) == 0)
+        if (!group_abstains(s, g) && admit(s, g, from, m->view) == 0)
             group_signal_held(s, g, from, SIGNAL_PROMISE, m->view, g->last, g->row_position);
         break;
     case SIGNAL_PROMISE:

@@ -121,6 +121,7 @@ struct group {
         handing_ms; /* since when no writes are taken, to hand the partition back; 0: they are */
     bool handed;    /* and the preferred primary was asked to lead */
     uint64_t hand_not_before_ms; /* it has not come to it: not at once again */
+    uint64_t abstained_ms;       /* when another one was last asked to lead without this node */
     struct pending *pending_first, *pending_last;
     uint32_t pending_count, pending_writes;
     size_t pending_bytes; /* of those replies */

@@ -57,6 +57,8 @@ void group_refused(struct shard *s, struct group *g, struct group_peer *peer,
 /* The partition is being handed over, and nothing is written any more: asks the other replica to
  * lead as soon as no write is under way. */
 void group_hand_over(struct shard *s, struct group *g);
+/* The others are to find a primary without this one: it promises nothing to whoever tries. */
+bool group_abstains(const struct shard *s, const struct group *g);
 
 /* --- group_primary.c --- */
 

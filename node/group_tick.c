@@ -108,6 +108,53 @@ void group_hand_over(struct shard *s, struct group *g)
     group_signal_now(s, g, peer->member, SIGNAL_LEAD, g->view, g->last);
 }
 
+/* --- a primary that cannot bring others up ---------------------------------------------------- */
+
+/* The others that can be reached, and are no mixtures, are a majority; *newest: of them, the most
+ * advanced. */
+static bool others_suffice(struct group *g, struct group_peer **newest)
+{
+    struct tally whole = {0};
+
+    *newest = NULL;
+    for (uint8_t i = 0; i < g->peer_count; i++) {
+        struct group_peer *peer = &g->peers[i];
+
+        if (peer->state == PEER_DOWN || peer->partial || !peer->votes)
+            continue;
+        tally_add(&whole, peer->votes);
+        if (!*newest || version_compare(peer->last, (*newest)->last) > 0)
+            *newest = peer;
+    }
+    return group_is_majority(g, &whole);
+}
+
+bool group_abstains(const struct shard *s, const struct group *g)
+{
+    return g->role == GROUP_PRIMARY && g->abstained_ms &&
+           s->now_ms - g->abstained_ms < 2 * s->options.candidate_ms;
+}
+
+/* A record here that cannot be read stops every transfer. Where no majority follows without one,
+ * nobody has everything, to lead and repair it. But a majority of the others has all that was
+ * committed; so one of them is asked to lead, and this node keeps silent for as long as that may
+ * take, because with its promise only itself could lead. */
+static bool abstain(struct shard *s, struct group *g)
+{
+    uint64_t pause_ms = s->options.hand_back_ms + 2 * s->options.candidate_ms;
+    struct group_peer *newest;
+
+    if (!g->damaged_tells || group_majority_follows(g) ||
+        s->now_ms - g->since_ms < s->options.hand_back_ms ||
+        (g->abstained_ms && s->now_ms - g->abstained_ms < pause_ms) || !others_suffice(g, &newest))
+        return false;
+    g->abstained_ms = s->now_ms;
+    group_signal_now(s, g, newest->member, SIGNAL_LEAD, g->view, g->last);
+    return true;
+}
+
+/* --- what the time brings --------------------------------------------------------------------- */
+
 /* A replica that did not answer (it could not write), or could not be sent to, is asked again. */
 static void ask_again(struct shard *s, struct group *g)
 {
@@ -175,6 +222,8 @@ bool group_tick(struct shard *s, struct group *g)
     tell_damaged(s, g);
     switch (g->role) {
     case GROUP_PRIMARY:
+        if (abstain(s, g))
+            return true;
         return (group_preferred(s, g) != s->me || g->damaged_tells) && hand_back(s, g);
     case GROUP_CANDIDATE:
         if (s->now_ms - g->since_ms > s->options.candidate_ms)

@@ -142,6 +142,33 @@ static void empty_store(void)
     store_memory_auto(rig.nodes[AWAY].store, NULL, NULL);
 }
 
+/* After all have lost their power, the most advanced one cannot read a record, and so can bring
+ * nobody up. A majority without it has all that was acknowledged, and mends it. */
+static void test_damaged_source(void **state)
+{
+    uint8_t room[STORE_KEY_SIZE_MAX];
+    struct reply reply;
+
+    (void)state;
+    for (int key = 0; key < HISTORY_STEPS; key++)
+        rig_set(&rig, key, value_of(0));
+    rig_send_set(&rig, 0, 1, value_of(1));
+    rig_kill(&rig, 1);
+    rig_kill(&rig, 2);
+    rig_deliver(&rig);
+    assert_int_equal(store_memory_damage(rig.nodes[0].store, rig_key(2, room)), 0);
+    rig_kill(&rig, 0);
+    for (int node = 0; node < 3; node++)
+        rig_start(&rig, node);
+    rig_settle(&rig);
+    rig_check_equal(&rig);
+    reply = rig_request(&rig, rig_leader(&rig), OP_GET, LEVEL_LINEAR, 2, bytes_from(""));
+    assert_int_equal(reply.kind, REPLY_BULK);
+    assert_true(bytes_equal(reply.data, value_of(0)));
+    rig_settle(&rig);
+    assert_int_equal(rig_leader(&rig), 0);
+}
+
 static void test_copy(void **state)
 {
     (void)state;
@@ -221,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_send, start, finish),
         cmocka_unit_test_setup_teardown(test_went_another_way, start, finish),
         cmocka_unit_test_setup_teardown(test_damaged_record, start, finish),
+        cmocka_unit_test_setup_teardown(test_damaged_source, start, finish),
         cmocka_unit_test_setup_teardown(test_copy, start, finish),
         cmocka_unit_test_setup_teardown(test_copy_cut_off, start, finish),
         cmocka_unit_test_setup_teardown(test_live_steps, start, finish),
