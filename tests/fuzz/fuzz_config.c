@@ -4,19 +4,8 @@
 #include "node/options.h"
 #include "shared/address.h"
 #include "shared/error.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/fuzz/check.h"
 #include <string.h>
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_why(const char *why, const char *prefix)
 {

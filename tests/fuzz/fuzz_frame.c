@@ -13,19 +13,8 @@
 #include "shared/operation.h"
 #include "shared/transaction.h"
 #include "shared/wire.h"
+#include "tests/fuzz/check.h"
 #include "tests/request_args.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct buf again; /* what was decoded, encoded again */
 

@@ -4,18 +4,7 @@
  * pieces (used again and again); the rest is the stream. */
 #include "shared/error.h"
 #include "shared/resp.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/check.h"
 
 static const struct resp_limits limits_choice[] = {
     {1024 * 1024, 16u << 20, 64 * 1024, 64u << 20, false},

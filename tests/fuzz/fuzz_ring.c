@@ -6,18 +6,7 @@
 #include "shared/error.h"
 #include "shared/ring.h"
 #include "shared/wire.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/check.h"
 
 static void check_configuration(const struct ring *r, const uint16_t *owners, uint8_t replicas,
                                 const struct ring_replicas *sets)

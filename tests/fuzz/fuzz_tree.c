@@ -8,9 +8,7 @@
 #include "node/tree_pages.h"
 #include "node/tree_scan.h"
 #include "shared/error.h"
-#include "tests/fuzz/seeds.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/fuzz/check.h"
 
 enum {
     PAGE_SIZE = 256,
@@ -24,8 +22,6 @@ enum {
     CHOOSE_FREE_LIST = 16,
     CHOOSE_EXACT = 32,
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct tree_file file;
 static uint8_t choices;

@@ -4,19 +4,8 @@
 #include "proxy/users.h"
 #include "shared/config.h"
 #include "shared/error.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/fuzz/check.h"
 #include <string.h>
-
-#define CHECK(holds)                                                    \
-    do {                                                                \
-        if (!(holds)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #holds); \
-            abort();                                                    \
-        }                                                               \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_hash(const struct password *p)
 {

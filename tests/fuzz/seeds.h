@@ -5,14 +5,7 @@
 #define RINGKV_TESTS_FUZZ_SEEDS_H
 
 #include "shared/bytes.h"
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
+#include "tests/fuzz/check.h"
 
 /* Writes an input for fuzz_TARGET: a byte that chooses, then the rest. */
 void seed(const char *target, const char *name, uint8_t choice, struct bytes rest);
