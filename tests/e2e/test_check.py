@@ -68,7 +68,7 @@ def test_a_node_hangs(make_cluster):
 
 def test_a_node_that_has_just_started_is_behind(make_cluster):
     """Who restarts all nodes, one after the other, goes by BEHIND: it must not be 0 because nobody has looked yet."""
-    cluster = make_cluster()
+    cluster = make_cluster("--partitions", 16384)
     for _ in range(3):
         cluster.kill("n2")
         cluster.start("n2")
@@ -76,7 +76,7 @@ def test_a_node_that_has_just_started_is_behind(make_cluster):
         while time.monotonic() < until:
             n2 = next(member for member in cluster.status()["members"] if member["name"] == "n2")
             states = ("primary", "backup", "behind", "transfer", "idle")
-            assert sum(n2[f"partitions_{state}"] for state in states) == 256, n2
+            assert sum(n2[f"partitions_{state}"] for state in states) == 16384, n2
 
 
 def test_a_folder_is_lost(make_cluster):
