@@ -226,6 +226,38 @@ char *data_folder_shard(const struct data_folder *d, uint16_t shard)
     return path_in(d, name);
 }
 
+int data_folder_check_shards(const struct data_folder *d, char *why, size_t why_size)
+{
+    char *ring = path_in(d, "ring"), name[32];
+    /* A ring is written down when all stores have been opened, with their names on stable storage.
+     */
+    bool was_member = ring && access(ring, F_OK) == 0;
+    int error = ring ? 0 : RK_NOMEM;
+
+    for (uint16_t i = 0; i < d->shards && was_member && !error; i++) {
+        snprintf(name, sizeof(name), "shard-%u/tree", i);
+
+        char *tree = path_in(d, name);
+
+        if (!tree) {
+            error = RK_NOMEM;
+        } else if (access(tree, F_OK) != 0 && errno == ENOENT) {
+            snprintf(
+                why, why_size,
+                "%s is missing, and with it what this node has acknowledged; bring it back, or "
+                "empty the folder %s, start the node, and put it in its own place: ringctl "
+                "replace",
+                tree, d->path);
+            error = RK_CORRUPT;
+        }
+        free(tree);
+    }
+    free(ring);
+    if (error == RK_NOMEM)
+        snprintf(why, why_size, "%s", rk_error_text(error));
+    return error;
+}
+
 int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *why,
                           size_t why_size)
 {
@@ -234,11 +266,19 @@ int data_folder_load_ring(const struct data_folder *d, struct ring **out, char *
     char detail[256] = "";
     int error = path ? file_read(path, RING_FILE_MAX, &content) : RK_NOMEM;
 
-    if (!error)
+    if (error == RK_IO) {
+        snprintf(why, why_size, "%s: cannot be read: %s", path, strerror(errno));
+    } else if (error && error != RK_NOTFOUND) {
+        snprintf(why, why_size, "%s: %s", path ? path : "ring", rk_error_text(error));
+    } else if (!error) {
         error = ring_decode(buf_bytes(&content), out, detail, sizeof(detail));
-    if (error && error != RK_NOTFOUND)
-        snprintf(why, why_size, "%s: %s%s%s; put the file 'ring' of another member in its place",
-                 path ? path : "ring", rk_error_text(error), detail[0] ? ": " : "", detail);
+        if (error)
+            snprintf(
+                why, why_size,
+                "%s: %s%s%s; move it away, start the node, and give it the ring of the others: "
+                "ringctl resume",
+                path, rk_error_text(error), detail[0] ? ": " : "", detail);
+    }
     buf_free(&content);
     free(path);
     return error;

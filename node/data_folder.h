@@ -31,6 +31,11 @@ int data_folder_open(struct data_folder *d, const char *path, uint16_t shards, c
                      size_t why_size);
 void data_folder_close(struct data_folder *d);
 
+/* Whether all shards are there, if the node is in a ring. One that is gone would be made anew,
+ * empty, and vote on data that it no longer has; the other nodes notice that only if they have
+ * heard from it since their own start. 0, RK_NOMEM or RK_CORRUPT with a text. */
+int data_folder_check_shards(const struct data_folder *d, char *why, size_t why_size);
+
 /* The folder is an old copy, as another member said it: it is not opened any more. Best effort. */
 void data_folder_condemn(const struct data_folder *d, struct bytes what);
 

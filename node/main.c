@@ -101,6 +101,8 @@ static int start(struct daemon *d, char *why, size_t why_size)
     int error =
         data_folder_open(&n->folder, n->options.data, (uint16_t)n->options.shards, why, why_size);
 
+    if (!error)
+        error = data_folder_check_shards(&n->folder, why, why_size);
     if (error)
         return error;
     n->workers = calloc(n->folder.shards, sizeof(struct worker *));

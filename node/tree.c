@@ -280,6 +280,11 @@ static int find_map_again(struct tree *t, struct tree_guard *g)
     return error;
 }
 
+/* What would help, where LMDB itself cannot read the file. */
+#define DAMAGED                                                                                \
+    "; if the disk is well, the file is damaged or was exchanged: replace this node (ringctl " \
+    "replace), its data is on the others"
+
 static int open_tables(struct tree *t, char *why, size_t why_size)
 {
     struct tree_guard guard = {.damage = NULL};
@@ -298,7 +303,8 @@ static int open_tables(struct tree *t, char *why, size_t why_size)
     if (guard.damage)
         tree_tell_damage(t, &guard, why, why_size);
     else if (error)
-        snprintf(why, why_size, "%s: %s", t->path, rk_error_text(error));
+        snprintf(why, why_size, "%s: %s%s", t->path, rk_error_text(error),
+                 error == RK_NOSPACE || error == RK_NOMEM ? "" : DAMAGED);
     return error;
 }
 
@@ -338,7 +344,8 @@ int tree_open(struct tree *t, const char *folder, size_t map_size, const struct 
     if (error == RK_NOMEM)
         snprintf(why, why_size, "%s: " NO_ADDRESSES, t->path, first_map_size(t, map_size));
     else if (error)
-        snprintf(why, why_size, "%s: %s", t->path, mdb_strerror(result));
+        snprintf(why, why_size, "%s: %s%s", t->path, mdb_strerror(result),
+                 result < 0 ? DAMAGED : "");
     else
         error = open_tables(t, why, why_size);
     if (error)

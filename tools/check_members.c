@@ -148,7 +148,10 @@ static void check_up(struct check *k, uint32_t i)
     char mend[FINDING_SIZE];
 
     check_disk(k, i);
-    if (k->survey.epochs[i] < ring->epoch)
+    if (k->survey.epochs[i] == 0)
+        check_find(k, "ringctl resume, which gives it the ring again",
+                   "%s is up and in no ring: it has lost its file 'ring'", name_of(k, i));
+    else if (k->survey.epochs[i] < ring->epoch)
         check_find(k,
                    "it fetches the ring from others; if it does not, they cannot reach each "
                    "other: look for 'link:' in its log",

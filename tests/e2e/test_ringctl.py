@@ -575,7 +575,8 @@ def test_was_a_member(ring):
 def test_lost_ring_file(ring):
     """A member that has lost its ring gets it from resume."""
     ring.nodes[1].ring = b""
-    assert ring.ringctl("check").returncode == 1
+    found = ring.ringctl("check")
+    assert found.returncode == 1 and "n2 is up and in no ring: it has lost its file 'ring'\n    ringctl resume" in found.stdout
     assert ring.ringctl("resume").returncode == 0
     assert ring.nodes[1].ring == ring.nodes[0].ring
 

@@ -454,6 +454,27 @@ static void test_a_mark_of_an_old_copy_that_cannot_be_read(void **state)
     assert_non_null(strstr(why, "Is a directory"));
 }
 
+/* A member's shard that is gone is not made anew; in a node that was in no ring yet it may be. */
+static void test_shard_that_is_gone(void **state)
+{
+    struct data_folder d;
+
+    (void)state;
+    assert_int_equal(open_folder(&d, 2), 0);
+    run("mkdir %s/data/shard-0");
+    run("touch %s/data/shard-0/tree");
+    assert_int_equal(data_folder_check_shards(&d, why, sizeof(why)), 0);
+    save_ring(&d, 1);
+    assert_int_equal(data_folder_check_shards(&d, why, sizeof(why)), RK_CORRUPT);
+    assert_non_null(strstr(why, "/data/shard-1/tree is missing"));
+    assert_non_null(strstr(why, "ringctl replace"));
+    run("mkdir %s/data/shard-1");
+    assert_int_equal(data_folder_check_shards(&d, why, sizeof(why)), RK_CORRUPT);
+    run("touch %s/data/shard-1/tree");
+    assert_int_equal(data_folder_check_shards(&d, why, sizeof(why)), 0);
+    data_folder_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +489,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_condemned, start, finish),
         cmocka_unit_test_setup_teardown(test_a_mark_of_an_old_copy_that_cannot_be_read, start,
                                         finish),
+        cmocka_unit_test_setup_teardown(test_shard_that_is_gone, start, finish),
         cmocka_unit_test_setup_teardown(test_in_use, start, finish),
         cmocka_unit_test_setup_teardown(test_unwritable, start, finish),
         cmocka_unit_test_setup_teardown(test_not_allowed, start, finish),
