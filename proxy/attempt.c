@@ -353,6 +353,7 @@ void attempt_lose_leg(struct router *r, struct leg *leg, enum failure doubt)
 
     attempt_end_legs(r, c);
     c->doubt = c->doubt || writes;
+    c->refused = false;
     if (writes)
         call_in_doubt(r, c);
     attempt_again(r, c, writes ? doubt : FAILURE_UNANSWERED);
@@ -386,6 +387,7 @@ static void take_refusal(struct router *r, struct call *c, const struct reply *r
 
     enum failure why = failures[reply->refusal];
 
+    c->refused = reply->refusal != REFUSAL_UNCERTAIN;
     switch ((enum refusal)reply->refusal) {
     case REFUSAL_EPOCH:
         r->ring_wanted = true;

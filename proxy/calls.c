@@ -169,7 +169,15 @@ void calls_retry_in_hurry(struct router *r)
     retry(r, false);
 }
 
-/* Ends what waits in front of a call, with or without writes that are in doubt. */
+/* Whether a write that waits may have been done with its newest attempt, and so in its turn. One
+ * that was refused then was not, and one behind it perhaps was: whatever became of its earlier
+ * attempts, it must not be done now. */
+static bool may_be_done(const struct call *w)
+{
+    return w->doubt && !w->refused;
+}
+
+/* Ends what waits in front of a call, with or without writes that may have been done. */
 static void pass(struct router *r, const struct call *c, bool doubtful)
 {
     const struct session *s = c->slot->session;
@@ -179,7 +187,7 @@ static void pass(struct router *r, const struct call *c, bool doubtful)
         return;
     for (struct call *w = r->waiting.first; w && w->number < c->number; w = next) {
         next = w->next;
-        if (w->slot->session != s || w->partition != c->partition || (w->doubt && !doubtful))
+        if (w->slot->session != s || w->partition != c->partition || (may_be_done(w) && !doubtful))
             continue;
         /* Reads may change places among themselves. */
         if (!w->slot->writes && !c->slot->writes)

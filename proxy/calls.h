@@ -31,8 +31,8 @@ void call_hold(struct router *r, struct call *c, enum failure reason);
 void call_passed(struct router *r, const struct call *c);
 
 /* A write may have been done, and is asked for again: earlier reads that wait could see it, and
- * earlier refused writes would undo it. Earlier writes that are in doubt as well are asked for
- * again before it. */
+ * earlier refused writes would undo it. Earlier writes whose newest attempt is in doubt as well are
+ * asked for again before it. */
 void call_in_doubt(struct router *r, const struct call *c);
 
 /* Whether a later call of the same client is in flight, or an earlier read that could see this

@@ -99,7 +99,7 @@ static void make_new(struct call *c, uint32_t partition)
     c->level = 0;
     c->state = CALL_NEW;
     c->way = c->attempts = c->legs_open = 0;
-    c->held = c->led = c->detour = c->doubt = false;
+    c->held = c->led = c->detour = c->doubt = c->refused = false;
     c->reason = 0;
     c->cursor = 0;
 }

@@ -78,6 +78,7 @@ struct call {
     bool led;       /* the newest attempt went to another replica, which shall relay or lead */
     bool detour;    /* the primary answers but cannot do it: another replica is asked to lead */
     bool doubt;     /* an earlier attempt may have been, or may yet be, carried out */
+    bool refused;   /* the newest answer was a refusal: that attempt was not carried out */
     uint32_t args_size, args_room;
     uint32_t cursor; /* how far its values were given out */
     uint8_t *args;   /* as in a request: u32 size, bytes; after its answer: the values it brought */

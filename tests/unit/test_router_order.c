@@ -357,6 +357,35 @@ static void test_refused_before_doubt(void **state)
     rig_nothing_sent(&rig);
 }
 
+/* Nor is one that is in doubt itself, for an earlier attempt: the one that was refused was behind
+ * that, and the second write perhaps done in its place. */
+static void test_refused_in_doubt_before_doubt(void **state)
+{
+    unsigned lane = rig_replica(&rig, "a", 0);
+    struct request first, second;
+
+    (void)state;
+    rig_run(&rig, "SET a 1");
+    rig_run(&rig, "SET a 2");
+    first = at_primary(lane, OP_SET);
+    second = at_primary(lane, OP_SET);
+    rig_refuse(&rig, lane, first.id, REFUSAL_UNCERTAIN);
+    rig_refuse(&rig, lane, second.id, REFUSAL_UNCERTAIN);
+    rig_after(&rig, ROUTER_RETRY_MS);
+    first = at_primary(lane, OP_SET);
+    second = at_primary(lane, OP_SET);
+    assert_true(first.flags & second.flags & REQUEST_RETRY);
+    rig_refuse(&rig, lane, first.id, REFUSAL_BUSY);
+    rig_refuse(&rig, lane, second.id, REFUSAL_UNCERTAIN);
+    rig_expect_prefix(&rig, "-UNCERTAIN ");
+    rig_after(&rig, ROUTER_RETRY_MS);
+    first = at_primary(lane, OP_SET);
+    assert_int_equal(first.number, second.number);
+    rig_ok(&rig, lane, first.id);
+    rig_expect(&rig, "+OK\r\n");
+    rig_nothing_sent(&rig);
+}
+
 /* The refused read waits behind a write that was not refused; then that one may have been done, and
  * the read could see it. */
 static void test_read_before_uncertain_write(void **state)
@@ -603,6 +632,7 @@ int main(void)
         TEST_THREE(test_view_learned_in_between),
         TEST_THREE(test_silent_primary),
         TEST_THREE(test_refused_before_doubt),
+        TEST_THREE(test_refused_in_doubt_before_doubt),
         TEST_THREE(test_read_before_uncertain_write),
         TEST_THREE(test_ways_do_not_part),
         TEST_THREE(test_one_relay_at_a_time),
