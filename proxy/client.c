@@ -192,11 +192,58 @@ static void close_when_flushed(struct client *c)
     conn_close_after_flush(c->conn);
 }
 
+static void begin_lingering(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    c->linger_until_ms = w->router.now_ms + LINGER_MS;
+    c->previous_linger = w->lingering_last;
+    if (w->lingering_last)
+        w->lingering_last->next_linger = c;
+    else
+        w->lingering = c;
+    w->lingering_last = c;
+    if (w->lingering == c)
+        loop_timer_set(w->linger_timer, LINGER_MS);
+}
+
+static void stop_lingering(struct client *c)
+{
+    struct worker *w = c->worker;
+
+    if (!c->linger_until_ms)
+        return;
+    if (c->previous_linger)
+        c->previous_linger->next_linger = c->next_linger;
+    else
+        w->lingering = c->next_linger;
+    if (c->next_linger)
+        c->next_linger->previous_linger = c->previous_linger;
+    else
+        w->lingering_last = c->previous_linger;
+    c->next_linger = c->previous_linger = NULL;
+    c->linger_until_ms = 0;
+}
+
+/* All output has left. It may not have arrived, and the client may be sending still. */
+static void part(struct client *c)
+{
+    c->parted = true;
+    stop_lingering(c);
+    conn_part(c->conn);
+    begin_lingering(c);
+}
+
 static void on_end(void *owner, struct conn *conn, int error)
 {
     struct client *c = owner;
+    bool left = c->closing && !c->ended && !c->parted && !error;
 
     (void)conn;
+    if (left) {
+        part(c);
+        return;
+    }
     c->ended = true;
     if (error || c->closing)
         client_close(c);
@@ -319,23 +366,6 @@ void client_accept(struct worker *w, int fd)
     counter_add(&w->counters.clients, 1);
 }
 
-static void stop_lingering(struct client *c)
-{
-    struct worker *w = c->worker;
-
-    if (!c->linger_until_ms)
-        return;
-    if (c->previous_linger)
-        c->previous_linger->next_linger = c->next_linger;
-    else
-        w->lingering = c->next_linger;
-    if (c->next_linger)
-        c->next_linger->previous_linger = c->previous_linger;
-    else
-        w->lingering_last = c->previous_linger;
-    c->linger_until_ms = 0;
-}
-
 void client_close(struct client *c)
 {
     struct worker *w = c->worker;
@@ -378,23 +408,13 @@ static bool over_output(const struct client *c)
  * connection, and the client might never see the error that tells it why. */
 static void linger(struct client *c)
 {
-    struct worker *w = c->worker;
-
     conn_flush_later(c->conn);
     if (c->linger_until_ms)
         return;
     if (c->paused)
         conn_resume(c->conn);
     c->paused = false;
-    c->linger_until_ms = w->router.now_ms + LINGER_MS;
-    c->previous_linger = w->lingering_last;
-    if (w->lingering_last)
-        w->lingering_last->next_linger = c;
-    else
-        w->lingering = c;
-    w->lingering_last = c;
-    if (w->lingering == c)
-        loop_timer_set(w->linger_timer, LINGER_MS);
+    begin_lingering(c);
 }
 
 uint64_t client_end_lingering(struct worker *w, uint64_t now_ms)
@@ -403,7 +423,10 @@ uint64_t client_end_lingering(struct worker *w, uint64_t now_ms)
 
     while ((c = w->lingering) != NULL && c->linger_until_ms <= now_ms) {
         stop_lingering(c);
-        close_when_flushed(c);
+        if (c->parted)
+            client_close(c);
+        else
+            close_when_flushed(c);
     }
     return c ? c->linger_until_ms : 0;
 }

@@ -29,6 +29,7 @@ struct client {
     bool ended;    /* it sends nothing any more */
     bool violated; /* it broke the protocol */
     bool closing;  /* closed once its output has left */
+    bool parted;   /* it has left: only the client's end is waited for, a little */
     bool trimmed;  /* idle, and holds no memory that it can do without */
 };
 

@@ -34,8 +34,8 @@ static bool held_up(const struct conn *c)
 
 void conn_arm_read(struct conn *c)
 {
-    bool wanted =
-        !c->paused && !held_up(c) && !c->ended && !c->closing && !c->dead && !c->connecting;
+    bool open = !c->paused && !held_up(c) && !c->ended && !c->closing && !c->connecting;
+    bool wanted = !c->dead && (open || c->parting);
 
     if (wanted == c->reading)
         return;
@@ -80,6 +80,19 @@ static void deliver(struct conn *c, struct bytes in)
     }
 }
 
+/* The caller holds `busy`. */
+static void throw_away(struct conn *c)
+{
+    size_t size;
+    uint8_t *to = loop_scratch(c->loop, &size);
+    ssize_t n = recv(c->fd, to, size, 0);
+
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    c->parting = false;
+    conn_end(c, n < 0 ? errno : 0);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
@@ -93,6 +106,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     if (kept && c->on_resume)
         return;
     c->busy++;
+    if (c->parting) {
+        throw_away(c);
+        goto out;
+    }
     if (kept) {
         /* Behind an incomplete command: large ones grow in large steps. */
         size_t room = c->in.size - c->in.end;
@@ -166,7 +183,7 @@ static void flush(struct conn *c)
     if (buf_len(&c->out) == 0) {
         buf_trim(&c->out, c->keep);
         conn_arm_write(c, false);
-        if (c->closing) {
+        if (c->closing && !c->parting) {
             conn_end(c, 0);
             return;
         }
@@ -357,6 +374,16 @@ void conn_close_after_flush(struct conn *c)
     c->closing = true;
     conn_arm_read(c);
     conn_flush_later(c);
+}
+
+void conn_part(struct conn *c)
+{
+    if (c->dead)
+        return;
+    shutdown(c->fd, SHUT_WR);
+    buf_free(&c->in);
+    c->parting = true;
+    conn_arm_read(c);
 }
 
 struct buf *conn_out(struct conn *c)

@@ -53,6 +53,12 @@ void conn_close(struct conn *c);
 /* Closes once all output has left; input is no longer read; on_end is still called. */
 void conn_close_after_flush(struct conn *c);
 
+/* To be called when on_end has told that all output has left: the other side sees the end of the
+ * stream behind it, and what it still sends is read and thrown away. Where a socket is closed with
+ * input that was not read, the kernel breaks the connection off, and what had not arrived yet does
+ * not. on_end comes once more when the other side has ended as well; the owner bounds the time. */
+void conn_part(struct conn *c);
+
 /* How large a buffer may be that is kept when it is empty, rather than given back; default 4 KiB,
  * for connections of which there may be very many. CONN_KEEP_BUSY is for those between the
  * programs: what is sent in one turn should not make its buffer grow from nothing each time. */

@@ -16,7 +16,7 @@ struct conn {
     struct event read_event, write_event;
     int fd;
     int busy; /* calls on the stack that still use this connection */
-    bool paused, throttled, reads_always, ended, closing, dead;
+    bool paused, throttled, reads_always, ended, closing, parting, dead;
     bool reading, writing;    /* the events are armed */
     bool on_resume, on_flush; /* on the loop's lists */
     struct conn *next_resume, *next_flush;

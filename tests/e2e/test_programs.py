@@ -252,6 +252,28 @@ def test_term_answers_what_is_in_flight(make_cluster):
         assert after.exists(*(f"term:{number}" for number in range(answered))) == answered
 
 
+def test_term_while_a_client_sends(make_cluster):
+    """A reply on its way arrives whole, whatever the client sends meanwhile."""
+    size = 8 << 20
+    cluster = make_cluster()
+    path = cluster.folder / "cluster" / "proxy1" / "ringproxy.conf"
+    cluster.kill("proxy1")
+    with Program("ringproxy", "-c", path) as program:
+        client = wait_for(lambda: connect(cluster.port), "the proxy to listen")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wait_for(lambda: client.ask("SET", "term:large", "x" * size) == b"+OK\r\n", "the proxy to serve")
+        client.send(array("GET", "term:large"))
+        got = client.stream.read(1000)
+        program.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not connect(cluster.port), "the proxy to stop listening")
+        client.send(array("PING"))
+        rest = client.rest()
+        status, output = program.wait()
+        client.close()
+    assert status == 0, output
+    assert len(got) + len(rest) == size + len(b"$%d\r\n\r\n" % size)
+
+
 def test_term_while_clients_that_left_wait(make_cluster):
     """Commands whose clients are gone, and whose nodes do not answer, keep the proxy from nothing."""
     cluster = make_cluster()

@@ -97,6 +97,52 @@ static void test_half_close(void **state)
     assert_int_equal(a.end_error, 0);
 }
 
+static void part_once(struct owner *o)
+{
+    if (o->ends == 1)
+        conn_part(o->conn);
+}
+
+static bool answer_and_part(void)
+{
+    a.each_end = part_once;
+    rig_append_stream(a.conn, 0, 10);
+    conn_close_after_flush(a.conn);
+    return true;
+}
+
+static bool peer_says_more(void)
+{
+    rig_say(&a, "more", 4);
+    return remember_turn();
+}
+
+/* It hears all of it and the end, and is not listened to. */
+static bool peer_ends(void)
+{
+    char byte;
+
+    if (!turns_went_by())
+        return false;
+    assert_int_equal(rig_hear(&a, &heard, 100), 10);
+    assert_int_equal(read(a.peer, &byte, 1), 0);
+    assert_int_equal(a.calls, 0);
+    assert_int_equal(a.ends, 1);
+    shutdown(a.peer, SHUT_WR);
+    return true;
+}
+
+static void test_part(void **state)
+{
+    bool (*steps[])(void) = {answer_and_part, ended, peer_says_more, peer_ends, ended_again, NULL};
+
+    (void)state;
+    rig_run(steps);
+    rig_check_stream(&heard, 0);
+    assert_int_equal(a.end_error, 0);
+    assert_int_equal(a.calls, 0);
+}
+
 static bool peer_goes(void)
 {
     rig_peer_close(&a);
@@ -474,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_half_close, start, finish),
+        cmocka_unit_test_setup_teardown(test_part, start, finish),
         cmocka_unit_test_setup_teardown(test_peer_gone, start, finish),
         cmocka_unit_test_setup_teardown(test_peer_gone_while_throttled, start, finish),
         cmocka_unit_test_setup_teardown(test_close_after_flush, start, finish),
