@@ -1,4 +1,4 @@
-#include "node/link.h"
+#include "node/link_parts.h"
 #include "node/shard.h"
 #include "shared/address.h"
 #include "shared/error.h"
@@ -7,65 +7,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-    LINK_SILENCE_FACTOR = 4,
-    BACKOFF_MS_MIN = 20,
-    BACKOFF_MS_MAX = 1000,
+    LINK_SILENCE_FACTOR = 4, /* times node_timeout */
     STEADY_MS = 250, /* a link that ends sooner is made again ever later, as one that failed */
 };
-
-enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_GREETING, LINK_UP, LINK_REFUSING };
-
-struct link {
-    struct links *links;
-    struct conn *conn;
-    const struct ring_member *member; /* of the present ring */
-    uint16_t shard;                   /* of the other node */
-    uint8_t state;                    /* enum link_state */
-    bool meets;                       /* there are partitions that lie in both shards */
-    bool broken;                      /* something was not said on it, for want of memory */
-    bool told_up;                     /* the log has it that it is up */
-    uint64_t up_ms;                   /* since when it is up */
-    uint64_t heard_ms, said_ms, retry_ms, backoff_ms;
-    uint64_t durable; /* the most that the other shard has said of its log; 0: nothing yet */
-    struct handshake handshake;
-    int told_error; /* the last failure that was logged, so that a dead node fills no log */
-};
-
-struct links {
-    struct loop *loop;
-    struct shard *shard;
-    struct links_options options;
-    const struct ring *ring;
-    int me;
-    struct link **all;
-    size_t count;
-    uint32_t *base; /* per member index: its first link */
-    struct links_counters counters;
-};
-
-struct links *links_new(struct loop *l, struct shard *shard, const struct links_options *options)
-{
-    struct links *s = calloc(1, sizeof(*s));
-
-    if (!s)
-        return NULL;
-    s->loop = l;
-    s->shard = shard;
-    s->options = *options;
-    return s;
-}
-
-static struct link *find_link(struct links *s, uint16_t member, uint32_t partition)
-{
-    int index = s->ring ? ring_member_by_number(s->ring, member) : -1;
-
-    return index < 0 ? NULL : s->all[s->base[index] + partition % s->ring->members[index].shards];
-}
 
 /* --- up and down ---------------------------------------------------------------------------- */
 
@@ -103,7 +51,7 @@ static void leave(struct link *l, enum link_state state)
     shard_peer_down(l->links->shard, l->member->number, l->shard, l->member->shards);
 }
 
-static void link_down(struct link *l)
+void links_close(struct link *l)
 {
     uint64_t now = loop_now_ms(l->links->loop);
 
@@ -112,9 +60,10 @@ static void link_down(struct link *l)
     l->conn = NULL;
     /* Two versions that do not understand each other would meet fifty times a second. */
     if (l->state == LINK_UP && now - l->up_ms >= STEADY_MS)
-        l->backoff_ms = BACKOFF_MS_MIN;
+        l->backoff_ms = LINK_BACKOFF_MS_MIN;
     l->retry_ms = now + l->backoff_ms;
-    l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : l->backoff_ms * 2;
+    l->backoff_ms =
+        l->backoff_ms * 2 > LINK_BACKOFF_MS_MAX ? LINK_BACKOFF_MS_MAX : l->backoff_ms * 2;
     leave(l, LINK_DOWN);
 }
 
@@ -126,7 +75,7 @@ static void link_failed(struct link *l, int error, const char *what)
         log_warn("link: %s member=%s address=%s shard=%u", what, l->member->name,
                  address_text(l->member->host, l->member->port, at), l->shard);
     l->told_error = error;
-    link_down(l);
+    links_close(l);
 }
 
 /* --- what arrives --------------------------------------------------------------------------- */
@@ -261,7 +210,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
         if (!error)
             error = take_frame(l, &f);
         if (error == RK_REFUSED) { /* which was told */
-            link_down(l);
+            links_close(l);
             break;
         }
         if (error) {
@@ -298,7 +247,7 @@ static void on_open(void *owner, struct conn *c)
     l->state = LINK_GREETING;
     l->heard_ms = loop_now_ms(s->loop);
     if (message_put_hello(conn_out(c), &hello) != 0)
-        link_down(l);
+        links_close(l);
     else
         conn_flush_later(c);
 }
@@ -327,7 +276,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
         return;
     }
     /* The other side has noticed first that the old connection is of no use. */
-    link_down(l);
+    links_close(l);
     l->conn = conn_attach(s->loop, fd, rest, &handler, l);
     if (!l->conn)
         return;
@@ -335,7 +284,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
     conn_keep(l->conn, CONN_KEEP_BUSY);
     conn_read_always(l->conn);
     if (message_put_welcome(conn_out(l->conn), welcome) != 0) {
-        link_down(l);
+        links_close(l);
         return;
     }
     conn_flush_later(l->conn);
@@ -347,7 +296,7 @@ void links_adopt(struct links *s, int fd, struct bytes rest, const struct hello 
 
 struct buf *links_out(struct links *s, uint16_t member, uint32_t partition)
 {
-    struct link *l = find_link(s, member, partition);
+    struct link *l = links_find(s, member, partition);
 
     if (!l || l->state != LINK_UP || l->broken)
         return NULL;
@@ -357,14 +306,14 @@ struct buf *links_out(struct links *s, uint16_t member, uint32_t partition)
 
 bool links_have_room(struct links *s, uint16_t member, uint32_t partition)
 {
-    struct link *l = find_link(s, member, partition);
+    struct link *l = links_find(s, member, partition);
 
     return l && l->state == LINK_UP && !l->broken && conn_out_len(l->conn) <= s->options.out_max;
 }
 
 void links_break(struct links *s, uint16_t member, uint32_t partition)
 {
-    struct link *l = find_link(s, member, partition);
+    struct link *l = links_find(s, member, partition);
 
     if (l)
         l->broken = true;
@@ -378,7 +327,7 @@ static uint64_t silence_ms(const struct link *l)
 
 bool links_alive(struct links *s, uint16_t member, uint32_t partition)
 {
-    struct link *l = find_link(s, member, partition);
+    struct link *l = links_find(s, member, partition);
 
     return l && l->state == LINK_UP && silence_ms(l) <= s->options.node_timeout_ms;
 }
@@ -388,132 +337,7 @@ void links_counters(const struct links *s, struct links_counters *out)
     *out = s->counters;
 }
 
-/* --- ring and time -------------------------------------------------------------------------- */
-
-static void link_free(struct link *l)
-{
-    if (l && l->conn)
-        link_down(l);
-    free(l);
-}
-
-void links_free(struct links *s)
-{
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->count; i++)
-        link_free(s->all[i]);
-    free(s->all);
-    free(s->base);
-    free(s);
-}
-
-/* Shards a and b of two nodes have partitions in common when those p with p % A = a and p % B = b
- * exist. */
-static bool shards_meet(uint32_t partitions, uint16_t a, uint16_t a_count, uint16_t b,
-                        uint16_t b_count)
-{
-    for (uint32_t p = a; p < partitions; p += a_count)
-        if (p % b_count == b)
-            return true;
-    return false;
-}
-
-/* The links of one ring. */
-struct table {
-    struct link **all;
-    uint32_t *base;
-    size_t count;
-};
-
-static int table_new(struct table *t, const struct ring *ring, bool in_it)
-{
-    *t = (struct table){.base = calloc(ring->member_count, sizeof(*t->base))};
-    for (uint32_t i = 0; t->base && in_it && i < ring->member_count; i++) {
-        t->base[i] = (uint32_t)t->count;
-        t->count += ring->members[i].shards;
-    }
-    t->all = t->base ? calloc(t->count ? t->count : 1, sizeof(struct link *)) : NULL;
-    if (t->all)
-        return 0;
-    free(t->base);
-    return RK_NOMEM;
-}
-
-static void table_free(struct table *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        free(t->all[i]);
-    free(t->all);
-    free(t->base);
-}
-
-/* New links for all; which of them are needed is seen later. */
-static int table_fill(struct table *t, struct links *s, const struct ring *ring, int me)
-{
-    for (uint32_t i = 0; t->count && i < ring->member_count; i++)
-        for (uint16_t shard = 0; shard < ring->members[i].shards; shard++) {
-            struct link *l = malloc(sizeof(*l));
-
-            if (!l)
-                return RK_NOMEM;
-            *l = (struct link){.links = s,
-                               .member = &ring->members[i],
-                               .shard = shard,
-                               .meets = shards_meet(ring_partitions(ring), s->options.shard,
-                                                    ring->members[me].shards, shard,
-                                                    ring->members[i].shards),
-                               .backoff_ms = BACKOFF_MS_MIN};
-            t->all[t->base[i] + shard] = l;
-        }
-    return 0;
-}
-
-/* A link to a member that stays takes the place of the new one; it begins anew when the member's
- * address is another. */
-static void keep_link(struct table *t, struct link *old, const struct ring *ring)
-{
-    int index = t->count ? ring_member_by_number(ring, old->member->number) : -1;
-    const struct ring_member *m = index < 0 ? NULL : &ring->members[index];
-    bool stays = m && m->port == old->member->port && strcmp(m->host, old->member->host) == 0;
-
-    if (old->conn && !stays)
-        link_down(old);
-    if (!m || old->shard >= m->shards) {
-        link_free(old);
-        return;
-    }
-    if (memcmp(m->identity, old->member->identity, IDENTITY_SIZE) != 0)
-        old->durable = 0;
-    old->meets = t->all[t->base[index] + old->shard]->meets;
-    free(t->all[t->base[index] + old->shard]);
-    t->all[t->base[index] + old->shard] = old;
-    old->member = m;
-}
-
-int links_set_ring(struct links *s, const struct ring *ring, int me)
-{
-    struct table t;
-    int error = table_new(&t, ring, me >= 0);
-
-    if (error)
-        return error;
-    error = table_fill(&t, s, ring, me);
-    if (error) {
-        table_free(&t);
-        return error;
-    }
-    for (size_t i = 0; i < s->count; i++)
-        keep_link(&t, s->all[i], ring);
-    free(s->all);
-    free(s->base);
-    s->all = t.all;
-    s->base = t.base;
-    s->count = t.count;
-    s->ring = me < 0 ? NULL : ring;
-    s->me = me;
-    return 0;
-}
+/* --- time ----------------------------------------------------------------------------------- */
 
 static void open_link(struct link *l)
 {
