@@ -81,6 +81,13 @@ static uint64_t number_of(const char *name, const char *prefix)
     return *end || errno ? 0 : number;
 }
 
+/* Whether a file that is listed is the one with this path: another way to write the number is a
+ * file of somebody else, and what was done about it would be done to the segment. */
+static bool is_named(const char *path, const char *name)
+{
+    return strcmp(strrchr(path, '/') + 1, name) == 0;
+}
+
 static int compare_ranges(const void *a, const void *b)
 {
     uint64_t left = ((const struct log_range *)a)->number;
@@ -104,13 +111,12 @@ static int list_folder(struct log_replay *r)
         uint64_t spare = number_of(entry->d_name, "spare-");
         char path[LOG_PATH_SIZE_MAX];
 
-        if (number)
+        log_segment_path(r->folder, number, path);
+        if (number && is_named(path, entry->d_name))
             error = log_ranges_add(&r->ranges, (struct log_range){.number = number});
-        if (spare) {
-            log_spare_path(r->folder, spare, path);
-            if (files->unlink(files->arg, path) != 0)
-                error = refuse(r, RK_IO, "%s: %s", path, strerror(errno));
-        }
+        log_spare_path(r->folder, spare, path);
+        if (spare && is_named(path, entry->d_name) && files->unlink(files->arg, path) != 0)
+            error = refuse(r, RK_IO, "%s: %s", path, strerror(errno));
     }
     if (!error && errno)
         error = refuse(r, RK_IO, "%s: %s", r->folder->path, strerror(errno));

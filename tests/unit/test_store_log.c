@@ -338,6 +338,35 @@ static void test_a_missing_segment_is_refused(void **state)
     }
 }
 
+/* A copy that somebody has left beside a segment is not taken for it, and the segment not removed
+ * for the copy's sake. */
+static void test_a_file_of_another_name_is_left_alone(void **state)
+{
+    char path[LOG_PATH_SIZE_MAX], copy[LOG_PATH_SIZE_MAX];
+    struct log_replay r;
+    struct fixture f;
+    uint8_t *content;
+    size_t size;
+
+    (void)state;
+    fixture_init(&f, 3);
+    make_segments(&f, 3);
+    log_segment_path(&f.folder, 2, path);
+    content = test_file_read(path, &size);
+    snprintf(copy, sizeof(copy), "%s/log-2", f.folder.path);
+    test_file_write(copy, content, size);
+    assert_int_equal(replay(&f, &r), 0);
+    /* Half of the second segment is in the tree. */
+    f.written_down = (r.ranges.items[1].first_position + r.ranges.items[2].first_position) / 2;
+    free(r.ranges.items);
+    assert_int_equal(try_replay(&f), 0);
+    assert_int_equal(f.replayed, f.model.applied);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(copy, F_OK), 0);
+    free(content);
+    fixture_free(&f);
+}
+
 static void test_a_log_older_than_the_tree_is_refused(void **state)
 {
     char path[LOG_PATH_SIZE_MAX];
@@ -599,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_syncs_are_timed),
         cmocka_unit_test(test_segments_are_given_up_when_written_down),
         cmocka_unit_test(test_a_missing_segment_is_refused),
+        cmocka_unit_test(test_a_file_of_another_name_is_left_alone),
         cmocka_unit_test(test_a_log_older_than_the_tree_is_refused),
         cmocka_unit_test(test_a_flipped_bit_is_never_overlooked),
         cmocka_unit_test(test_a_flipped_bit_before_a_crash),
