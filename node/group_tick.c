@@ -110,23 +110,24 @@ void group_hand_over(struct shard *s, struct group *g)
 
 /* --- a primary that cannot bring others up ---------------------------------------------------- */
 
-/* The others that can be reached, and are no mixtures, are a majority; *newest: of them, the most
- * advanced. */
+/* The others that can be reached are a majority, and of them, *newest, the most advanced one, is no
+ * mixture: it could lead with their promises. */
 static bool others_suffice(struct group *g, struct group_peer **newest)
 {
-    struct tally whole = {0};
+    struct tally up = {0};
 
     *newest = NULL;
     for (uint8_t i = 0; i < g->peer_count; i++) {
         struct group_peer *peer = &g->peers[i];
+        int order = *newest ? version_compare(peer->last, (*newest)->last) : 1;
 
-        if (peer->state == PEER_DOWN || peer->partial || !peer->votes)
+        if (peer->state == PEER_DOWN || !peer->votes)
             continue;
-        tally_add(&whole, peer->votes);
-        if (!*newest || version_compare(peer->last, (*newest)->last) > 0)
+        tally_add(&up, peer->votes);
+        if (order > 0 || (order == 0 && (*newest)->partial))
             *newest = peer;
     }
-    return group_is_majority(g, &whole);
+    return *newest && !(*newest)->partial && group_is_majority(g, &up);
 }
 
 bool group_abstains(const struct shard *s, const struct group *g)

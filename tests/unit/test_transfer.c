@@ -142,31 +142,60 @@ static void empty_store(void)
     store_memory_auto(rig.nodes[AWAY].store, NULL, NULL);
 }
 
-/* After all have lost their power, the most advanced one cannot read a record, and so can bring
- * nobody up. A majority without it has all that was acknowledged, and mends it. */
-static void test_damaged_source(void **state)
+/* All have lost their power, and the most advanced one cannot read a record: it can bring nobody
+ * up. A majority without it has all that was acknowledged, and mends it. */
+static void lose_power_with_damage(int written, int damaged)
 {
     uint8_t room[STORE_KEY_SIZE_MAX];
-    struct reply reply;
 
-    (void)state;
-    for (int key = 0; key < HISTORY_STEPS; key++)
-        rig_set(&rig, key, value_of(0));
-    rig_send_set(&rig, 0, 1, value_of(1));
+    rig_send_set(&rig, 0, written, value_of(1));
     rig_kill(&rig, 1);
     rig_kill(&rig, 2);
     rig_deliver(&rig);
-    assert_int_equal(store_memory_damage(rig.nodes[0].store, rig_key(2, room)), 0);
+    assert_int_equal(store_memory_damage(rig.nodes[0].store, rig_key(damaged, room)), 0);
     rig_kill(&rig, 0);
     for (int node = 0; node < 3; node++)
         rig_start(&rig, node);
+}
+
+static void check_mended(int key)
+{
+    struct reply reply;
+
     rig_settle(&rig);
     rig_check_equal(&rig);
-    reply = rig_request(&rig, rig_leader(&rig), OP_GET, LEVEL_LINEAR, 2, bytes_from(""));
+    reply = rig_request(&rig, rig_leader(&rig), OP_GET, LEVEL_LINEAR, key, bytes_from(""));
     assert_int_equal(reply.kind, REPLY_BULK);
     assert_true(bytes_equal(reply.data, value_of(0)));
     rig_settle(&rig);
     assert_int_equal(rig_leader(&rig), 0);
+}
+
+static void test_damaged_source(void **state)
+{
+    (void)state;
+    for (int key = 0; key < HISTORY_STEPS; key++)
+        rig_set(&rig, key, value_of(0));
+    lose_power_with_damage(1, 2);
+    check_mended(2);
+}
+
+/* One that was away for long is a mixture by the time the damaged record is met. */
+static void test_damaged_source_of_a_mixture(void **state)
+{
+    (void)state;
+    set_keys(0, 1);
+    rig_kill(&rig, AWAY);
+    for (int key = 0; key < CHANGED; key++)
+        rig_set(&rig, key, value_of(1));
+    lose_power_with_damage(KEYS - 2, KEYS - 1);
+    for (int i = 0; i < 4; i++) {
+        rig_tick(&rig);
+        rig_deliver(&rig);
+    }
+    assert_true(rig_shard(&rig, AWAY)->groups[0].partial);
+    assert_false(rig_shard(&rig, 1)->groups[0].partial);
+    check_mended(KEYS - 1);
 }
 
 static void test_copy(void **state)
@@ -249,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_went_another_way, start, finish),
         cmocka_unit_test_setup_teardown(test_damaged_record, start, finish),
         cmocka_unit_test_setup_teardown(test_damaged_source, start, finish),
+        cmocka_unit_test_setup_teardown(test_damaged_source_of_a_mixture, start, finish),
         cmocka_unit_test_setup_teardown(test_copy, start, finish),
         cmocka_unit_test_setup_teardown(test_copy_cut_off, start, finish),
         cmocka_unit_test_setup_teardown(test_live_steps, start, finish),
