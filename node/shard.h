@@ -247,8 +247,9 @@ struct buf *shard_peer_out(struct shard *s, uint16_t member, uint32_t partition)
 /* Passes a request on to the primary; its answer goes to the client when it comes. */
 void shard_relay(struct shard *s, uint16_t primary, uint64_t client, const struct request *m);
 
-/* This replica tries to lead the partition: whoever waits for what was passed on to the leader
- * before, which may be silent, is told to ask again. */
+/* This replica tries to lead the partition: whoever waits for what was passed on to a leader that
+ * is silent is told to ask again. One that is not answers all of it, as it stops leading, and knows
+ * what it has done. */
 void shard_relays_over(struct shard *s, uint32_t partition);
 
 #endif

@@ -102,9 +102,13 @@ void shard_relays_lost(struct shard *s, uint16_t member, uint16_t shard_of_peer,
 
 void shard_relays_over(struct shard *s, uint32_t partition)
 {
-    for (uint32_t i = 0; s->relays && i < RELAYS_MAX; i++)
-        if (s->relays[i].id && s->relays[i].partition == partition)
-            give_up(s, &s->relays[i]);
+    for (uint32_t i = 0; s->relays && i < RELAYS_MAX; i++) {
+        struct relay *r = &s->relays[i];
+
+        if (r->id && r->partition == partition &&
+            !s->host.peer_alive(s->host.arg, r->primary, partition))
+            give_up(s, r);
+    }
 }
 
 /* The answer to one that was passed on: back to the proxy under its own number. */

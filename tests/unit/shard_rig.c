@@ -41,6 +41,13 @@ static bool peer_has_room(void *arg, uint16_t member, uint32_t partition)
     return peer_out(arg, member, partition) != NULL;
 }
 
+static bool peer_alive(void *arg, uint16_t member, uint32_t partition)
+{
+    struct rig_node *n = arg;
+
+    return peer_has_room(arg, member, partition) && !n->rig->nodes[index_of(member)].stopped;
+}
+
 static void peer_break(void *arg, uint16_t member, uint32_t partition)
 {
     struct rig_node *n = arg;
@@ -93,7 +100,7 @@ void rig_start(struct shard_rig *r, int node)
                                     .held_max = 1 << 24,
                                     .candidate_ms = CANDIDATE_MS,
                                     .hand_back_ms = HAND_BACK_MS};
-    struct shard_host host = {client_out,  peer_out, peer_has_room, peer_has_room, peer_break,
+    struct shard_host host = {client_out,  peer_out, peer_has_room, peer_alive, peer_break,
                               newer_epoch, n};
 
     n->shard = shard_new(&options, &host, n->store);

@@ -108,6 +108,7 @@ static void test_relayed_to_a_silent_leader(void **state)
     send_to_be_relayed(OP_DEL, 101);
     assert_int_equal(rig_shard(&rig, 1)->counters.relayed, 2);
     assert_int_equal(buf_len(&rig.nodes[1].replies), 0);
+    rig.nodes[0].stopped = true;
     group_lead(rig_shard(&rig, 1), &rig_shard(&rig, 1)->groups[0]);
     replies = buf_bytes(&rig.nodes[1].replies);
     read = next_reply(&replies);
@@ -118,8 +119,30 @@ static void test_relayed_to_a_silent_leader(void **state)
     assert_int_equal(write.id, 101);
     assert_int_equal(write.refusal, REFUSAL_UNCERTAIN);
     /* The leader's own answers come too late. */
+    rig.nodes[0].stopped = false;
     rig_deliver(&rig);
     assert_int_equal(buf_len(&rig.nodes[1].replies), 2 * (FRAME_HEADER_SIZE + 36));
+}
+
+/* The leader lives, and has done what was passed on to it: nobody is left in doubt. */
+static void test_relayed_to_a_living_leader(void **state)
+{
+    struct reply reply;
+    struct bytes replies;
+
+    (void)state;
+    rig_forget_replies(&rig, 1);
+    send_to_be_relayed(OP_DEL, 100);
+    for (int i = 0; i < 3; i++) /* there, to the others, acknowledged */
+        rig_deliver_once(&rig);
+    group_lead(rig_shard(&rig, 1), &rig_shard(&rig, 1)->groups[0]);
+    assert_int_equal(buf_len(&rig.nodes[1].replies), 0);
+    rig_deliver(&rig);
+    replies = buf_bytes(&rig.nodes[1].replies);
+    reply = next_reply(&replies);
+    assert_int_equal(replies.size, 0);
+    assert_int_equal(reply.id, 100);
+    assert_int_equal(reply.kind, REPLY_INTEGER);
 }
 
 /* A partition that is written to all the time is handed back with the commit of its last write, and
@@ -153,6 +176,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leader_of_long_ago, start, finish),
         cmocka_unit_test_setup_teardown(test_leader_of_a_moment_ago, start, finish),
         cmocka_unit_test_setup_teardown(test_relayed_to_a_silent_leader, start, finish),
+        cmocka_unit_test_setup_teardown(test_relayed_to_a_living_leader, start, finish),
         cmocka_unit_test_setup_teardown(test_handed_back_at_once, start, finish),
     };
 
