@@ -102,7 +102,7 @@ static int refuse_second(const struct ring *ring)
                         ring->change->what, ring->change->who);
 }
 
-/* The target, with owners. */
+/* The target, with owners. None: the ring is like that already. */
 static int plan_target(struct change *h, const struct edits *edits)
 {
     uint16_t heirs[MEMBERS_MAX];
@@ -113,6 +113,8 @@ static int plan_target(struct change *h, const struct edits *edits)
         return refuse_second(h->survey.ring);
     if (edits_apply(edits, h->survey.ring, &h->target, heirs, why, sizeof(why)) != 0)
         return control_fail("%s", why);
+    if (!h->target)
+        return EXIT_DONE;
     h->joining = calloc(h->target->member_count, sizeof(*h->joining));
     if (!h->joining || survey_status(&h->survey) != 0)
         return control_fail("out of memory");
@@ -244,11 +246,11 @@ static int make(struct change *h, const struct edits *edits)
     edits_text(edits, h->what, sizeof(h->what));
     if (!code)
         code = plan_target(h, edits);
-    if (!code)
+    if (!code && h->target)
         code = show(h);
-    if (code || h->options->dry_run)
+    if (code || (h->target && h->options->dry_run))
         return code;
-    if (changes_nothing(h)) {
+    if (!h->target || changes_nothing(h)) {
         tell_unchanged(h);
         return EXIT_DONE;
     }

@@ -59,8 +59,9 @@ void edits_text(const struct edits *e, char *text, size_t size);
  * and zones, without owners, and not yet finished. Members that come have the next free numbers and
  * what edits' `node` says of identity and shards. `heirs`, for each member of `now`: its index in
  * the new ring, of its replacement, or PLAN_NOBODY (tools/plan.h).
- * 0 with *out; RK_NOMEM; RK_INVALID with the reason in `why`: no such member, a name or address
- * twice, too few nodes for the replicas. Nothing that only the nodes know is checked. */
+ * 0 with *out, which is NULL when the ring is like that already; RK_NOMEM; RK_INVALID with the
+ * reason in `why`: no such member, a name or address twice, too few nodes for the replicas. Nothing
+ * that only the nodes know is checked. */
 int edits_apply(const struct edits *e, const struct ring *now, struct ring **out,
                 uint16_t heirs[MEMBERS_MAX], char *why, size_t why_size);
 

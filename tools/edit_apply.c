@@ -148,8 +148,6 @@ static bool changes_anything(const struct draft *d)
 
 static int check_whole(struct draft *d, uint32_t left)
 {
-    if (!changes_anything(d))
-        return why_set(&d->why, RK_INVALID, "the ring is like that already: nothing to change");
     if (left == 0)
         return why_set(&d->why, RK_INVALID, "no member would be left");
     if (left > MEMBERS_MAX)
@@ -204,7 +202,7 @@ static int apply_all(struct draft *d, const struct edits *e, struct ring **out, 
         left += !d->leaves[i];
     if (!error)
         error = check_whole(d, left);
-    return error ? error : make_ring(d, left, out, heirs);
+    return error || !changes_anything(d) ? error : make_ring(d, left, out, heirs);
 }
 
 int edits_apply(const struct edits *e, const struct ring *now, struct ring **out,

@@ -70,7 +70,6 @@ BAD = {
     "a huge weight of a member": ("set n1 weight=4294967297", f"the weight of n1 is '4294967297'; {WEIGHT}"),
     "a setting that is not there": ("set n1 colour=red", "'colour=red' is neither weight=W nor zone=Z"),
     "a setting of nobody": ("set n9 weight=2", "the ring has no member n9"),
-    "what is so already": ("set n1 weight=1", "the ring is like that already"),
     "a plan that is not there": ("plan -f /nowhere/plan", "cannot open /nowhere/plan: No such file"),
     "a plan that is a folder": ("plan -f /", "cannot read /: Is a directory"),
     "no plan": ("plan", "-f FILE is needed"),

@@ -572,6 +572,17 @@ def test_was_a_member(ring):
     assert done.returncode == 1 and "before" in done.stderr, done.stderr
 
 
+def test_what_is_so_already(ring):
+    """Done, not refused: who sets a ring up by a script gives the same again."""
+    before = [node.ring for node in ring.nodes]
+    for words in (["set", "n1", "weight=1"], ["set", "replicas=3"], ["rebalance"]):
+        for options in (["--yes"], []):
+            done = ring.ringctl(*words, *options)
+            assert done.returncode == 0 and done.stdout.endswith("the ring is like that already: nothing to change\n"), done
+    assert json.loads(ring.ringctl("--json", "set", "n1", "weight=1").stdout)["event"] == "done"
+    assert [node.ring for node in ring.nodes] == before
+
+
 def test_lost_ring_file(ring):
     """A member that has lost its ring gets it from resume."""
     ring.nodes[1].ring = b""
