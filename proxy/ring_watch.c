@@ -88,15 +88,37 @@ static void watch_pause(struct ring_watch *w, uint64_t after_ms)
     loop_timer_set(w->timer, after_ms);
 }
 
+/* Whether a member of the ring stands among cluster.nodes as well, and is asked as one of those. */
+static bool is_named(const struct ring_watch *w, const struct ring_member *member)
+{
+    for (uint32_t i = 0; i < w->node_count; i++)
+        if (w->nodes[i].port == member->port && strcmp(w->nodes[i].host, member->host) == 0)
+            return true;
+    return false;
+}
+
 static void watch_move(struct ring_watch *w)
 {
-    w->candidate = (w->candidate + 1) % candidates(w);
+    do
+        w->candidate = (w->candidate + 1) % candidates(w);
+    while (w->candidate >= w->node_count &&
+           is_named(w, &w->ring->ring->members[w->candidate - w->node_count]));
+}
+
+/* How many nodes there are to ask. */
+static uint32_t count_nodes(const struct ring_watch *w)
+{
+    uint32_t count = w->node_count;
+
+    for (uint32_t i = 0; w->ring && i < w->ring->ring->member_count; i++)
+        count += !is_named(w, &w->ring->ring->members[i]);
+    return count;
 }
 
 /* How often every node has been asked in vain, as a power of two that times are multiplied by. */
 static uint64_t patience(const struct ring_watch *w)
 {
-    uint32_t rounds = w->failures / candidates(w);
+    uint32_t rounds = w->failures / count_nodes(w);
 
     return (uint64_t)1 << (rounds < 4 ? rounds : 4);
 }
@@ -104,7 +126,7 @@ static uint64_t patience(const struct ring_watch *w)
 /* The present node cannot help. */
 static void watch_next(struct ring_watch *w, const char *why)
 {
-    uint32_t count = candidates(w);
+    uint32_t count = count_nodes(w);
     uint64_t wait;
     uint16_t port;
     const char *host = candidate_host(w, &port);
@@ -398,7 +420,7 @@ static void watch_hurry(void *arg)
 
     atomic_store(&w->hurried, false);
     if (!w->wanted)
-        w->wanted = candidates(w);
+        w->wanted = count_nodes(w);
     if (w->state == WATCH_RESTS)
         watch_ask(w);
 }

@@ -117,3 +117,12 @@ def test_two_proxies(make_cluster):
     cluster.kill("proxy1")
     with cluster.client(2) as two:
         assert two.ask("GET", "watch:count") == bulk(b"200")
+
+
+def test_nobody_is_there_any_more(make_cluster):
+    """Each node is asked and counted once, though cluster.nodes and the ring both name it."""
+    cluster = make_cluster()
+    for name in ("n1", "n2", "n3"):
+        cluster.kill(name)
+    wait_for(lambda: "nodes could be asked" in cluster.log("proxy1"), "the proxy to have asked them all")
+    assert "ring: none of 3 nodes could be asked" in cluster.log("proxy1")
