@@ -69,6 +69,8 @@ static const char *name_check(struct bytes text)
         return "it has no host; *:PORT means all addresses of the machine";
     if (is_wildcard(text))
         return NULL;
+    if (memchr(text.data, ' ', text.size))
+        return "it has a blank; write HOST:PORT, and a comma between two";
     if (memchr(text.data, ':', text.size))
         return "an IPv6 address must stand in brackets, as in [::1]:7400";
     for (size_t i = 0; i < text.size; i++) {
