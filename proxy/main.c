@@ -63,6 +63,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (number == SIGHUP) {
         log_reopen();
+        log_info("log: re-opened");
         return;
     }
     log_info("main: stopping signal=%d clients=%llu", (int)number,

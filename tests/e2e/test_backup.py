@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import shutil
 import signal
 import socketserver
@@ -182,6 +183,19 @@ def test_nobody_there(tmp_path):
     ports.release()
     assert (process.returncode, errors) == (1, "ringdump: interrupted; nothing was saved\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_who_closes_at_once(tmp_path):
+    """As a node does, whose port was taken for a proxy's."""
+    with socketserver.ThreadingTCPServer((HOST, 0), socketserver.BaseRequestHandler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [str(ROOT / "tools/ringdump"), "save", str(tmp_path / "dump"), "--port", str(server.server_address[1])]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert re.search(r": (the connection was closed|.*reset by peer); trying on for", process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=patiently(30))
+        server.shutdown()
 
 
 class Banner(socketserver.StreamRequestHandler):
