@@ -1,5 +1,6 @@
 /* What the command table looks like from outside: COMMAND INFO, COMMAND DOCS, Markdown. */
 #include "proxy/command.h"
+#include "proxy/command_arguments.h"
 #include "proxy/command_likeness.h"
 #include "shared/error.h"
 #include "shared/resp.h"
@@ -175,13 +176,18 @@ int command_put_docs(struct buf *out, const struct command *c, int version)
 {
     struct writer w = {out, version, 0};
     size_t sub_count = count_subcommands(c);
+    bool arguments = *c->syntax && !sub_count;
 
     put_text(&w, c->name);
-    put_map(&w, sub_count ? 5 : 4);
+    put_map(&w, 4 + (size_t)(arguments + (sub_count > 0)));
     put_pair(&w, "summary", c->summary);
     put_pair(&w, "since", c->since);
     put_pair(&w, "group", c->group);
     put_pair(&w, "complexity", c->complexity);
+    if (arguments) {
+        put_text(&w, "arguments");
+        put(&w, command_put_arguments(out, c, version));
+    }
     if (sub_count) {
         put_text(&w, "subcommands");
         put_map(&w, sub_count);

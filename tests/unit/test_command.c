@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "proxy/command.h"
+#include "proxy/command_arguments.h"
 #include "proxy/command_likeness.h"
 #include "shared/operation.h"
 #include <cmocka.h>
@@ -145,6 +146,63 @@ static void test_arity(void **state)
     assert_true(command_takes(&least, 1000));
 }
 
+/* --- what COMMAND DOCS tells of arguments ---------------------------------------------------- */
+
+static void expect_arguments(const char *syntax, const char *wanted)
+{
+    const struct command c = {.name = "test", .first_key = 1, .syntax = syntax};
+    struct buf out = {0};
+
+    assert_int_equal(command_put_arguments(&out, &c, 3), 0);
+    assert_int_equal(buf_len(&out), strlen(wanted));
+    assert_memory_equal(buf_head(&out), wanted, strlen(wanted));
+    buf_free(&out);
+}
+
+#define PAIR(name, size, value) name "$" #size "\r\n" value "\r\n"
+#define NAME(size, value)       PAIR("$4\r\nname\r\n", size, value)
+#define TYPE(size, value)       PAIR("$4\r\ntype\r\n", size, value)
+#define TOKEN(size, value)      PAIR("$5\r\ntoken\r\n", size, value)
+#define FLAGS(count)            "$5\r\nflags\r\n~" #count "\r\n"
+#define INNER(count)            "$9\r\narguments\r\n*" #count "\r\n"
+
+static void test_arguments(void **state)
+{
+    (void)state;
+    expect_arguments("", "*0\r\n");
+    expect_arguments("key value", "*2\r\n%3\r\n" NAME(3, "key")
+                                      TYPE(3, "key") "$14\r\nkey_spec_index\r\n:0\r\n"
+                                                     "%2\r\n" NAME(5, "value") TYPE(6, "string"));
+    expect_arguments("[COUNT count]", "*1\r\n%4\r\n" NAME(5, "count") TYPE(7, "integer")
+                                          TOKEN(5, "COUNT") FLAGS(1) "+optional\r\n");
+    expect_arguments("ON | OFF", "*1\r\n%3\r\n" NAME(6, "option") TYPE(5, "oneof")
+                                     INNER(2) "%3\r\n" NAME(2, "on") TYPE(10, "pure-token")
+                                         TOKEN(2, "ON") "%3\r\n" NAME(3, "off")
+                                             TYPE(10, "pure-token") TOKEN(3, "OFF"));
+    expect_arguments("name [name ...]",
+                     "*1\r\n%3\r\n" NAME(4, "name") TYPE(6, "string") FLAGS(1) "+multiple\r\n");
+    expect_arguments("[name ...]", "*1\r\n%3\r\n" NAME(4, "name") TYPE(6, "string")
+                                       FLAGS(2) "+optional\r\n+multiple\r\n");
+    expect_arguments("[start end [BIT]]",
+                     "*1\r\n%4\r\n" NAME(6, "option") TYPE(5, "block")
+                         FLAGS(1) "+optional\r\n" INNER(3) "%2\r\n" NAME(5, "start")
+                             TYPE(7, "integer") "%2\r\n" NAME(3, "end")
+                                 TYPE(7, "integer") "%4\r\n" NAME(3, "bit") TYPE(10, "pure-token")
+                                     TOKEN(3, "BIT") FLAGS(1) "+optional\r\n");
+    expect_arguments("0|1", "*1\r\n%2\r\n" NAME(3, "0|1") TYPE(6, "string"));
+}
+
+/* That every row's can be read. */
+static void test_arguments_of_rows(void **state)
+{
+    struct buf out = {0};
+
+    (void)state;
+    for (uint32_t i = 0; i < index_.count; i++)
+        assert_int_equal(command_put_docs(&out, index_.all[i], 2), 0);
+    buf_free(&out);
+}
+
 static void test_table_for_people(void **state)
 {
     struct buf out = {0};
@@ -192,6 +250,8 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_not_found),
         cmocka_unit_test(test_arity),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_arguments_of_rows),
         cmocka_unit_test(test_table_for_people),
         cmocka_unit_test(test_absences),
     };
