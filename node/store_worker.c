@@ -5,6 +5,7 @@
 #include "node/scrub.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include "shared/log_quota.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct store_worker {
     pthread_t thread;
     struct checkpoint checkpoint; /* the thread's */
     struct scrub scrub;           /* the thread's */
+    struct log_quota found;       /* the thread's: lines about what the scrub found */
     atomic_bool due;
     atomic_bool no_room; /* the checkpoint waits for room on the disk */
     atomic_bool news;    /* store_worker_turn has something to do */
@@ -344,7 +346,8 @@ static void worker_found_damaged(void *arg, struct bytes key)
 {
     struct store_worker *w = arg;
 
-    log_warn("store: the scrub found a damaged record in file=%s", w->options.tree->path);
+    log_warn_few(&w->found, now_ms(), "store: the scrub found a damaged record in file=%s",
+                 w->options.tree->path);
     store_worker_damaged(w, key);
     tell(w);
 }

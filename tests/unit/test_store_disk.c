@@ -9,6 +9,7 @@
 #include "node/tree_record.h"
 #include "node/write_pace.h"
 #include "shared/error.h"
+#include "shared/log.h"
 #include "shared/wire.h"
 #include "tests/unit/store_support.h"
 #include <errno.h>
@@ -400,6 +401,42 @@ static void test_damaged_records_are_never_served(void **state)
     }
 }
 
+/* A disk that damages much must not fill the disk with lines about it. */
+static void test_damage_is_told_a_few_times(void **state)
+{
+    enum { DAMAGED = 40 };
+    struct store_disk_options options;
+    struct store_stats stats;
+    char folder[512], path[600];
+    uint8_t key[16], *said;
+    struct store *s;
+    size_t size;
+    int lines = 0;
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", test_folder_new());
+    snprintf(path, sizeof(path), "%s/said", folder);
+    write_numbers(folder, 100);
+    for (uint64_t i = 0; i < DAMAGED; i++)
+        edit_tree(folder, "records", number_key(i, key), 25, 0x10);
+    log_open("test", path, LOG_WARN);
+    options = test_options(folder);
+    options.scrub_rate = 100 << 20;
+    s = open_with(&options);
+    do {
+        store_stats(s, &stats);
+    } while (stats.scrub_damaged < DAMAGED);
+    store_close(s);
+    log_open("test", NULL, LOG_INFO);
+    said = test_file_read(path, &size);
+    said[size] = 0;
+    for (const char *at = (char *)said; (at = strstr(at, "damaged record")); at++)
+        lines++;
+    assert_int_equal(lines, LOG_QUOTA_LINES);
+    free(said);
+    test_folder_remove(folder);
+}
+
 static void test_damaged_state_rows_are_never_served(void **state)
 {
     uint8_t row[STORE_STATE_MAX], key[TREE_STATE_KEY_SIZE];
@@ -712,6 +749,7 @@ int main(void)
         cmocka_unit_test(test_options_have_ranges),
         cmocka_unit_test(test_another_version_is_refused),
         cmocka_unit_test(test_damaged_records_are_never_served),
+        cmocka_unit_test(test_damage_is_told_a_few_times),
         cmocka_unit_test(test_damaged_state_rows_are_never_served),
         cmocka_unit_test(test_log_is_given_up_and_used_again),
         cmocka_unit_test(test_counts_know_what_is_in_memory),
