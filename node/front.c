@@ -350,6 +350,21 @@ static bool greet(struct visitor *v, const struct frame *frame, struct bytes beh
     return secret->set ? challenge(v) : let_in(v, &welcome, behind);
 }
 
+/* What is wrong with what came. A client whose port is wrong speaks no other version of this: text
+ * it is. */
+static const char *describe(struct bytes came, int error)
+{
+    if (error != RK_VERSION)
+        return rk_error_text(error);
+    for (size_t i = 0; i < FRAME_HEADER_SIZE; i++)
+        if ((came.data[i] < ' ' && came.data[i] != '\r' && came.data[i] != '\n') ||
+            came.data[i] > '~')
+            return rk_error_text(error);
+    return "text came, as from a Redis client or a browser: this is a node's port, clients connect "
+           "to a "
+           "ringproxy";
+}
+
 static size_t on_data(void *owner, struct conn *c, struct bytes in)
 {
     struct visitor *v = owner;
@@ -377,7 +392,7 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
         if (!error)
             error = answer(v, &frame);
         if (error) {
-            say_goodbye(v, error, "%s", rk_error_text(error));
+            say_goodbye(v, error, "%s", describe(rest, error));
             return in.size;
         }
     }

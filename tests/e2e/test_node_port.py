@@ -370,3 +370,10 @@ def test_replayed_request(port, known, cluster):
         answers = {answer_to(port, known, shard, increment(known, key, view, op)) for _ in range(5)}
         assert len(answers) == 1
         assert client.ask("GET", key) == bulk(b"42")
+
+
+@pytest.mark.parametrize("text", [b"*1\r\n$4\r\nPING\r\n", b"GET / HTTP/1.1\r\nHost: n1\r\n\r\n"])
+def test_client_at_the_wrong_port(cluster, port, text):
+    """The log speaks of no other version, for which somebody would look in vain."""
+    check_refused(port, text, frames.VERSION_ERROR)
+    assert "text came, as from a Redis client or a browser: this is a node's port" in cluster.log("n1")
