@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 enum {
-    LINK_SILENCE_FACTOR = 4, /* times node_timeout */
+    LINK_SILENCE_FACTOR = 4,   /* times node_timeout */
+    HANDSHAKE_BODY_MAX = 4096, /* accepted from a node before it said who it is */
     STEADY_MS = 250, /* a link that ends sooner is made again ever later, as one that failed */
 };
 
@@ -202,7 +203,9 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
     l->links->shard->wall_ms = l->links->options.wall_ms();
     while (l->conn == c && l->state != LINK_REFUSING) {
         struct frame f;
-        int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &f);
+        int64_t size =
+            frame_read(bytes_of(in.data + taken, in.size - taken),
+                       l->state == LINK_GREETING ? HANDSHAKE_BODY_MAX : FRAME_BODY_MAX, &f);
         int error = size < 0 ? (int)size : 0;
 
         if (error == RK_MORE)

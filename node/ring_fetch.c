@@ -12,6 +12,7 @@ enum {
     PAUSE_MS = 200,   /* between two members that were of no use */
     ANSWER_MS = 2000, /* for one member to answer */
     RING_TAG = 1,
+    HANDSHAKE_BODY_MAX = 4096, /* accepted from a member before it said who it is */
 };
 
 struct ring_fetch {
@@ -21,6 +22,7 @@ struct ring_fetch {
     uint8_t identity[IDENTITY_SIZE];
     const struct secret *secret;
     struct handshake handshake;
+    bool welcome; /* who answers has shown that it is of the cluster */
     void (*take)(void *arg, struct bytes ring);
     void *arg;
     const struct ring *ring;
@@ -63,31 +65,32 @@ static void give_up(struct ring_fetch *f)
 
 /* --- the conversation ----------------------------------------------------------------------- */
 
-static int take_frame(struct ring_fetch *f, const struct frame *frame)
+static int take_welcome(struct ring_fetch *f, const struct frame *frame)
 {
     struct welcome welcome;
+
+    conn_flush_later(f->conn);
+    if (frame->type == MESSAGE_CHALLENGE)
+        return handshake_answer(&f->handshake, f->secret, frame->body, conn_out(f->conn));
+    if (frame->type != MESSAGE_WELCOME || message_get_welcome(frame->body, &welcome) != 0)
+        return RK_CORRUPT;
+    if (!handshake_trusts(&f->handshake, f->secret, &welcome))
+        return RK_REFUSED;
+    f->welcome = true;
+    return message_put_ring_get(conn_out(f->conn), RING_TAG);
+}
+
+static int take_frame(struct ring_fetch *f, const struct frame *frame)
+{
     struct bytes ring;
     uint64_t tag;
 
-    switch (frame->type) {
-    case MESSAGE_CHALLENGE:
-        conn_flush_later(f->conn);
-        return handshake_answer(&f->handshake, f->secret, frame->body, conn_out(f->conn));
-    case MESSAGE_WELCOME:
-        if (message_get_welcome(frame->body, &welcome) != 0)
-            return RK_CORRUPT;
-        if (!handshake_trusts(&f->handshake, f->secret, &welcome))
-            return RK_REFUSED;
-        conn_flush_later(f->conn);
-        return message_put_ring_get(conn_out(f->conn), RING_TAG);
-    case MESSAGE_RING:
-        if (message_get_tagged(frame->body, &tag, &ring) != 0)
-            return RK_CORRUPT;
-        f->take(f->arg, ring);
-        return RK_CLOSED;
-    default:
-        return RK_REFUSED;
-    }
+    if (!f->welcome)
+        return take_welcome(f, frame);
+    if (frame->type != MESSAGE_RING || message_get_tagged(frame->body, &tag, &ring) != 0)
+        return RK_CORRUPT;
+    f->take(f->arg, ring);
+    return RK_CLOSED;
 }
 
 static size_t on_data(void *owner, struct conn *c, struct bytes in)
@@ -97,8 +100,8 @@ static size_t on_data(void *owner, struct conn *c, struct bytes in)
 
     while (f->conn == c) {
         struct frame frame;
-        int64_t size =
-            frame_read(bytes_of(in.data + taken, in.size - taken), FRAME_BODY_MAX, &frame);
+        int64_t size = frame_read(bytes_of(in.data + taken, in.size - taken),
+                                  f->welcome ? FRAME_BODY_MAX : HANDSHAKE_BODY_MAX, &frame);
         int error = size < 0 ? (int)size : take_frame(f, &frame);
 
         if (error == RK_MORE)
@@ -124,6 +127,7 @@ static void on_open(void *owner, struct conn *c)
     struct hello hello = {.role = ROLE_NODE, .shard = SHARD_FRONT, .epoch = f->ring->epoch};
 
     f->handshake = (struct handshake){.challenged = false};
+    f->welcome = false;
     memcpy(hello.cluster, f->ring->cluster, IDENTITY_SIZE);
     memcpy(hello.identity, f->identity, IDENTITY_SIZE);
     if (message_put_hello(conn_out(c), &hello) != 0)

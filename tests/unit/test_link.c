@@ -14,6 +14,7 @@
 #include "shared/error.h"
 #include "shared/frame.h"
 #include "shared/listener.h"
+#include "shared/wire.h"
 #include "tests/unit/conn_rig.h"
 #include <string.h>
 
@@ -156,6 +157,10 @@ static void tick(void *arg)
     loop_timer_set(tick_timer, TICK_MS);
 }
 
+static unsigned hellos;
+static bool announces_much; /* who answers begins with a frame of the largest size */
+static uint8_t much[FRAME_HEADER_SIZE];
+
 /* What the front does: reads the HELLO, and hands over. */
 static size_t on_hello(void *arg, struct conn *c, struct bytes in)
 {
@@ -167,6 +172,15 @@ static size_t on_hello(void *arg, struct conn *c, struct bytes in)
     (void)arg;
     if (size == RK_MORE)
         return 0;
+    hellos++;
+    if (announces_much) {
+        wire_put_u32(much, FRAME_BODY_MAX);
+        much[8] = FRAME_VERSION;
+        much[9] = MESSAGE_WELCOME;
+        assert_int_equal(buf_append(conn_out(c), much, sizeof(much)), 0);
+        conn_flush_later(c);
+        return in.size;
+    }
     assert_true(size > 0);
     assert_int_equal(message_get_hello(f.body, &hello), 0);
     memcpy(welcome.cluster, ring->cluster, IDENTITY_SIZE);
@@ -292,11 +306,29 @@ static void test_short_lives(void **state)
     assert_true(loop_now_ms(rig.loop) - began_ms >= 20 + 40 + 80 + 160 + 320);
 }
 
+static bool was_tried_again(void)
+{
+    return hellos > 2;
+}
+
+/* Who did not say who it is makes no large buffer. */
+static void test_large_greeting(void **state)
+{
+    bool (*steps[])(void) = {was_tried_again, NULL};
+
+    (void)state;
+    announces_much = true;
+    hellos = 0;
+    rig_run(steps);
+    announces_much = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_broken, start, finish),
         cmocka_unit_test_setup_teardown(test_short_lives, start, finish),
+        cmocka_unit_test_setup_teardown(test_large_greeting, start, finish),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
