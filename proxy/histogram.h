@@ -1,5 +1,5 @@
-/* How many of some times fell where: steps that grow with the time, eight to each doubling, so that
- * what is told of a time is wrong by an eighth of it at most, from a microsecond to two minutes.
+/* Durations, counted in steps that grow with them, eight to each doubling: a duration read from
+ * here is off by an eighth at most, from a microsecond to two minutes.
  *
  * One thread writes, any thread may read.
  */
