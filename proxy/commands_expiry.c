@@ -109,8 +109,7 @@ static void expire(struct execution *x, bool seconds, bool relative)
     const char *error = expire_flags_read(x->args + 3, x->count - 3, &flags, &unsupported);
 
     if (error) {
-        reply_errorf(x, "%s%.*s", error, shown_size(unsupported, SHOWN_MAX),
-                     (const char *)unsupported.data);
+        reply_errorf(x, "%s%.*s", error, (int)unsupported.size, (const char *)unsupported.data);
         return;
     }
     if (take_time(x, x->args[2], form, &time_ms))

@@ -17,7 +17,8 @@ NO_INTEGERS = [
 FLOATS = [
     *(b"0.1", b"-0.5", b"3.0e3", b"1e-10", b"5e17", b"1e20", b"-1.5", b"123456789.987654321", b"1e-400", b".5", b"5."),
     *(b"1e300", b"-1e4000", b"1e4931", b"0x1p3", b"inf", b"-inf", b"infinity", b"nan", b"1e9999", b"1e-9999", b"0.0"),
-    *(b"0.30000000000000004", b"1e", b"--1", b" 2", b"2 ", b"3.14\0", b"1,5"),
+    *(b"0.30000000000000004", b"1e", b"--1", b" 2", b"2 ", b"3.14\0", b"1,5", b"1.5e-17", b"4.9e-18", b"0x1.8p1", b"\v1", b"."),
+    *(b"99999999999999999.99", b"1.0000000000000000001", b"1e-4950", b"1.18e4932", b"1E5", b"-0.0", b"+inf", b"1" * 5119, b"1" * 5120),
 ]
 TEXTS = [
     *(b"", b"text", b"\r\n", b"x" * 44, b"y" * 45, b"z" * 300, b"\0\xff\x80", b"\xff\xff\xff", b"\0\0\0", b"ohmytext"),
@@ -95,6 +96,8 @@ class Commands:
             "expire*": lambda: self.some([b"NX", b"XX", b"GT", b"LT", b"gt", b"what"], 0.5),
             "lcs*": lambda: self.some([b"LEN", b"IDX", b"idx", b"WITHMATCHLEN", b"MINMATCHLEN", b"4", b"x"], 0.6),
             "copy*": lambda: self.some([b"REPLACE", b"replace", b"what"], 0.5),
+            "samples*": lambda: self.some([b"SAMPLES", b"samples", b"0", b"5", b"-1", b"x"], 0.7),
+            "command*": self.whole_command,
             "unit*": lambda: self.some([b"BIT", b"BYTE", b"bit", b"bytes"], 0.7)[:1],
             "s": self.seconds,
             "m": self.milliseconds,
@@ -129,7 +132,8 @@ class Commands:
         return self.number(self.chance.randint(0, 200))
 
     def bad_time(self):
-        return self.chance.choice([*NO_INTEGERS, b"0", b"-1", b"-9223372036854775808", b"9223372036854775807"])
+        edges = [b"0", b"-1", b"-9223372036854775808", b"9223372036854775807", b"9223372036854775", b"9223372036854776"]
+        return self.chance.choice([*NO_INTEGERS, *edges, b"-9223372036854775", b"-9223372036854776"])
 
     def seconds(self):
         if self.chance.random() < 0.2:
@@ -160,6 +164,11 @@ class Commands:
             )
         return options
 
+    def whole_command(self):
+        """Of which COMMAND GETKEYS finds the keys, if its arity is right."""
+        name = self.chance.choice([b"GET", b"mset", b"MSETNX", b"DEL", b"LCS", b"copy", b"OBJECT", b"memory", b"PING", b"BITPOS", b"what"])
+        return [name, *self.some([b"USAGE", b"encoding", b"a", b"b", b""], 0.75)]
+
     def getex_options(self):
         options = []
         while self.chance.random() < 0.5:
@@ -178,7 +187,8 @@ FORMS = [
     *[("BITPOS k b i i unit*", 2), ("DEL k*", 4), ("UNLINK k*", 2), ("EXISTS k*", 3), ("TOUCH k*", 2), ("TYPE k", 2)],
     *[("EXPIRE k s expire*", 5), ("PEXPIRE k m expire*", 5), ("EXPIREAT k S expire*", 5), ("PEXPIREAT k M expire*", 5)],
     *[("TTL k", 5), ("PTTL k", 5), ("EXPIRETIME k", 5), ("PEXPIRETIME k", 5), ("PERSIST k", 4)],
-    *[("NONSENSE k v", 1), ("PING", 1), ("ECHO v", 1)],
+    *[("NONSENSE k v", 1), ("PING", 1), ("ECHO v", 1), ("OBJECT FREQ k", 1), ("COMMAND GETKEYS command*", 2)],
+    *[("MEMORY USAGE {differ}none samples*", 1)],
     *[("MSETNX tv*", 2), ("RENAME t t", 3), ("RENAMENX t t", 3), ("COPY t t copy*", 4)],
 ]
 TOGETHER = {"MSETNX tv*", "RENAME t t", "RENAMENX t t", "COPY t t copy*"}
