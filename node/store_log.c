@@ -92,6 +92,23 @@ static void piece_finish(struct store_log *log)
     log->filling = NULL;
 }
 
+/* Said once, with the system's reason: it may be a quota or a limit of this process, and `df` shows
+ * that there is room. */
+static void tell_room(struct store_log *log, int error, int system_error)
+{
+    bool no_room = error == RK_NOSPACE;
+
+    if (no_room == log->told_no_room)
+        return;
+    log->told_no_room = no_room;
+    if (no_room)
+        log_warn("store: no room on the disk for the log folder=%s: %s; writes get -NOSPACE until "
+                 "there is",
+                 log->folder->path, strerror(system_error));
+    else
+        log_info("store: there is room on the disk again folder=%s", log->folder->path);
+}
+
 /* A spare with room for `size` bytes: one that is there, or a new one. */
 static int take_spare(struct store_log *log, uint64_t size, struct log_segment **out)
 {
@@ -106,11 +123,15 @@ static int take_spare(struct store_log *log, uint64_t size, struct log_segment *
         log->spare_count--;
     }
     pthread_mutex_unlock(&log->lock);
-    if (*out)
+    if (*out) {
+        tell_room(log, 0, 0);
         return 0;
+    }
     if (log_now_ms() < log->retry_ms)
         return RK_NOSPACE;
     error = log_spare_make(log->folder, atomic_fetch_add(&log->spare_number, 1), wanted, out);
+    if (!error || error == RK_NOSPACE)
+        tell_room(log, error, errno);
     if (error == RK_NOSPACE)
         log->retry_ms = log_now_ms() + RETRY_MS;
     if (error == RK_IO)

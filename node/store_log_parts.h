@@ -48,6 +48,7 @@ struct store_log {
     struct piece_list ready;     /* the same, in segments that are full */
     uint64_t ready_bytes;
     uint64_t applied, marked, retry_ms;
+    bool told_no_room;
     uint64_t idle_position, idle_ms; /* applied when nothing was to be submitted, and since when */
 
     /* The helper thread alone. */

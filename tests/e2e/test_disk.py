@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import socket
@@ -59,6 +60,20 @@ def test_full_disk(make_cluster, small_disk):
         wait_for(lambda: client.ask("GET", "room") == bulk(b"again"), "the node to serve again")
         for number in range(count):
             assert client.ask("GET", f"full:{number}") == bulk(VALUE)
+
+
+def test_file_size_is_limited(make_cluster):
+    """As with a quota, there is room on the disk and none for the node: its log says why, and when that has passed."""
+    cluster = make_cluster("--nodes", "1", "--replicas", "1", "--node", "storage.log_segment=1m")
+    pid, large = cluster.pid("n1"), b"v" * 1400000  # for a segment of its own
+    with cluster.client() as client:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (5 << 18, resource.RLIM_INFINITY))
+        assert client.ask("SET", "large", large).startswith(b"-NOSPACE")
+        said = re.findall(r"store: no room on the disk for the log folder=\S+: File too large", cluster.log("n1"))
+        assert len(said) == 1, cluster.log("n1")
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wait_for(lambda: client.ask("SET", "large", large) == b"+OK\r\n", "writes to go on")
+    assert "store: there is room on the disk again folder=" in cluster.log("n1")
 
 
 @contextlib.contextmanager
