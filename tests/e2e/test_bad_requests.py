@@ -13,6 +13,7 @@ import pytest
 from harness import SANITIZE, RawClient, array, bulk, elements, patiently, resident_bytes, wait_for
 
 REQUESTS = int(os.environ.get("RINGKV_BAD_REQUESTS") or 40000)
+WARM_UP = 20000 if SANITIZE else 300000  # requests after which memory has stopped growing, where it is looked at
 SEED = int(os.environ.get("RINGKV_SEED") or 1)
 BATCH = 200  # requests on one connection
 SENDERS = 4
@@ -208,7 +209,7 @@ def test_bad_requests(make_cluster, seed):
         names = command_names(client)
         assert len(names) > 50
         # What a fresh process takes once, pools and the allocator's arenas, is no leak.
-        send(cluster, max(REQUESTS // 4, 20000), seed + 1, names)
+        send(cluster, max(REQUESTS // 4, WARM_UP), seed + 1, names)
         before = settled(proxy, client)
         bystander = Bystander(cluster.port)
         bystander.start()
