@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from frames import held_by
+from frames import PING, held_by, tagged
 from harness import HOST, ROOT, SANITIZE, RawClient, bulk, ringlocal, run, wait_for
 
 DISK = "24m"
@@ -236,6 +236,8 @@ def test_old_copy(make_cluster):
             assert client.ask("SET", f"copy:{number}", "after") == b"+OK\r\n"
         names = [b"copy:%d" % number for number in range(100)]
         wait_for(lambda: held_by(cluster.port_of("n3"), names) == 100, "n3 to have everything")
+        for name in ("n1", "n2"):
+            wait_for_signs_of_life(cluster, name)
         cluster.kill("n3")
         shutil.rmtree(data)
         old.rename(data)
@@ -253,6 +255,19 @@ def test_old_copy(make_cluster):
     done = cluster.ringctl("replace", "n3", f"n4={HOST}:{cluster.port_of('n3')}", "--yes", nodes=others)
     assert done.returncode == 0, done.stderr
     wait_for(lambda: cluster.ringctl("check", nodes=others).returncode == 0, "everything to be well again")
+
+
+def wait_for_signs_of_life(cluster, name):
+    """Until the node has heard a few more from each other one: with them it is told how far their logs are."""
+
+    def node():
+        return next(member for member in cluster.status()["members"] if member["name"] == name)
+
+    before = node()["links_bytes_in"]  # maybe from before the last write
+    wait_for(lambda: node()["links_bytes_in"] != before, f"{name} to report again")
+    now = node()
+    enough = now["links_bytes_in"] + 5 * now["links_up"] * len(tagged(PING))
+    wait_for(lambda: node()["links_bytes_in"] >= enough, f"signs of life at {name}")
 
 
 def launch(cluster, name):
