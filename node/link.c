@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 enum {
-    LINK_SILENCE_FACTOR = 4,   /* times node_timeout */
-    HANDSHAKE_BODY_MAX = 4096, /* accepted from a node before it said who it is */
+    LINK_SILENCE_FACTOR = 4, /* times node_timeout */
     STEADY_MS = 250, /* a link that ends sooner is made again ever later, as one that failed */
 };
 

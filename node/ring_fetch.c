@@ -12,7 +12,6 @@ enum {
     PAUSE_MS = 200,   /* between two members that were of no use */
     ANSWER_MS = 2000, /* for one member to answer */
     RING_TAG = 1,
-    HANDSHAKE_BODY_MAX = 4096, /* accepted from a member before it said who it is */
 };
 
 struct ring_fetch {

@@ -14,10 +14,9 @@
 enum {
     BACKOFF_MIN_MS = 10,
     BACKOFF_MAX_MS = 1000,
-    STEADY_MS = 250,           /* a link that ends sooner counts as one that failed */
-    HANDSHAKE_BODY_MAX = 4096, /* accepted from a node before it said who it is */
-    SEND_ALL = 1 << 30,        /* replies are read however much waits to be sent: otherwise two full
-                                  buffers could wait for each other */
+    STEADY_MS = 250,    /* a link that ends sooner counts as one that failed */
+    SEND_ALL = 1 << 30, /* replies are read however much waits to be sent: otherwise two full
+                           buffers could wait for each other */
 };
 
 static void link_open(struct link *l);

@@ -25,7 +25,6 @@ enum {
     /* A node that hangs must not keep the proxy from a ring that others have: it is left for the
      * next one soon, while clients can still be answered. Doubles too, as all may be slow. */
     ANSWER_MS = 500,
-    HANDSHAKE_BODY_MAX = 4096,
 };
 
 enum watch_state {

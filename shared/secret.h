@@ -28,6 +28,9 @@ enum {
     SECRET_FILE_MAX = 4096,
 };
 
+/* Bytes of a frame that who connects takes from the other before that has said who it is. */
+enum { HANDSHAKE_BODY_MAX = 4096 };
+
 struct secret {
     bool set; /* false: none is asked for */
     uint8_t key[SECRET_KEY_SIZE];
