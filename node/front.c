@@ -1,4 +1,5 @@
 #include "node/front.h"
+#include "node/clock.h"
 #include "node/ring_keeper.h"
 #include "node/status.h"
 #include "node/worker.h"
@@ -12,7 +13,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -101,15 +101,13 @@ static int answer_status(struct visitor *v, uint64_t tag)
 {
     struct front *f = v->front;
     struct buf text = {0};
-    struct timespec now;
     int error;
 
     f->counters.epoch_heard = ring_keeper_heard(f->keeper);
     if (f->listener)
         f->counters.accept_pauses = listener_pauses(f->listener);
     f->counters.uptime_s = (loop_now_ms(f->loop) - f->started_ms) / 1000;
-    clock_gettime(CLOCK_REALTIME, &now);
-    f->counters.unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    f->counters.unix_ms = (uint64_t)clock_unix_ms();
     error = status_write(f->node, ring_keeper_ring(f->keeper), &f->counters, &text);
     if (!error)
         error = message_put_status(conn_out(v->conn), tag, buf_bytes(&text));

@@ -1,4 +1,5 @@
 #include "node/log_replay.h"
+#include "node/clock.h"
 #include "node/store_batch.h"
 #include "shared/error.h"
 #include "shared/log.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define REBUILD "rebuild this node from its peers (doc/operations.md tells how)"
 
@@ -289,17 +289,9 @@ static int replay_segment(struct log_replay *r, size_t i)
     return error;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int log_replay(struct log_replay *r)
 {
-    uint64_t said_ms = now_ms();
+    uint64_t said_ms = clock_ms();
     int error = list_folder(r);
 
     if (!error)
@@ -308,8 +300,8 @@ int log_replay(struct log_replay *r)
         error = drop_leftovers(r);
     for (size_t i = 0; i < r->ranges.count && !error; i++) {
         error = replay_segment(r, i);
-        if (!error && now_ms() - said_ms >= PROGRESS_EVERY_MS) {
-            said_ms = now_ms();
+        if (!error && clock_ms() - said_ms >= PROGRESS_EVERY_MS) {
+            said_ms = clock_ms();
             log_info("store: replaying the log folder=%s segment=%zu of=%zu position=%" PRIu64,
                      r->folder->path, i + 1, r->ranges.count, r->last_position);
         }

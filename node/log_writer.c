@@ -1,3 +1,4 @@
+#include "node/clock.h"
 #include "node/store_log_parts.h"
 #include "shared/error.h"
 #include "shared/log.h"
@@ -13,14 +14,6 @@ void log_add_spare(struct store_log *log, struct log_segment *spare)
 
 enum { SLOW_SYNC_US = 1000000 }; /* a sync that takes as long is told: clients wait for it */
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void note_sync(struct store_log *log, uint64_t took_us)
 {
     atomic_fetch_add(&log->syncs, 1);
@@ -35,7 +28,7 @@ static void note_sync(struct store_log *log, uint64_t took_us)
 static int sync_open(struct store_log *log)
 {
     const struct store_files *files = log->folder->files;
-    uint64_t begun_us = now_us();
+    uint64_t begun_us = clock_us();
     char path[LOG_PATH_SIZE_MAX];
 
     if (!log->dirty)
@@ -49,7 +42,7 @@ static int sync_open(struct store_log *log)
         return RK_IO;
     }
     log->synced_ms = log_now_ms();
-    note_sync(log, now_us() - begun_us);
+    note_sync(log, clock_us() - begun_us);
     atomic_store(&log->durable, atomic_load(&log->written));
     return 0;
 }

@@ -1,11 +1,11 @@
 #include "node/store_disk.h"
+#include "node/clock.h"
 #include "node/store_batch.h"
 #include "node/store_disk_parts.h"
 #include "shared/error.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     LOG_PER_MEMORY = 2, /* a checkpoint is due when the log is that many times the memory */
@@ -15,14 +15,6 @@ struct store_disk *store_disk_of(struct store *s)
 {
     assert(s->functions == &store_disk_functions);
     return (struct store_disk *)s;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static size_t memory_bytes(const struct store_disk *d)
@@ -47,7 +39,7 @@ static void drop_frozen(struct store_disk *d)
     d->settled = d->frozen->last_position;
     memory_table_clear(d->frozen);
     d->frozen = NULL;
-    write_pace_end(&d->pace, now_us());
+    write_pace_end(&d->pace, clock_us());
 }
 
 static void look_at_progress(struct store_disk *d)
@@ -56,7 +48,7 @@ static void look_at_progress(struct store_disk *d)
 
     store_worker_progress(d->worker, &done, &all);
     if (done != d->written)
-        write_pace_look(&d->pace, now_us(), done, all);
+        write_pace_look(&d->pace, clock_us(), done, all);
     d->written = done;
 }
 
@@ -78,7 +70,7 @@ void store_disk_turn(struct store_disk *d, bool now)
         return;
     d->frozen = d->active;
     d->active = d->active == &d->tables[0] ? &d->tables[1] : &d->tables[0];
-    write_pace_begin(&d->pace, now_us(), memory_table_bytes(d->frozen), d->log_bytes);
+    write_pace_begin(&d->pace, clock_us(), memory_table_bytes(d->frozen), d->log_bytes);
     d->written = 0;
     d->log_bytes = 0;
     d->hurry = false;
@@ -118,7 +110,7 @@ void store_disk_put(struct store_disk *d, const struct store_batch *batch, uint6
 
 static uint64_t disk_delay_us(struct store *s)
 {
-    return write_pace_delay_us(&store_disk_of(s)->pace, now_us());
+    return write_pace_delay_us(&store_disk_of(s)->pace, clock_us());
 }
 
 /* A batch was applied: its reply may have to wait. */
@@ -128,7 +120,7 @@ static void pace_batch(struct store_disk *d, const struct store_batch *batch)
 
     if (!d->frozen)
         return;
-    at_us = now_us();
+    at_us = clock_us();
     write_pace_take(&d->pace, at_us, log_record_batch_size(batch), memory_bytes(d));
     delay_us = write_pace_delay_us(&d->pace, at_us);
     d->slowdowns += delay_us != 0;

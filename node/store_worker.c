@@ -1,5 +1,6 @@
 #include "node/store_worker.h"
 #include "node/checkpoint.h"
+#include "node/clock.h"
 #include "node/damage_note.h"
 #include "node/damaged_list.h"
 #include "node/scrub.h"
@@ -51,14 +52,6 @@ struct store_worker {
     char why[WHY_SIZE], checkpoint_why[WHY_SIZE];
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* When the next checkpoint is due. At another moment in each node: a write needs a majority of
  * them, and would wait for their checkpoints only if they came together. */
 static uint64_t next_due_ms(const struct store_worker *w)
@@ -70,7 +63,7 @@ static uint64_t next_due_ms(const struct store_worker *w)
         spread = SPREAD_MS_MAX;
     if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
         chance = 0;
-    return now_ms() + w->options.checkpoint_ms - spread * chance / UINT16_MAX;
+    return clock_ms() + w->options.checkpoint_ms - spread * chance / UINT16_MAX;
 }
 
 static void wait_until(struct store_worker *w, uint64_t until_ms)
@@ -113,7 +106,7 @@ static int worker_grow(void *arg)
 static int worker_wait_for_room(void *arg)
 {
     struct store_worker *w = arg;
-    uint64_t until_ms = now_ms() + ROOM_WAIT_MS;
+    uint64_t until_ms = clock_ms() + ROOM_WAIT_MS;
     int error;
 
     if (!atomic_exchange(&w->no_room, true))
@@ -121,7 +114,7 @@ static int worker_wait_for_room(void *arg)
                  "is full too, writes get -NOSPACE",
                  w->options.tree->path);
     pthread_mutex_lock(&w->lock);
-    while (!w->stop && now_ms() < until_ms)
+    while (!w->stop && clock_ms() < until_ms)
         wait_until(w, until_ms);
     error = w->stop ? RK_CLOSED : 0;
     pthread_mutex_unlock(&w->lock);
@@ -162,7 +155,7 @@ static int write_table(struct store_worker *w, const struct memory_table *table,
 static void run_checkpoint(struct store_worker *w, const struct memory_table *table,
                            struct store_log *log)
 {
-    uint64_t start_ms = now_ms();
+    uint64_t start_ms = clock_ms();
     size_t records = table->count; /* of a complete one nothing may be read: it is used again */
     int error = write_table(w, table, log);
 
@@ -187,7 +180,7 @@ static void run_checkpoint(struct store_worker *w, const struct memory_table *ta
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
     log_debug("store: checkpoint records=%zu took_ms=%" PRIu64 " result=%s", records,
-              now_ms() - start_ms, error ? rk_error_text(error) : "ok");
+              clock_ms() - start_ms, error ? rk_error_text(error) : "ok");
     tell(w);
 }
 
@@ -199,7 +192,7 @@ static void run_scrub(struct store_worker *w)
     pthread_mutex_lock(&w->lock);
     w->scrub_records = w->scrub.records;
     w->scrub_damaged = w->scrub.damaged_records;
-    w->scrub_ms = now_ms() + (error ? SCRUB_REST_MS : SCRUB_STEP_MS);
+    w->scrub_ms = clock_ms() + (error ? SCRUB_REST_MS : SCRUB_STEP_MS);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -233,12 +226,13 @@ static void *worker_thread(void *arg)
         struct store_log *log = w->log;
         bool scrub, due;
 
-        if (!table && now_ms() < next_ms(w)) {
+        if (!table && clock_ms() < next_ms(w)) {
             wait_until(w, next_ms(w));
             continue;
         }
-        scrub = !table && w->options.scrub_rate && now_ms() >= w->scrub_ms;
-        due = !table && w->options.checkpoint_ms && !atomic_load(&w->due) && now_ms() >= w->due_ms;
+        scrub = !table && w->options.scrub_rate && clock_ms() >= w->scrub_ms;
+        due =
+            !table && w->options.checkpoint_ms && !atomic_load(&w->due) && clock_ms() >= w->due_ms;
         if (due)
             atomic_store(&w->due, true);
         pthread_mutex_unlock(&w->lock);
@@ -346,7 +340,7 @@ static void worker_found_damaged(void *arg, struct bytes key)
 {
     struct store_worker *w = arg;
 
-    log_warn_few(&w->found, now_ms(), "store: the scrub found a damaged record in file=%s",
+    log_warn_few(&w->found, clock_ms(), "store: the scrub found a damaged record in file=%s",
                  w->options.tree->path);
     store_worker_damaged(w, key);
     tell(w);

@@ -1,3 +1,4 @@
+#include "node/clock.h"
 #include "node/store_disk.h"
 #include "node/worker_parts.h"
 #include "shared/error.h"
@@ -7,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -17,16 +17,6 @@ enum {
     HELD_MAX = 64 << 20, /* bytes of messages that wait for stable storage */
     HAND_BACK_MS = 2000, /* of keeping up, before the preferred primary leads again */
 };
-
-/* To the millisecond, not to the kernel's tick: from the moment when a key expires nobody is told
- * of it. */
-int64_t worker_wall_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- the shard's host ----------------------------------------------------------------------- */
 
@@ -161,7 +151,7 @@ static void turn_end(void *arg)
     struct worker *w = arg;
 
     store_submit(w->store);
-    w->shard->wall_ms = worker_wall_ms();
+    w->shard->wall_ms = clock_unix_ms();
     if (shard_take_waiting(w->shard)) {
         store_submit(w->store);
         loop_post(w->loop, another_turn, w);
@@ -225,7 +215,7 @@ static void take_ring(void *arg)
     /* From the first one on the shard notes since when somebody is away, so it has to know the
      * time. */
     if (!w->ring)
-        shard_tick(w->shard, loop_now_ms(w->loop), worker_wall_ms());
+        shard_tick(w->shard, loop_now_ms(w->loop), clock_unix_ms());
     /* The shard first: what it still has to say by the old ring goes out on the links of that. */
     if (shard_set_ring(w->shard, ring, me < 0 ? 0 : ring->members[me].number) != 0 ||
         links_set_ring(w->links, ring, me) != 0) {
@@ -326,7 +316,7 @@ static void tick(void *arg)
     stall_look(&w->stall, loop_now_ms(w->loop), "shard", w->index);
     look_for_orders(w);
     links_tick(w->links);
-    shard_tick(w->shard, loop_now_ms(w->loop), worker_wall_ms());
+    shard_tick(w->shard, loop_now_ms(w->loop), clock_unix_ms());
     worker_make_reports(w);
     next_ms = shard_is_sweeping(w->shard) ? SWEEP_TICK_MS : TICK_MS;
     stall_expect(&w->stall, loop_now_ms(w->loop) + next_ms);
@@ -381,7 +371,7 @@ struct worker *worker_new(struct node *node, uint16_t index, char *why, size_t w
                               .peer_break = peer_break,
                               .newer_epoch = newer_epoch,
                               .arg = w};
-    struct links_options link_options = {.wall_ms = worker_wall_ms,
+    struct links_options link_options = {.wall_ms = clock_unix_ms,
                                          .newer_epoch = newer_epoch,
                                          .durable = durable,
                                          .stale = stale,

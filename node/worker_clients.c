@@ -1,4 +1,5 @@
 /* The clients of a shard: the connections from proxies, or from whoever speaks their part. */
+#include "node/clock.h"
 #include "node/worker_parts.h"
 #include "shared/conn.h"
 #include "shared/error.h"
@@ -124,7 +125,7 @@ static size_t client_data(void *owner, struct conn *conn, struct bytes in)
     struct intake intake;
     size_t taken = 0;
 
-    c->worker->shard->wall_ms = worker_wall_ms();
+    c->worker->shard->wall_ms = clock_unix_ms();
     for (;;) {
         read_some(c, bytes_of(in.data + taken, in.size - taken), &intake);
         for (unsigned i = 0; i < intake.count; i++) {

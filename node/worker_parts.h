@@ -46,11 +46,6 @@ struct worker {
     struct buf progress_entries;
 };
 
-/* --- worker.c --- */
-
-/* Unix time. */
-int64_t worker_wall_ms(void);
-
 /* --- worker_clients.c --- */
 
 /* Takes over the socket of a proxy whose HELLO was checked: WELCOME is sent here, and `rest` is
