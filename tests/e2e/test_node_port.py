@@ -358,15 +358,23 @@ def answer_to(port, known, shard, request):
         return body
 
 
+def newest_at_leader(port, known, shard, key):
+    """The view that the node leads a key's partition in, and its newest operation; None while another one
+    leads, as may be after the node was too busy to be heard."""
+    refused = answer_to(port, known, shard, increment(known, key))
+    assert refused[8:10] == bytes([frames.REPLY_REFUSED, frames.REFUSAL_ELSEWHERE])
+    view, op = struct.unpack_from("<QQ", refused, 20)
+    return (view, op) if op else None
+
+
 def test_replayed_request(port, known, cluster):
     """The same write again and again, on new connections: it is carried out once, and answered alike."""
     key = next(b"replay:%d" % n for n in range(1000) if cluster.locate(f"replay:{n}")[0] == "n1")
     shard = frames.position(key)[0] % known["shards"]
+    wait_for(lambda: newest_at_leader(port, known, shard, key), "n1 to lead what it should lead")
     with RawClient(cluster.port) as client:
-        assert client.ask("SET", key, "41") == b"+OK\r\n"
-        refused = answer_to(port, known, shard, increment(known, key))
-        assert refused[8:10] == bytes([frames.REPLY_REFUSED, frames.REFUSAL_ELSEWHERE])
-        view, op = struct.unpack_from("<QQ", refused, 20)
+        assert client.ask("SET", key, "41") == b"+OK\r\n"  # so a majority follows it
+        view, op = newest_at_leader(port, known, shard, key)
         answers = {answer_to(port, known, shard, increment(known, key, view, op)) for _ in range(5)}
         assert len(answers) == 1
         assert client.ask("GET", key) == bulk(b"42")
