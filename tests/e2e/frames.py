@@ -176,12 +176,15 @@ def partition_of(stored, partitions):
 
 
 def held_by(port, keys, partitions=256):
-    """How many of the keys (bytes) the node at a port holds itself, asked partition by partition."""
+    """How many of the keys (bytes) the node at a port holds itself, asked partition by partition; None while it
+    refuses to tell, as where it is being brought up."""
     by_partition = {}
     for key in keys:
         stored = store_key(key)
         by_partition.setdefault(partition_of(stored, partitions), []).append(stored)
     bodies = ask_any(port, list(by_partition.items()), OP_EXISTS)
+    if any(body[8] == REPLY_REFUSED for body in bodies):
+        return None
     assert all(body[8] == REPLY_INTEGER for body in bodies)
     return sum(struct.unpack("<q", body[12:20])[0] for body in bodies)
 
