@@ -359,8 +359,7 @@ static const char *describe(struct bytes came, int error)
             came.data[i] > '~')
             return rk_error_text(error);
     return "text came, as from a Redis client or a browser: this is a node's port, clients connect "
-           "to a "
-           "ringproxy";
+           "to a ringproxy";
 }
 
 static size_t on_data(void *owner, struct conn *c, struct bytes in)

@@ -54,7 +54,7 @@ int node_options_load(struct node_options *o, const char *path, char *const *set
                       char *why, size_t why_size);
 void node_options_free(struct node_options *o);
 
-/* What no single setting shows: whether they fit each other. 0, RK_INVALID, RK_NOMEM. */
+/* What no single setting shows: whether they fit each other. 0, or RK_INVALID with the reason. */
 int node_options_check(const struct node_options *o, char *why, size_t why_size);
 
 #endif

@@ -345,7 +345,6 @@ static int open_store(struct worker *w, char *why, size_t why_size)
         snprintf(why, why_size, "%s: %s", folder ? folder : "shard", strerror(errno));
     else
         error = store_disk_open(&options, &w->store, why, why_size);
-
     free(folder);
     return error;
 }
