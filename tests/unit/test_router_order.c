@@ -176,6 +176,18 @@ static struct request at_primary(unsigned lane, uint8_t op)
     return m;
 }
 
+/* Two writes of a, both under way; the first is in doubt. */
+static void begin_in_doubt(unsigned lane, struct request *second)
+{
+    struct request first;
+
+    rig_run(&rig, "SET a 1");
+    rig_run(&rig, "SET a 2");
+    first = at_primary(lane, OP_SET);
+    *second = at_primary(lane, OP_SET);
+    rig_refuse(&rig, lane, first.id, REFUSAL_UNCERTAIN);
+}
+
 static void test_get_set_get(void **state)
 {
     unsigned lane = rig_replica(&rig, "a", 0);
@@ -365,11 +377,7 @@ static void test_refused_in_doubt_before_doubt(void **state)
     struct request first, second;
 
     (void)state;
-    rig_run(&rig, "SET a 1");
-    rig_run(&rig, "SET a 2");
-    first = at_primary(lane, OP_SET);
-    second = at_primary(lane, OP_SET);
-    rig_refuse(&rig, lane, first.id, REFUSAL_UNCERTAIN);
+    begin_in_doubt(lane, &second);
     rig_refuse(&rig, lane, second.id, REFUSAL_UNCERTAIN);
     rig_after(&rig, ROUTER_RETRY_MS);
     first = at_primary(lane, OP_SET);
@@ -475,11 +483,7 @@ static void test_doubt_is_passed(void **state)
     struct request first, second;
 
     (void)state;
-    rig_run(&rig, "SET a 1");
-    rig_run(&rig, "SET a 2");
-    first = at_primary(lane, OP_SET);
-    second = at_primary(lane, OP_SET);
-    rig_refuse(&rig, lane, first.id, REFUSAL_UNCERTAIN);
+    begin_in_doubt(lane, &second);
     rig_nothing_sent(&rig); /* not while the second is under way */
     rig_ok(&rig, lane, second.id);
     rig_expect(&rig, "-UNCERTAIN the node does not know whether it was done\r\n+OK\r\n");

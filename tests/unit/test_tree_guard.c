@@ -240,6 +240,16 @@ static void image_look(const struct image *m, struct tree_guard *g)
     assert_int_equal(tree_guard_begin(g, &file, newest), 0);
 }
 
+/* Makes one, and gives the number of the page of its table of tables. */
+static uint64_t image_make_tables(struct image *m)
+{
+    static struct tree_guard guard;
+
+    image_make(m);
+    image_look(m, &guard);
+    return guard.head.tables.root;
+}
+
 /* Opens the damaged tree and writes to it. 0, or what came of it, with the reason in `why`. */
 static int try_it(const struct image *m, const struct round *r)
 {
@@ -416,15 +426,11 @@ static void test_damage_is_told_before_it_does_harm(void **state)
  * was taken. */
 static void test_the_place_of_the_map_is_no_pages_word(void **state)
 {
-    static struct tree_guard guard;
     struct round r = {.random = 3};
     struct image m;
-    uint64_t page;
+    uint64_t page = image_make_tables(&m);
 
     (void)state;
-    image_make(&m);
-    image_look(&m, &guard);
-    page = guard.head.tables.root;
     put_u64(page_at(&m, page), page - 1);
     assert_int_equal(try_it(&m, &r), RK_CORRUPT);
     expect_told(page);
@@ -434,15 +440,11 @@ static void test_the_place_of_the_map_is_no_pages_word(void **state)
 /* A copy that ended too soon. */
 static void test_a_file_that_was_cut_short(void **state)
 {
-    static struct tree_guard guard;
     struct round r = {.random = 3};
     struct image m;
-    uint64_t page;
+    uint64_t page = image_make_tables(&m);
 
     (void)state;
-    image_make(&m);
-    image_look(&m, &guard);
-    page = guard.head.tables.root;
     m.size = page * PAGE_SIZE;
     assert_int_equal(try_it(&m, &r), RK_CORRUPT);
     expect_told(page);
