@@ -38,7 +38,8 @@ static void print_help(FILE *to)
           "  --timeout MS           how long to wait for a node's answer (default: 3000)\n"
           "  --json                 answer for programs\n"
           "  -V, --version          print the version and end\n"
-          "  -h, --help             print this, or after a COMMAND its own help, and end\n"
+          "  -h, --help             print this, or after a COMMAND its own help, and end;\n"
+          "                         'ringctl help [COMMAND]' does so too\n"
           "\n"
           "Exit codes: 0 done, 1 could not be done, 2 wrong usage.\n"
           "\n"
@@ -64,8 +65,8 @@ int control_usage(const struct control_command *command, const char *format, ...
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "\nUsage: ringctl %s %s\nSee 'ringctl %s --help'.\n", command->name,
-            command->arguments, command->name);
+    fprintf(stderr, "\nUsage: ringctl %s%s%s\nSee 'ringctl %s --help'.\n", command->name,
+            command->arguments[0] ? " " : "", command->arguments, command->name);
     return EXIT_USAGE;
 }
 
@@ -162,13 +163,35 @@ static int take_option(struct control *c, int argc, char **argv)
     return 2;
 }
 
+static const struct control_command *command_named(const char *name)
+{
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(name, commands[i]->name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+/* What -h, --help and help print before any command; `topic` stands behind, NULL: nothing does. */
+static int help(const char *topic)
+{
+    const struct control_command *command = topic ? command_named(topic) : NULL;
+
+    if (topic && topic[0] != '-' && !command)
+        return wrong_usage("unknown command '%s'", topic);
+    if (command)
+        print_command_help(command, stdout);
+    else
+        print_help(stdout);
+    return EXIT_DONE;
+}
+
 static int run(int argc, char **argv)
 {
     struct control c = {.nodes = getenv("RINGCTL_NODES"),
                         .secret_file = getenv("RINGCTL_SECRET_FILE"),
                         .timeout_ms = TIMEOUT_MS_DEFAULT};
     char why[CONFIG_WHY_SIZE];
-    const struct control_command *command = NULL;
+    const struct control_command *command;
     int left = 0, plain = INT_MAX; /* how many are left; the first of them that is no option */
 
     /* What is not a common option stays for the command, in its order. */
@@ -191,17 +214,13 @@ static int run(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0 ||
-        strcmp(argv[0], "help") == 0) {
-        print_help(stdout);
-        return EXIT_DONE;
-    }
+        strcmp(argv[0], "help") == 0)
+        return help(argv[1]);
     if (strcmp(argv[0], "-V") == 0 || strcmp(argv[0], "--version") == 0) {
         puts("ringctl (ringkv) " PACKAGE_VERSION);
         return EXIT_DONE;
     }
-    for (int i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(argv[0], commands[i]->name) == 0)
-            command = commands[i];
+    command = command_named(argv[0]);
     if (!command)
         return wrong_usage(argv[0][0] == '-' ? "unknown option '%s'" : "unknown command '%s'",
                            argv[0]);

@@ -433,6 +433,7 @@ def test_ringlocal_reports_failure(make_cluster):
     [
         [],
         ["nonsense"],
+        ["help", "nonsense"],
         ["--nonsense", "status"],
         ["status", "left over"],
         ["status", "--nonsense"],
@@ -466,6 +467,12 @@ def test_ringctl_wrong_usage(words):
     done = run(BIN / "ringctl", "--nodes", f"{HOST}:1", *words)
     assert done.returncode == 2, done.stderr
     assert done.stdout == "" and done.stderr != ""
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "set"], ["--help", "set"]], ids=" ".join)
+def test_ringctl_help_before_a_command(words):
+    """It is that of the command, as behind it."""
+    assert run(BIN / "ringctl", *words).stdout == run(BIN / "ringctl", *words[1:], "--help").stdout
 
 
 def test_ringctl_needs_nodes(cluster):
