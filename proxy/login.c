@@ -1,4 +1,5 @@
 #include "proxy/login.h"
+#include "proxy/answer.h"
 #include "proxy/errand.h"
 #include "proxy/execution.h"
 #include "shared/error.h"
@@ -70,7 +71,8 @@ static enum login ask(struct execution *x, const struct password *hash, struct b
 
     if (!error)
         return LOGIN_WAITS;
-    reply_error(x, "BUSY too many passwords are being checked; try again");
+    reply_error(x, error == RK_FULL ? "BUSY too many passwords are being checked; try again"
+                                    : failure_text(FAILURE_NO_MEMORY));
     return LOGIN_REFUSED;
 }
 

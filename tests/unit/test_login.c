@@ -261,6 +261,17 @@ static void test_too_many_checks(void **state)
     assert_int_equal(rig.session.login_failures, 0);
 }
 
+static void test_no_memory_for_a_check(void **state)
+{
+    (void)state;
+    refusal = RK_NOMEM;
+    rig_run(&rig, "AUTH secret");
+    rig_expect_prefix(&rig, "-ERR the proxy is out of memory; nothing was done");
+    buf_truncate(&rig.out, 0);
+    assert_false(rig.session.suspended);
+    assert_int_equal(rig.session.login_failures, 0);
+}
+
 static void test_without_passwords(void **state)
 {
     (void)state;
@@ -488,6 +499,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hello_in_its_order, start_open, finish),
         cmocka_unit_test_setup_teardown(test_hello_with_two_passwords, start_named, finish),
         cmocka_unit_test_setup_teardown(test_too_many_checks, start_guarded, finish),
+        cmocka_unit_test_setup_teardown(test_no_memory_for_a_check, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_without_passwords, start_open, finish),
         cmocka_unit_test_setup_teardown(test_long_passwords, start_guarded, finish),
         cmocka_unit_test_setup_teardown(test_without_users, start_open, finish),
