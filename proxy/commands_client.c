@@ -23,8 +23,7 @@ void run_client_id(struct execution *x)
     reply_integer(x, (int64_t)x->session->id);
 }
 
-/* --- texts about itself ------------------------------------------------------------------------
- */
+/* --- texts about itself ---------------------------------------------------------------------- */
 
 bool execution_set_name(struct execution *x, struct bytes name)
 {
@@ -75,8 +74,7 @@ void run_client_setinfo(struct execution *x)
         reply_simple(x, "OK");
 }
 
-/* --- what it wants -----------------------------------------------------------------------------
- */
+/* --- what it wants --------------------------------------------------------------------------- */
 
 void run_client_reply(struct execution *x)
 {
@@ -123,8 +121,7 @@ void run_client_no_touch(struct execution *x)
         reply_simple(x, "OK");
 }
 
-/* --- INFO, LIST, KILL --------------------------------------------------------------------------
- */
+/* --- INFO, LIST, KILL ------------------------------------------------------------------------ */
 
 void run_client_info(struct execution *x)
 {

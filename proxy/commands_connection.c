@@ -99,8 +99,7 @@ void run_wait(struct execution *x)
         reply_integer(x, x->router->ring ? sure_copies(x->router->ring) : 0);
 }
 
-/* --- about the disk, where everything that was acknowledged is already ------------------------
- */
+/* --- about the disk, where everything that was acknowledged is already ----------------------- */
 
 void run_lastsave(struct execution *x)
 {

@@ -66,8 +66,7 @@ static void come_back(void *job)
         job_free(j);
 }
 
-/* --- visiting all workers ------------------------------------------------------------------------
- */
+/* --- visiting all workers -------------------------------------------------------------------- */
 
 static void list(struct errand *d, const struct client_facts *facts)
 {
@@ -114,8 +113,7 @@ static void visit(void *job)
         loop_post_note(j->home->loop, &j->note, come_back, j);
 }
 
-/* --- passwords -----------------------------------------------------------------------------------
- */
+/* --- passwords ------------------------------------------------------------------------------- */
 
 static struct job *next_check(struct errands *e)
 {
@@ -164,8 +162,7 @@ static int queue_check(struct errands *e, struct job *j)
     return failed;
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 int errands_begin(struct errands *e, struct client *c, const struct errand *errand)
 {

@@ -44,8 +44,7 @@ static const struct program_description description = {
     .settings = proxy_settings,
 };
 
-/* --- signals -----------------------------------------------------------------------------------
- */
+/* --- signals --------------------------------------------------------------------------------- */
 
 static void drain_workers(struct proxy *p)
 {
@@ -99,8 +98,7 @@ static int catch_signals(struct main *m)
     return 0;
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start ----------------------------------------------------------------------------------- */
 
 /* As many descriptors as may be had: a large ring takes many for links. Clients must leave some for
  * these, or nobody could be served. */

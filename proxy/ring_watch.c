@@ -173,8 +173,7 @@ static void watch_ask(struct ring_watch *w)
     watch_await(w, WATCH_ASKS);
 }
 
-/* --- what a node answers -----------------------------------------------------------------------
- */
+/* --- what a node answers --------------------------------------------------------------------- */
 
 static void watch_publish(struct ring_watch *w)
 {

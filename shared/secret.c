@@ -36,8 +36,7 @@ static bool make_nonce(uint8_t nonce[HANDSHAKE_NONCE_SIZE])
     return getrandom(nonce, HANDSHAKE_NONCE_SIZE, 0) == HANDSHAKE_NONCE_SIZE;
 }
 
-/* --- the file ------------------------------------------------------------------------------------
- */
+/* --- the file -------------------------------------------------------------------------------- */
 
 static int take_secret(struct secret *s, const char *path, struct bytes text, char *why,
                        size_t why_size)
@@ -88,8 +87,7 @@ int secret_load(struct secret *s, const char *path, char *why, size_t why_size)
     return failed;
 }
 
-/* --- one connection ------------------------------------------------------------------------------
- */
+/* --- one connection -------------------------------------------------------------------------- */
 
 int handshake_challenge(struct handshake *h, struct buf *out)
 {
