@@ -6,6 +6,7 @@ import time
 
 import pytest
 from harness import RawClient, array, bulk, elements, wait_for
+from test_failover import is_even
 
 # Replies that are the same, byte for byte.
 SAME = {
@@ -337,6 +338,7 @@ def test_slowlog(cluster, settings):
 def test_a_slow_command_is_told(make_cluster):
     """A node that hangs: the command that waited for it stands in the slow log and is an event."""
     cluster = make_cluster()
+    wait_for(lambda: is_even(cluster), "each node to lead its share")
     with cluster.client() as client:
         assert client.ask("CONFIG", "SET", "latency-monitor-threshold", "50") == b"+OK\r\n"
         assert client.ask("CONFIG", "RESETSTAT") == b"+OK\r\n"  # ringlocal has tried whether the cluster serves

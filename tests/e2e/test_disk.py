@@ -12,6 +12,7 @@ import time
 import pytest
 from frames import PING, held_by, tagged
 from harness import HOST, ROOT, SANITIZE, RawClient, bulk, ringlocal, run, wait_for
+from test_failover import is_even
 
 DISK = "24m"
 VALUE = b"v" * 4000
@@ -129,6 +130,7 @@ def test_slow_disk(make_cluster):
     """The disk of one node of three is slow: who writes where it is a backup does not notice, and it has
     everything in the end. (A read that happens to ask it waits: what it tells is on its disk.)"""
     cluster = make_cluster()
+    wait_for(lambda: is_even(cluster), "each node to lead its share")
     keys = led_by_others(cluster, "n3", SLOW_SETS)
     with RawClient(cluster.port) as client:
         for key in keys:
