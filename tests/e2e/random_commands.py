@@ -72,7 +72,9 @@ class Commands:
         elif roll < 0.10 and len(command) > 1:
             command.pop()
         elif roll < 0.12:
-            command.append(self.chance.choice([*INTEGERS, b"NX", b"LEN", b"nonsense"]))
+            # No integer behind an EX that has none: the key would go in the midst of the commands.
+            numbers = [] if command[-1] == b"EX" else INTEGERS
+            command.append(self.chance.choice([*numbers, b"NX", b"LEN", b"nonsense"]))
         elif roll < 0.13 and len(command) > 2:
             command[self.chance.randrange(2, len(command))] = self.chance.choice(TEXTS[1:])
         return command
@@ -142,7 +144,10 @@ class Commands:
 
     def milliseconds(self):
         if self.chance.random() < 0.2:
-            return self.bad_time()
+            bad = self.bad_time()
+            # These are allowed. The same one twice, and GT and LT would tell how far the clock went on between.
+            far = bad in (b"9223372036854775", b"9223372036854776")
+            return self.number(int(bad) - self.chance.randrange(10**9)) if far else bad
         return self.number(self.chance.randrange(10**6, FAR_SECONDS * 1000))
 
     def moment(self, unit):
