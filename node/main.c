@@ -125,7 +125,8 @@ static int start(struct daemon *d, char *why, size_t why_size)
         return error;
     for (; d->started < n->folder.shards; d->started++)
         if (worker_start(n->workers[d->started]) != 0) {
-            snprintf(why, why_size, "cannot start a thread for shard %u", d->started);
+            snprintf(why, why_size, "cannot start a thread for shard %u: %s", d->started,
+                     strerror(errno));
             return RK_IO;
         }
     return 0;

@@ -419,7 +419,8 @@ static void *run(void *arg)
 
 int worker_start(struct worker *w)
 {
-    if (pthread_create(&w->thread, NULL, run, w) != 0)
+    errno = pthread_create(&w->thread, NULL, run, w);
+    if (errno)
         return RK_IO;
     w->thread_runs = true;
     return 0;

@@ -27,7 +27,7 @@ struct worker_report {
 /* Opens the shard's store. NULL with a text in `why`. */
 struct worker *worker_new(struct node *node, uint16_t shard, char *why, size_t why_size);
 
-/* Starts the thread. 0 or RK_IO. */
+/* Starts the thread. 0, or RK_IO: errno says why. */
 int worker_start(struct worker *w);
 
 /* From any thread. worker_adopt takes over a socket whose HELLO was read and checked, with input

@@ -2,6 +2,7 @@
 #include "proxy/commands.h"
 #include "proxy/facts.h"
 #include "proxy/glob.h"
+#include "proxy/slow_log.h"
 #include "proxy/tunables.h"
 #include "shared/limits.h"
 #include <inttypes.h>
@@ -64,7 +65,7 @@ static const struct setting settings[] = {
     TEXT("requirepass", ""),
     TEXT("save", ""),
     TUNABLE("slowlog-log-slower-than", slow_us, FORM_NUMBER, -1, INT64_MAX),
-    TUNABLE("slowlog-max-len", slow_entries, FORM_NUMBER, 0, INT64_MAX),
+    TUNABLE("slowlog-max-len", slow_entries, FORM_NUMBER, 0, SLOW_ENTRIES_MAX),
     FACT("tcp-backlog", backlog, FORM_NUMBER),
     TUNABLE("timeout", idle_timeout_ms, FORM_SECONDS, 0, INT32_MAX),
 };

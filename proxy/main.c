@@ -230,7 +230,7 @@ static int proxy_run(struct main *m)
     }
     failed = start_workers(p);
     if (failed) {
-        log_error("main: cannot start a thread");
+        log_error("main: cannot start a thread: %s", strerror(errno));
         drain_workers(p);
     } else {
         log_info("main: serving listen=%s port=%u threads=%u max_clients=%lld", p->options->listen,
@@ -272,6 +272,32 @@ static void tunables_init(struct tunables *t, const struct proxy_options *o)
     };
 }
 
+/* What it can do instead of serving. */
+static const struct {
+    const char *option;
+    int (*run)(void);
+    const char *alone;
+} something_else[] = {
+    {"--help-commands", print_commands, "it prints all commands"},
+    {"--hash-password", hash_password, "it reads the password from a terminal or standard input"},
+};
+
+static bool does_something_else(int argc, char **argv, int *exit_code)
+{
+    for (size_t i = 0; i < sizeof(something_else) / sizeof(something_else[0]); i++) {
+        if (argc < 2 || strcmp(argv[1], something_else[i].option) != 0)
+            continue;
+        *exit_code = PROGRAM_USAGE;
+        if (argc == 2)
+            *exit_code = something_else[i].run();
+        else
+            fprintf(stderr, "ringproxy: %s takes no argument: %s\n", argv[1],
+                    something_else[i].alone);
+        return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct main m = {.proxy = {.options = &m.options,
@@ -282,10 +308,8 @@ int main(int argc, char **argv)
     int exit_code, failed;
     bool loaded;
 
-    if (argc == 2 && strcmp(argv[1], "--help-commands") == 0)
-        return print_commands();
-    if (argc == 2 && strcmp(argv[1], "--hash-password") == 0)
-        return hash_password();
+    if (does_something_else(argc, argv, &exit_code))
+        return exit_code;
     if (program_parse(argc, argv, &description, &arguments) != 0)
         return arguments.exit_code;
     failed = proxy_options_load(&m.options, arguments.config, arguments.sets, arguments.set_count,

@@ -1,4 +1,5 @@
 #include "proxy/options.h"
+#include "proxy/slow_log.h"
 #include "shared/address.h"
 #include "shared/error.h"
 #include "shared/file.h"
@@ -43,7 +44,7 @@ const struct config_setting proxy_settings[] = {
      "time after which a client that sends nothing, and takes no reply, is closed; 0: never"},
     {"proxy", "slowlog_slower_than", CONFIG_DURATION, AT(slowlog_slower_than_ms), "10ms",
      0, DAY_MS, NULL, "time from which on a command is told by SLOWLOG; 0: all are"},
-    {"proxy", "slowlog_entries", CONFIG_NUMBER, AT(slowlog_entries), "128", 0, 100000, NULL,
+    {"proxy", "slowlog_entries", CONFIG_NUMBER, AT(slowlog_entries), "128", 0, SLOW_ENTRIES_MAX, NULL,
      "commands that SLOWLOG tells; older ones are forgotten"},
 
     {"security", "requirepass", CONFIG_TEXT, AT(requirepass), "", 0, PASSWORD_TEXT_SIZE - 1, NULL,

@@ -6,6 +6,7 @@
 #include "proxy/ring_watch.h"
 #include "shared/error.h"
 #include "shared/log.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -399,7 +400,8 @@ static void *worker_run(void *arg)
 
 int worker_start(struct worker *w)
 {
-    return pthread_create(&w->thread, NULL, worker_run, w) == 0 ? 0 : RK_NOMEM;
+    errno = pthread_create(&w->thread, NULL, worker_run, w);
+    return errno ? RK_NOMEM : 0;
 }
 
 void worker_free(struct worker *w)

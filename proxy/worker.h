@@ -58,7 +58,7 @@ static inline void worker_look_at_clock(struct worker *w)
     w->router.now_us = loop_now_us(w->loop);
 }
 
-/* Starts the thread. 0 or RK_NOMEM. */
+/* Starts the thread. 0, or RK_NOMEM: errno says why. */
 int worker_start(struct worker *w);
 
 /* To be posted to the worker's loop: takes ring_next over; without memory the next sweep tries

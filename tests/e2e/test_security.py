@@ -301,6 +301,12 @@ def test_hash_password(hashed):
         assert "password" in done.stderr
 
 
+def test_hash_password_takes_none_from_the_command_line():
+    done = run(BIN / "ringproxy", "--hash-password", PASSWORD)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--hash-password takes no argument" in done.stderr and PASSWORD not in done.stderr
+
+
 def type_password(first, second):
     """Types into a terminal: exit status, standard output, and what the terminal showed."""
     mine, theirs = pty.openpty()
