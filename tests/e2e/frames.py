@@ -190,8 +190,11 @@ def held_by(port, keys, partitions=256):
 
 
 def values_at(port, keys, partitions=256):
-    """The values, or None, that the node at a port holds itself, in the keys' (bytes) order."""
+    """The values, or None, that the node at a port holds itself, in the keys' (bytes) order; no list while it
+    refuses to tell, as where it is being brought up."""
     asked = [(partition_of(store_key(key), partitions), [store_key(key)]) for key in keys]
     bodies = ask_any(port, asked, OP_GET)
+    if any(body[8] == REPLY_REFUSED for body in bodies):
+        return None
     assert all(body[8] in (REPLY_NIL, REPLY_BULK) for body in bodies)
     return [body[12:] if body[8] == REPLY_BULK else None for body in bodies]

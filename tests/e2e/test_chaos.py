@@ -198,15 +198,12 @@ def are_up_to_date(cluster):
 def check_equal(cluster, keys):
     """Every node holds the same."""
     names = [key.encode() for key in keys]
-    first, *others = (cluster.port_of(name) for name in cluster.nodes())
 
-    def differing():
-        expected = values_at(first, names)
-        return [
-            (name, port) for port in others for name, a, b in zip(names, expected, values_at(port, names)) if a != b
-        ]
+    def are_equal():
+        first, *others = (values_at(cluster.port_of(name), names) for name in cluster.nodes())
+        return first is not None and all(values == first for values in others)
 
-    wait_for(lambda: not differing(), "the replicas to be equal")
+    wait_for(are_equal, "the replicas to be equal")
 
 
 @pytest.mark.skipif(bool(SANITIZE), reason="a sanitizer has to be loaded before libfaketime")
