@@ -66,7 +66,11 @@ int scrub_step(struct scrub *s, size_t bytes_max)
         error = scrub_from(s, &cursor, from, bytes_max);
     tree_cursor_close(&cursor);
     mdb_txn_reset(s->txn);
-    s->damaged_records += error == RK_IO; /* a page, with which nothing behind it can be read */
+    /* Every attempt comes as far as the same page, once a second. */
+    if (error == RK_IO && !s->page_counted)
+        s->damaged_records++;
+    if (error == RK_IO || error == RK_NOTFOUND)
+        s->page_counted = error == RK_IO;
     if (error)
         s->underway = false;
     return error;

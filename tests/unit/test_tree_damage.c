@@ -124,8 +124,10 @@ static void scrub_meets_page(bool damaged)
 {
     struct scrub scrub = {.tree = &tree, .damaged = ignore_damaged};
 
-    assert_int_equal(scrub_step(&scrub, SIZE_MAX), damaged ? RK_IO : RK_NOTFOUND);
-    assert_int_equal(scrub.damaged_records, damaged);
+    for (int pass = 0; pass < 3; pass++) {
+        assert_int_equal(scrub_step(&scrub, SIZE_MAX), damaged ? RK_IO : RK_NOTFOUND);
+        assert_int_equal(scrub.damaged_records, damaged);
+    }
     scrub_end(&scrub);
 }
 
