@@ -49,6 +49,7 @@ static int put_hex(struct buf *out, const char *name, const uint8_t id[IDENTITY_
     X("store_held_back_us", store.held_back_us)         \
     X("store_full_refusals", store.full_refusals)       \
     X("store_nospace_refusals", store.nospace_refusals) \
+    X("store_no_room", store.no_room)                   \
     X("scrub_records", store.scrub_records)             \
     X("scrub_damaged", store.scrub_damaged)             \
     X("partitions_primary", groups.primary)             \

@@ -81,6 +81,7 @@ struct store_stats {
     uint64_t sync_us;       /* all syncs of the log together took so long */
     uint64_t held_back_us;  /* all delays of the writes that `slowdowns` counts */
     uint64_t full_refusals; /* RK_FULL */
+    uint64_t no_room;       /* 1: the disk had none when the log or a checkpoint last needed some */
     uint64_t applied;       /* the last position, and up to where the tree holds everything */
     uint64_t written_down;
     uint64_t writes, syncs, checkpoints, slowdowns, nospace_refusals, scrub_records, scrub_damaged;

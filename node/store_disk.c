@@ -309,7 +309,8 @@ static void disk_stats(struct store *s, struct store_stats *out)
                                 .sync_us = log.sync_us,
                                 .slowdowns = d->slowdowns,
                                 .held_back_us = d->held_back_us,
-                                .nospace_refusals = d->nospace_refusals};
+                                .nospace_refusals = d->nospace_refusals,
+                                .no_room = log.no_room || store_worker_no_room(d->worker)};
     store_worker_stats(d->worker, out, &done, &all);
     if (d->frozen)
         count_table(out, d->frozen, all - done, all);

@@ -320,8 +320,10 @@ int store_log_wait(struct store_log *log, uint64_t position)
 void store_log_stats(struct store_log *log, struct store_log_stats *out)
 {
     *out = (struct store_log_stats){.syncs = atomic_load(&log->syncs),
-                                    .sync_us = atomic_load(&log->sync_us)};
+                                    .sync_us = atomic_load(&log->sync_us),
+                                    .no_room = log->told_no_room};
     pthread_mutex_lock(&log->lock);
+    out->no_room = out->no_room && !log->spares;
     for (size_t i = 0; i < log->ranges.count; i++)
         out->bytes += log->ranges.items[i].size;
     for (struct log_segment *spare = log->spares; spare; spare = spare->next)

@@ -63,6 +63,7 @@ int store_log_release(struct store_log *log, uint64_t up_to);
 
 struct store_log_stats {
     uint64_t bytes, syncs, sync_us; /* sync_us: all syncs together */
+    bool no_room;                   /* for the next segment, when one was last needed */
 };
 
 void store_log_stats(struct store_log *log, struct store_log_stats *out);

@@ -8,9 +8,8 @@
 
 enum {
     DISK_FREE_PERCENT_MIN = 15,
-    DISK_FULL_BYTES = 1 << 20, /* with less a node takes no writes any more */
-    CLOCKS_APART_MS = 500,     /* EXECUTE_CLOCK_MS of node/execute.h, for which expiry allows */
-    SETTLED_S = 5,             /* a node that runs for so long has its links */
+    CLOCKS_APART_MS = 500, /* EXECUTE_CLOCK_MS of node/execute.h, for which expiry allows */
+    SETTLED_S = 5,         /* a node that runs for so long has its links */
 };
 
 static const char *name_of(const struct check *k, uint32_t i)
@@ -120,23 +119,24 @@ static void check_disk(struct check *k, uint32_t i)
     const struct ring_member *m = &k->survey.ring->members[i];
     char mend[FINDING_SIZE];
 
-    if (f->disk_total == 0 || f->disk_free / DISK_FREE_PERCENT_MIN >= f->disk_total / 100)
-        return;
-    if (f->disk_free < DISK_FULL_BYTES) {
-        snprintf(mend, sizeof(mend),
-                 "make room on %s, but not in its data folder, or make the disk larger; it goes on "
-                 "by itself",
-                 m->host);
+    if (number(k, i, "store_no_room") > 0) {
+        snprintf(
+            mend, sizeof(mend),
+            "make room on %s, but not in its data folder, or raise the quota or limit that its "
+            "log names; it goes on by itself",
+            m->host);
         check_find(k, mend,
-                   "%s's disk is full: what it leads gets -NOSPACE when its memory is full too "
-                   "(%" PRIu64 " refused since it started)",
-                   m->name, number(k, i, "refused_nospace"));
-        return;
+                   "%s gets no room from its disk (%" PRIu64 " of %" PRIu64 " MiB are free): what "
+                   "it leads gets -NOSPACE when its memory is full too (%" PRIu64
+                   " refused since it started)",
+                   m->name, f->disk_free >> 20, f->disk_total >> 20,
+                   number(k, i, "refused_nospace"));
+    } else if (f->disk_total && f->disk_free / DISK_FREE_PERCENT_MIN < f->disk_total / 100) {
+        snprintf(mend, sizeof(mend),
+                 "make room on %s, or spread the data: ringctl add NEW=HOST:PORT", m->host);
+        check_find(k, mend, "%s's disk is nearly full: %" PRIu64 " of %" PRIu64 " MiB are free",
+                   m->name, f->disk_free >> 20, f->disk_total >> 20);
     }
-    snprintf(mend, sizeof(mend), "make room on %s, or spread the data: ringctl add NEW=HOST:PORT",
-             m->host);
-    check_find(k, mend, "%s's disk is nearly full: %" PRIu64 " of %" PRIu64 " MiB are free",
-               m->name, f->disk_free >> 20, f->disk_total >> 20);
 }
 
 static void check_up(struct check *k, uint32_t i)
@@ -158,7 +158,10 @@ static void check_up(struct check *k, uint32_t i)
                    "%s has the ring of epoch %" PRIu64 ", the newest is %" PRIu64, name_of(k, i),
                    k->survey.epochs[i], ring->epoch);
     if (behind + copied > 0 && !ring->change)
-        check_find(k, "wait; 'ringctl status' shows under BEHIND and COPIES how it gets on",
+        check_find(k,
+                   number(k, i, "store_no_room") > 0
+                       ? "see above: it catches up once there is room"
+                       : "wait; 'ringctl status' shows under BEHIND and COPIES how it gets on",
                    "%s is not up to date with %" PRIu64 " of its partitions", name_of(k, i),
                    behind + copied);
     if (damaged > 0) {

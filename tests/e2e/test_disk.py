@@ -16,6 +16,7 @@ from test_failover import is_even
 from test_verify import written_down
 
 DISK = "24m"
+NO_ROOM = "n1 gets no room from its disk"
 VALUE = b"v" * 4000
 SMALL = [
     *("--node", "shards=1", "--node", "storage.memory_table=2m", "--node", "storage.log_segment=1m"),
@@ -54,8 +55,10 @@ def test_full_disk(make_cluster, small_disk):
         for number in range(count):
             assert client.ask("GET", f"full:{number}") == bulk(VALUE)
         assert client.ask("GET", f"full:{count}") == b"$-1\r\n"
+        wait_for(lambda: NO_ROOM in cluster.ringctl("check").stdout, "check to tell of it")
         ballast.unlink()
         wait_for(lambda: client.ask("SET", "room", "again") == b"+OK\r\n", "writes to go on")
+        wait_for(lambda: NO_ROOM not in cluster.ringctl("check").stdout, "check to tell of it no more")
     cluster.kill("n1")
     cluster.start("n1")
     with cluster.client() as client:

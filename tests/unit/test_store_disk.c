@@ -724,6 +724,7 @@ static void test_a_tree_without_room_delays_the_checkpoint(void **state)
     assert_int_equal(error, RK_NOSPACE);
     store_stats(s, &stats);
     assert_true(stats.nospace_refusals > 0);
+    assert_int_equal(stats.no_room, 1);
     assert_int_equal(stats.checkpoints, 0);
     assert_int_equal(store_poll(s, &error) > 0, true);
     assert_int_equal(error, 0);
