@@ -2,7 +2,6 @@
 #include "proxy/commands.h"
 #include "proxy/facts.h"
 #include "proxy/glob.h"
-#include "proxy/slow_log.h"
 #include "proxy/tunables.h"
 #include "shared/limits.h"
 #include <inttypes.h>
@@ -65,7 +64,7 @@ static const struct setting settings[] = {
     TEXT("requirepass", ""),
     TEXT("save", ""),
     TUNABLE("slowlog-log-slower-than", slow_us, FORM_NUMBER, -1, INT64_MAX),
-    TUNABLE("slowlog-max-len", slow_entries, FORM_NUMBER, 0, SLOW_ENTRIES_MAX),
+    TUNABLE("slowlog-max-len", slow_entries, FORM_NUMBER, 0, INT64_MAX),
     FACT("tcp-backlog", backlog, FORM_NUMBER),
     TUNABLE("timeout", idle_timeout_ms, FORM_SECONDS, 0, INT32_MAX),
 };
